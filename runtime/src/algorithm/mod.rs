@@ -1,0 +1,13 @@
+//! The state machines, pure: `(state, now, event) -> decision`. No clock, no lock, no IO, no async.
+
+pub(crate) mod adaptive;
+pub(crate) mod backoff;
+pub(crate) mod budget;
+pub(crate) mod circuit;
+pub(crate) mod fixed_window;
+pub(crate) mod gcra;
+pub(crate) mod jitter;
+pub(crate) mod limit;
+pub(crate) mod sliding_counter;
+pub(crate) mod sliding_log;
+pub(crate) mod window;

@@ -1,0 +1,1 @@
+//! A downstream user of Steadfast. Everything is under `tests/`.
