@@ -1,5 +1,6 @@
 //! Steadfast makes an ordinary Rust function survive a bad day.
 #![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used)]
 #![allow(dead_code)] // while the first slice is being laid
 
 mod algorithm;
@@ -42,6 +43,10 @@ pub use name::PolicyName;
 pub use outcome::Outcome;
 pub use place::Place;
 pub use policy::{
+    fallback::{
+        Answer, Answering, Fallback, FallbackBuilder, FallbackMetrics, Forgetful, Memory, OrElse,
+        Pass,
+    },
     settings::{Setting, Value},
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
 };

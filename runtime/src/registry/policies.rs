@@ -4,10 +4,14 @@
 macro_rules! policies {
     ($consumer:ident) => {
         $consumer! {
+            fallback: Fallback, FallbackSettings, FallbackBuilder;
             timeout: Timeout, TimeoutSettings, TimeoutBuilder;
         }
     };
 }
 pub(super) use policies;
 
-pub(super) use crate::policy::timeout::{Timeout, TimeoutBuilder, TimeoutSettings};
+pub(super) use crate::policy::{
+    fallback::{Fallback, FallbackBuilder, FallbackSettings},
+    timeout::{Timeout, TimeoutBuilder, TimeoutSettings},
+};
