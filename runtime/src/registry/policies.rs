@@ -1,0 +1,17 @@
+//! The one list of all kinds of policy: a new kind is one more line here.
+
+/// Hands the list to a macro: handle, policy, settings, builder.
+macro_rules! policies {
+    ($consumer:ident) => {
+        $consumer! {
+            fallback: Fallback, FallbackSettings, FallbackBuilder;
+            timeout: Timeout, TimeoutSettings, TimeoutBuilder;
+        }
+    };
+}
+pub(super) use policies;
+
+pub(super) use crate::policy::{
+    fallback::{Fallback, FallbackBuilder, FallbackSettings},
+    timeout::{Timeout, TimeoutBuilder, TimeoutSettings},
+};
