@@ -40,6 +40,16 @@ impl CircuitConfig {
         })
     }
 
+    /// How long a circuit that nobody uses is worth remembering.
+    fn memory(&self) -> Duration {
+        let window = match self.window {
+            Span::Count(_) => Duration::ZERO,
+            Span::Time(length) => length,
+        };
+        let recovery = self.recovery.timeout.max(self.half_open_timeout);
+        window.max(recovery)
+    }
+
     fn rates_reached(&self, tally: Tally) -> bool {
         let reached = |limit: Option<f64>, rate: Option<f64>| {
             limit.zip(rate).is_some_and(|(limit, rate)| rate >= limit)
@@ -180,6 +190,8 @@ pub(crate) struct Circuit {
     state: State,
     generation: u64,
     window: Window,
+    /// When somebody last asked it or told it something that counts.
+    touched: Nanos,
 }
 
 impl Circuit {
@@ -189,6 +201,7 @@ impl Circuit {
             state: State::CLOSED,
             generation: 0,
             window: Window::new(config.window),
+            touched: Nanos(0),
         }
     }
 
@@ -215,14 +228,17 @@ impl Circuit {
         matches!(self.state, State::Closed { .. }) && self.window.is_clean()
     }
 
-    /// Whether nothing distinguishes this circuit from a new one, so that it may be forgotten.
-    pub(crate) fn is_unused(&mut self, now: Nanos) -> bool {
-        match self.state {
-            State::Closed {
-                consecutive_failures,
-            } => consecutive_failures == 0 && self.window.tally(now) == Tally::default(),
-            _ => false,
-        }
+    /// Whether little is lost if it begins anew: it is healthy, or nobody has asked it for so long that
+    /// what it remembers no longer tells much.
+    pub(crate) fn is_forgettable(&mut self, now: Nanos) -> bool {
+        let tally = self.window.tally(now);
+        let last_used = match self.state {
+            State::ForcedOpen | State::Disabled => return false,
+            State::Closed { .. } if tally.failures == 0 && tally.slow == 0 => return true,
+            State::Open { until, .. } => until.max(self.touched),
+            State::Closed { .. } | State::HalfOpen { .. } => self.touched,
+        };
+        now.since(last_used) >= self.config.memory()
     }
 
     /// While open: since when, and until when nobody is admitted.
@@ -248,6 +264,7 @@ impl Circuit {
         &mut self,
         now: Nanos,
     ) -> (Result<Pass, Refusal>, Option<Transition>) {
+        self.touched = now;
         let transition = self.half_open_when_due(now);
         (self.admit(now), transition)
     }
@@ -348,7 +365,7 @@ impl Circuit {
             Verdict::Abandoned | Verdict::Ignored => {}
         }
         let in_a_row = *consecutive_failures;
-        self.window.record(now, mark);
+        self.remember(now, mark);
         let too_many = self
             .config
             .failure_threshold
@@ -368,7 +385,7 @@ impl Circuit {
         random: impl FnOnce() -> f64,
     ) -> Option<Transition> {
         let mark = mark(verdict, slow)?;
-        self.window.record(now, mark);
+        self.remember(now, mark);
         let State::HalfOpen {
             successes,
             failed_recoveries,
@@ -387,6 +404,11 @@ impl Circuit {
         } else {
             None
         }
+    }
+
+    fn remember(&mut self, now: Nanos, mark: Mark) {
+        self.touched = now;
+        self.window.record(now, mark);
     }
 
     /// Refuses everybody until [`reset`](Self::reset) or [`disable`](Self::disable).

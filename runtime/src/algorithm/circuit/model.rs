@@ -566,3 +566,26 @@ fn new_settings_keep_the_state_and_the_newest_outcomes() {
     let opened = circuit.record(START, pass, FAILURE, || 0.0).unwrap();
     assert_eq!((opened.from, opened.to), (Phase::Closed, Phase::Open));
 }
+
+#[test]
+fn a_healthy_circuit_may_be_forgotten_and_a_troubled_one_once_it_is_quiet() {
+    let success = Outcome {
+        verdict: Verdict::Success,
+        slow: false,
+    };
+    let mut circuit = Circuit::new(closed_by_three());
+    let pass = circuit.try_acquire(START).0.unwrap();
+    circuit.record(START, pass, success, || 0.0);
+    assert!(circuit.is_forgettable(START));
+    circuit.record(START, pass, FAILURE, || 0.0);
+    assert!(!circuit.is_forgettable(START.after(SECOND * 59)));
+    assert!(circuit.is_forgettable(START.after(SECOND * 60)));
+    for _ in 0..2 {
+        circuit.record(START, pass, FAILURE, || 0.0);
+    }
+    assert_eq!(circuit.phase(), Phase::Open);
+    assert!(!circuit.is_forgettable(START.after(SECOND * 119)));
+    assert!(circuit.is_forgettable(START.after(SECOND * 120)));
+    circuit.force_open();
+    assert!(!circuit.is_forgettable(START.after(SECOND * 999)));
+}
