@@ -4,4 +4,7 @@
 
 mod algorithm;
 mod clock;
+mod keyed;
+mod queue;
 mod sync;
+mod waiter;
