@@ -8,3 +8,5 @@ mod keyed;
 mod queue;
 mod sync;
 mod waiter;
+
+pub use algorithm::{backoff::Backoff, jitter::Jitter, schedule::Delays};
