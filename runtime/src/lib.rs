@@ -11,17 +11,20 @@ mod counter;
 mod error;
 mod event;
 mod judge;
+mod keyed;
 mod kind;
 mod name;
 mod outcome;
 mod place;
 mod policy;
 mod probe;
+mod queue;
 mod registry;
 mod rejection;
 mod served;
 mod step;
 mod sync;
+mod waiter;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test;
@@ -30,6 +33,7 @@ pub mod test;
 #[path = "private.rs"]
 pub mod __private;
 
+pub use algorithm::{backoff::Backoff, jitter::Jitter, schedule::Delays};
 pub use circuit_state::CircuitState;
 pub use classify::Classify;
 pub use error::{ConfigError, ConfigErrors, Said};
