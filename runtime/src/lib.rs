@@ -24,10 +24,10 @@ mod rejection;
 mod served;
 mod step;
 mod sync;
-mod waiter;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test;
+mod waiter;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -46,6 +46,10 @@ pub use name::PolicyName;
 pub use outcome::Outcome;
 pub use place::Place;
 pub use policy::{
+    circuit_breaker::{
+        Cancelled, CircuitBreaker, CircuitBreakerBuilder, CircuitMetrics, CircuitWhen, Permit,
+        Window,
+    },
     settings::{Setting, Value},
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
 };

@@ -5,6 +5,7 @@ pub use inventory;
 pub use crate::{
     call::{Body, Call},
     judge::Judge,
+    policy::circuit_breaker::{CircuitBreakerSettings, CircuitPermit, WindowArg},
     policy::timeout::{Run, TimeoutSettings},
     probe::{
         ClassifiedDynamic, ClassifiedOpaque, Dynamic, Opaque, Probe, Traits, Unclassified,

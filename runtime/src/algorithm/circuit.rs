@@ -114,6 +114,14 @@ pub(crate) struct Pass {
     pub(crate) probe: Option<NonZeroU64>,
 }
 
+impl Pass {
+    /// For a call that is let through although it was refused: it belongs to no state.
+    pub(crate) const STRAY: Self = Self {
+        generation: u64::MAX,
+        probe: None,
+    };
+}
+
 /// Why a call may not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {

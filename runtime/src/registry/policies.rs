@@ -4,10 +4,14 @@
 macro_rules! policies {
     ($consumer:ident) => {
         $consumer! {
+            circuit_breaker: CircuitBreaker, CircuitBreakerSettings, CircuitBreakerBuilder;
             timeout: Timeout, TimeoutSettings, TimeoutBuilder;
         }
     };
 }
 pub(super) use policies;
 
+pub(super) use crate::policy::circuit_breaker::{
+    CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerSettings,
+};
 pub(super) use crate::policy::timeout::{Timeout, TimeoutBuilder, TimeoutSettings};

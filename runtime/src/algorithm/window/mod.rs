@@ -51,6 +51,12 @@ impl Tally {
         self.slow -= other.slow;
     }
 
+    pub(crate) fn join(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.failures += other.failures;
+        self.slow += other.slow;
+    }
+
     /// The share of calls that failed; `None` where there is no call to take a share of.
     pub(crate) fn failure_rate(self) -> Option<f64> {
         share(self.failures, self.calls)

@@ -105,9 +105,9 @@ impl TimeWindow {
     }
 
     fn insert(&mut self, tick: u64, tally: Tally) {
-        add(&mut self.tally, tally);
+        self.tally.join(tally);
         match self.buckets.back_mut() {
-            Some(newest) if newest.tick == tick => add(&mut newest.tally, tally),
+            Some(newest) if newest.tick == tick => newest.tally.join(tally),
             _ => self.buckets.push_back(Bucket { tick, tally }),
         }
     }
@@ -143,12 +143,6 @@ impl TimeWindow {
             self.buckets.pop_front();
         }
     }
-}
-
-fn add(sum: &mut Tally, other: Tally) {
-    sum.calls += other.calls;
-    sum.failures += other.failures;
-    sum.slow += other.slow;
 }
 
 #[cfg(test)]
@@ -254,7 +248,7 @@ mod tests {
             for (now, mark) in calls {
                 window.record(Nanos(now), mark);
                 let mut sum = Tally::default();
-                window.buckets.iter().for_each(|bucket| add(&mut sum, bucket.tally));
+                window.buckets.iter().for_each(|bucket| sum.join(bucket.tally));
                 prop_assert_eq!(sum, window.tally(Nanos(now)));
                 prop_assert!(sum.calls > 0);
             }
