@@ -101,12 +101,7 @@ fn on_function(
     }
 }
 
-fn read(
-    kind: Kind,
-    arguments: TokenStream,
-    siblings: &[Sibling],
-    errors: &mut Errors,
-) -> Stack {
+fn read(kind: Kind, arguments: TokenStream, siblings: &[Sibling], errors: &mut Errors) -> Stack {
     let top = Layer::read(kind, Span::call_site(), arguments, errors);
     let below = siblings.iter().map(|sibling| {
         let arguments = sibling.arguments.clone();

@@ -12,12 +12,14 @@ mod counter;
 mod error;
 mod event;
 mod judge;
+mod keyed;
 mod kind;
 mod name;
 mod outcome;
 mod place;
 mod policy;
 mod probe;
+mod queue;
 mod registry;
 mod rejection;
 mod served;
@@ -26,11 +28,13 @@ mod sync;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test;
+mod waiter;
 
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
 
+pub use algorithm::{backoff::Backoff, jitter::Jitter, schedule::Delays};
 pub use circuit_state::CircuitState;
 pub use classify::Classify;
 pub use error::{ConfigError, ConfigErrors, Said};
@@ -43,6 +47,10 @@ pub use name::PolicyName;
 pub use outcome::Outcome;
 pub use place::Place;
 pub use policy::{
+    circuit_breaker::{
+        Cancelled, CircuitBreaker, CircuitBreakerBuilder, CircuitMetrics, CircuitWhen, Permit,
+        Window,
+    },
     fallback::{
         Answer, Answering, Fallback, FallbackBuilder, FallbackMetrics, Forgetful, Memory, OrElse,
         Pass,

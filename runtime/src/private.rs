@@ -6,6 +6,7 @@ pub use crate::{
     call::{Body, Call},
     judge::Judge,
     policy::{
+        circuit_breaker::{CircuitBreakerSettings, CircuitPermit, WindowArg},
         fallback::{CacheKey, FallbackSettings, Mark, Marks, Taken, Unmarked},
         timeout::{Run, TimeoutSettings},
     },

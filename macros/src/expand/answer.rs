@@ -152,9 +152,7 @@ fn called_closure(context: &Context<'_>, closure: &ExprClosure) -> TokenStream {
 fn called_path(context: &Context<'_>, path: &Expr) -> TokenStream {
     let path = context.function.site(path);
     let at = context.here.located_at(ends(path.clone()).0);
-    let dot_await = context
-        .is_async()
-        .then(|| quote_spanned!(at=> .await));
+    let dot_await = context.is_async().then(|| quote_spanned!(at=> .await));
     let own = context.function.self_name().map(|name| placed(&name, at));
     let names = context
         .function

@@ -70,7 +70,10 @@ fn owned_self(function: &Function) -> Option<String> {
 }
 
 fn afterwards(stack: &Stack, above: &[Layer], function: &Function) -> Vec<TokenStream> {
-    let conversion = stack.layers.first().and_then(|top| top.reject_with.as_ref());
+    let conversion = stack
+        .layers
+        .first()
+        .and_then(|top| top.reject_with.as_ref());
     above
         .iter()
         .flat_map(|layer| layer_afterwards(layer, function))
@@ -93,7 +96,12 @@ fn layer_afterwards(layer: &Layer, function: &Function) -> Vec<TokenStream> {
         .map(ToTokens::to_token_stream)
         .collect();
     if let Policy::Fallback(fallback) = &layer.policy {
-        tokens.extend(fallback.answer.as_ref().map(|answer| answered(answer, function)));
+        tokens.extend(
+            fallback
+                .answer
+                .as_ref()
+                .map(|answer| answered(answer, function)),
+        );
     }
     tokens
 }

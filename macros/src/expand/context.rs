@@ -84,7 +84,12 @@ impl<'a> Context<'a> {
         if !self.rejects(place) {
             return quote_spanned!(here=> |__never: ::core::convert::Infallible| match __never {});
         }
-        match self.stack.layers.first().and_then(|top| top.reject_with.as_ref()) {
+        match self
+            .stack
+            .layers
+            .first()
+            .and_then(|top| top.reject_with.as_ref())
+        {
             Some(reject_with) => self.function.site(reject_with),
             None => self.reject(),
         }

@@ -36,9 +36,9 @@ fn retry(
     inner: &Code,
 ) -> TokenStream {
     let here = context.here;
-    let attempt = site.attempt.as_ref().map(|name| {
-        quote_spanned!(here=> let #name: ::core::primitive::u32 = __attempts.attempt();)
-    });
+    let attempt = site.attempt.as_ref().map(
+        |name| quote_spanned!(here=> let #name: ::core::primitive::u32 = __attempts.attempt();),
+    );
     let clones = clones(context, &site.clone);
     let next = next(context, site);
     let again = again(context, site);

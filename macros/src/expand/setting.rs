@@ -38,7 +38,10 @@ fn value(setting: &Setting, krate: &Path) -> TokenStream {
         (_, Value::Duration(time)) => duration(time, at),
         (_, Value::Rate(count, per)) => rate(count, per, krate, at),
         (_, Value::Choice(of, variant)) => {
-            let (of, variant) = (format_ident!("{of}", span = at), format_ident!("{variant}", span = at));
+            let (of, variant) = (
+                format_ident!("{of}", span = at),
+                format_ident!("{variant}", span = at),
+            );
             quote_spanned!(at=> #krate::#of::#variant)
         }
         (_, value) => number(value, source, at),

@@ -10,7 +10,13 @@ use quote::{format_ident, quote_spanned};
 /// A layer that is given its policy by `with` has neither.
 pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
-    let own = || context.stack.layers.iter().filter(|layer| layer.with.is_none());
+    let own = || {
+        context
+            .stack
+            .layers
+            .iter()
+            .filter(|layer| layer.with.is_none())
+    };
     let name = format!("::{}", context.function.item.signature.ident);
     let declarations = own().map(|layer| declaration(context, layer));
     let slots = own().enumerate().map(|(place, layer)| {
@@ -66,6 +72,9 @@ pub(crate) fn policy(context: &Context<'_>, place: usize, layer: &Layer) -> Toke
         };
     }
     let above = &context.stack.layers[..place];
-    let slot = slot(context, above.iter().filter(|layer| layer.with.is_none()).count());
+    let slot = slot(
+        context,
+        above.iter().filter(|layer| layer.with.is_none()).count(),
+    );
     quote_spanned!(here=> let __policy = #slot.get();)
 }

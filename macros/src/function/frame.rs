@@ -233,10 +233,9 @@ fn is_brace(group: &Group) -> bool {
 
 fn pins_return_type(trees: &[TokenTree]) -> bool {
     trees.iter().any(|tree| match tree {
-        TokenTree::Group(group) if is_brace(group) => group
-            .stream()
-            .into_iter()
-            .any(|inner| matches!(inner, TokenTree::Ident(name) if name == "__tracing_attr_fake_return")),
+        TokenTree::Group(group) if is_brace(group) => group.stream().into_iter().any(
+            |inner| matches!(inner, TokenTree::Ident(name) if name == "__tracing_attr_fake_return"),
+        ),
         _ => false,
     })
 }

@@ -39,10 +39,14 @@ fn last_type(arguments: &PathArguments) -> Option<&Type> {
     let PathArguments::AngleBracketed(arguments) = arguments else {
         return None;
     };
-    arguments.args.iter().rev().find_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    })
+    arguments
+        .args
+        .iter()
+        .rev()
+        .find_map(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty),
+            _ => None,
+        })
 }
 
 fn of_bounds(bounds: &Punctuated<TypeParamBound, syn::Token![+]>) -> Option<Type> {
@@ -89,9 +93,10 @@ pub(crate) fn error_place(ty: &Type) -> (Span, Span) {
         Type::Path(path) => match path.path.segments.last() {
             // An alias of one parameter hides the error type: the whole type is the place.
             Some(last) => match &last.arguments {
-                PathArguments::AngleBracketed(arguments) if arguments.args.len() > 1 => {
-                    arguments.args.last().map_or_else(whole, ToTokens::to_token_stream)
-                }
+                PathArguments::AngleBracketed(arguments) if arguments.args.len() > 1 => arguments
+                    .args
+                    .last()
+                    .map_or_else(whole, ToTokens::to_token_stream),
                 _ => whole(),
             },
             None => whole(),

@@ -9,7 +9,8 @@ pub(crate) fn rename_self(tokens: TokenStream, name: &Ident) -> TokenStream {
     while let Some(token) = rest.next() {
         match token {
             TokenTree::Ident(word) if word == "self" => {
-                let is_path = matches!(rest.peek(), Some(TokenTree::Punct(p)) if p.as_char() == ':');
+                let is_path =
+                    matches!(rest.peek(), Some(TokenTree::Punct(p)) if p.as_char() == ':');
                 let renamed_word = Ident::new(&name.to_string(), word.span());
                 renamed.extend([TokenTree::Ident(if is_path { word } else { renamed_word })]);
             }

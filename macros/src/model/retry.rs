@@ -82,14 +82,16 @@ pub(crate) fn clones(reader: &mut Reader<'_>) -> Vec<Ident> {
 }
 
 fn names(group: &Group) -> syn::Result<Vec<Ident>> {
-    let list = |input: ParseStream<'_>| {
-        Punctuated::<Ident, Token![,]>::parse_terminated_with(input, name)
-    };
+    let list =
+        |input: ParseStream<'_>| Punctuated::<Ident, Token![,]>::parse_terminated_with(input, name);
     Ok(list.parse2(group.stream())?.into_iter().collect())
 }
 
 fn name(input: ParseStream<'_>) -> syn::Result<Ident> {
-    input
-        .call(Ident::parse_any)
-        .map_err(|error| syn::Error::new(error.span(), "`clone` takes the names of parameters: write `clone(order)`"))
+    input.call(Ident::parse_any).map_err(|error| {
+        syn::Error::new(
+            error.span(),
+            "`clone` takes the names of parameters: write `clone(order)`",
+        )
+    })
 }

@@ -114,7 +114,9 @@ fn refuse_other_items(input: ParseStream<'_>, kind: Kind) -> syn::Result<()> {
     }
     let has_methods = input.peek(Token![impl]) || input.peek(Token![trait]);
     Err(input.error(match has_methods {
-        true => format!("`#[{attribute}]` stands on functions: put it on each method that needs it"),
+        true => {
+            format!("`#[{attribute}]` stands on functions: put it on each method that needs it")
+        }
         false => format!("`#[{attribute}]` stands on functions only"),
     }))
 }

@@ -13,7 +13,9 @@ pub(crate) fn rate(text: &str) -> Result<(u32, Duration), String> {
     let number = number(text, count, per)?;
     let per = period(text, count, per)?;
     if per.is_zero() {
-        return Err(format!("`{text}` is a rate for no time: write \"{count}/s\""));
+        return Err(format!(
+            "`{text}` is a rate for no time: write \"{count}/s\""
+        ));
     }
     Ok((number, per))
 }
@@ -72,10 +74,7 @@ mod tests {
             "`200/min` has an unknown unit: write \"200/m\" (ns, us, ms, s, m, h and d are the units)"
         );
         assert_eq!(wrong("0/s"), "`0/s` lets nothing through: write \"1/s\"");
-        assert_eq!(
-            wrong("5/0s"),
-            "`5/0s` is a rate for no time: write \"5/s\""
-        );
+        assert_eq!(wrong("5/0s"), "`5/0s` is a rate for no time: write \"5/s\"");
         assert_eq!(
             wrong("x/s"),
             "`x/s` does not begin with a whole number: write \"200/s\""

@@ -149,8 +149,7 @@ impl<'e> Reader<'e> {
     pub(crate) fn function(&mut self, name: &'static str, parameter: &str) -> Option<Expr> {
         let example = format!("|{parameter}| ..");
         let value = self.expression(name, &example)?;
-        self.check_function(name, &value, &example)
-            .then_some(value)
+        self.check_function(name, &value, &example).then_some(value)
     }
 
     fn check_function(&mut self, name: &str, value: &Expr, example: &str) -> bool {
@@ -235,8 +234,7 @@ impl<'e> Reader<'e> {
         let is_free = |argument: &Argument| match argument {
             Argument::Positional(_) => true,
             Argument::Word(key) | Argument::List(key, _) => {
-                !others.iter().any(|other| key == other)
-                    && !SHARED.iter().any(|other| key == other)
+                !others.iter().any(|other| key == other) && !SHARED.iter().any(|other| key == other)
             }
             Argument::Pair(..) => false,
         };
@@ -408,9 +406,9 @@ fn unknown(owner: &str, key: &Ident, known: &[&str]) -> String {
     }
     let all = list(known);
     match nearest(&word, known) {
-        Some(meant) => format!(
-            "`{word}` is unknown: write `{meant}`\nthe arguments of `{owner}` are {all}"
-        ),
+        Some(meant) => {
+            format!("`{word}` is unknown: write `{meant}`\nthe arguments of `{owner}` are {all}")
+        }
         None => format!("`{word}` is unknown: the arguments of `{owner}` are {all}"),
     }
 }
@@ -502,7 +500,9 @@ fn rate_value(name: &str, source: &Expr, example: &str) -> Result<Value, String>
             "a rate needs its time: write \"{}/s\"",
             whole.base10_digits()
         )),
-        Some(_) => Err(format!("`{name}` is a rate: write `{name} = \"{example}\"`")),
+        Some(_) => Err(format!(
+            "`{name}` is a rate: write `{name} = \"{example}\"`"
+        )),
     }
 }
 
@@ -539,7 +539,10 @@ fn chosen(name: &str, source: &Expr, choice: Choice) -> Result<Value, String> {
             "`{written}` is unknown: write `{name} = {meant}`\n`{name}` is one of {}",
             list(&names)
         ),
-        None => format!("`{written}` is unknown: `{name}` is one of {}", list(&names)),
+        None => format!(
+            "`{written}` is unknown: `{name}` is one of {}",
+            list(&names)
+        ),
     })
 }
 

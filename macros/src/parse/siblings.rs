@@ -106,25 +106,28 @@ pub(crate) struct Split {
 /// Splits at the first `#[cfg_attr(condition, ..)]` that holds a steadfast attribute. The compiler has
 /// not looked at it yet: it does so from the outermost attribute in.
 pub(crate) fn split(attributes: &[Attribute], krate: Option<&Path>) -> Option<Split> {
-    attributes.iter().enumerate().find_map(|(place, attribute)| {
-        let (condition, metas) = conditional(attribute)?;
-        metas.iter().find(|meta| kind(meta, krate).is_some())?;
-        let (before, after) = (&attributes[..place], &attributes[place + 1..]);
-        let inner = metas.into_iter().map(|meta| Attribute {
-            meta,
-            ..attribute.clone()
-        });
-        Some(Split {
-            condition,
-            met: before
-                .iter()
-                .cloned()
-                .chain(inner)
-                .chain(after.iter().cloned())
-                .collect(),
-            unmet: before.iter().chain(after).cloned().collect(),
+    attributes
+        .iter()
+        .enumerate()
+        .find_map(|(place, attribute)| {
+            let (condition, metas) = conditional(attribute)?;
+            metas.iter().find(|meta| kind(meta, krate).is_some())?;
+            let (before, after) = (&attributes[..place], &attributes[place + 1..]);
+            let inner = metas.into_iter().map(|meta| Attribute {
+                meta,
+                ..attribute.clone()
+            });
+            Some(Split {
+                condition,
+                met: before
+                    .iter()
+                    .cloned()
+                    .chain(inner)
+                    .chain(after.iter().cloned())
+                    .collect(),
+                unmet: before.iter().chain(after).cloned().collect(),
+            })
         })
-    })
 }
 
 /// `#[cfg_attr(condition, meta, meta)]`

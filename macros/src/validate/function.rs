@@ -137,18 +137,13 @@ fn cloned_parameter(name: &Ident, function: &Function, errors: &mut Errors) {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let known = match names.is_empty() {
                 true => "this function has none".to_owned(),
-                false => format!(
-                    "the parameters are {}",
-                    crate::parse::nearest::list(&names)
-                ),
+                false => format!("the parameters are {}", crate::parse::nearest::list(&names)),
             };
             errors.on(name, format!("`{name}` is no parameter: {known}"));
         }
         Some(own) if own.is_reference() => errors.on(
             name,
-            format!(
-                "`{name}` is a reference, so each attempt may use it as it is: leave it out"
-            ),
+            format!("`{name}` is a reference, so each attempt may use it as it is: leave it out"),
         ),
         Some(_) => {}
     }
@@ -230,7 +225,11 @@ fn is_mutable_borrow(ty: &Type) -> bool {
 
 fn named_from_mutable(function: &Function, borrows: &Borrows) -> bool {
     let receiver = function.receiver().map(|receiver| &*receiver.ty);
-    let types = function.parameters.iter().filter_map(own_type).chain(receiver);
+    let types = function
+        .parameters
+        .iter()
+        .filter_map(own_type)
+        .chain(receiver);
     types.into_iter().any(|ty| match bare(ty) {
         Type::Reference(reference) => {
             reference.mutability.is_some()

@@ -38,7 +38,13 @@ pub(crate) fn check(layer: &Layer, errors: &mut Errors) {
         }
         Policy::RateLimited(limited) => check_limiter(layer, limited, errors),
         Policy::Bulkhead(bulkhead) => {
-            needs(&layer.settings, "max_queue", "max_wait", "write `max_wait = \"1s\"` as well", errors);
+            needs(
+                &layer.settings,
+                "max_queue",
+                "max_wait",
+                "write `max_wait = \"1s\"` as well",
+                errors,
+            );
             keyed(bulkhead.key.is_some(), &layer.settings, errors);
         }
         Policy::Timeout(timeout) => check_timeout(layer, timeout.after.is_some(), errors),
@@ -52,10 +58,20 @@ fn check_retry(retry: &Retry, settings: &Settings, errors: &mut Errors) {
     let jitter = settings.choice("jitter");
     let base = settings.duration("base_delay");
     if jitter == Some("Decorrelated") {
-        refuse(settings, "multiplier", "`jitter = decorrelated` grows by itself", errors);
+        refuse(
+            settings,
+            "multiplier",
+            "`jitter = decorrelated` grows by itself",
+            errors,
+        );
     }
     match settings.choice("backoff") {
-        Some("Fixed") => refuse(settings, "multiplier", "`backoff = fixed` does not grow", errors),
+        Some("Fixed") => refuse(
+            settings,
+            "multiplier",
+            "`backoff = fixed` does not grow",
+            errors,
+        ),
         Some("Linear") => refuse(
             settings,
             "multiplier",
@@ -76,7 +92,13 @@ fn check_retry(retry: &Retry, settings: &Settings, errors: &mut Errors) {
 }
 
 fn check_breaker(settings: &Settings, errors: &mut Errors) {
-    needs(settings, "slow_call_rate", "slow_call", "say which calls are slow, `slow_call = \"2s\"`", errors);
+    needs(
+        settings,
+        "slow_call_rate",
+        "slow_call",
+        "say which calls are slow, `slow_call = \"2s\"`",
+        errors,
+    );
     let has_rate = settings.find("failure_rate").is_some() || settings.find("slow_call").is_some();
     if !has_rate {
         refuse(
@@ -109,7 +131,9 @@ fn minimum_in_window(settings: &Settings, errors: &mut Errors) {
         blame(
             settings,
             "minimum_calls",
-            &format!("a window of {window} calls never holds {minimum}: write at most {window}, or a larger `window`"),
+            &format!(
+                "a window of {window} calls never holds {minimum}: write at most {window}, or a larger `window`"
+            ),
             errors,
         );
     }
@@ -132,11 +156,22 @@ fn check_limiter(layer: &Layer, limited: &RateLimited, errors: &mut Errors) {
     }
     let algorithm = settings.choice("algorithm").unwrap_or("TokenBucket");
     if !matches!(algorithm, "TokenBucket" | "LeakyBucket") {
-        refuse(settings, "burst", "only `token_bucket` and `leaky_bucket` have a bucket", errors);
+        refuse(
+            settings,
+            "burst",
+            "only `token_bucket` and `leaky_bucket` have a bucket",
+            errors,
+        );
     }
     if algorithm != "Adaptive" {
         let why = "only `algorithm = adaptive` moves its rate";
-        for name in ["min_rate", "interval", "adaptive_threshold", "backoff_factor", "recovery_factor"] {
+        for name in [
+            "min_rate",
+            "interval",
+            "adaptive_threshold",
+            "backoff_factor",
+            "recovery_factor",
+        ] {
             refuse(settings, name, why, errors);
         }
     }
@@ -148,7 +183,10 @@ fn missing_rate(layer: &Layer, errors: &mut Errors) {
     match layer.name.as_ref().filter(is_rate) {
         Some(name) => errors.on(
             name,
-            format!("a lone string is the name: write `rate = \"{}\"`", name.value()),
+            format!(
+                "a lone string is the name: write `rate = \"{}\"`",
+                name.value()
+            ),
         ),
         None => errors.at(
             layer.span,
@@ -170,7 +208,12 @@ fn lower_rate(settings: &Settings, errors: &mut Errors) {
         _ => false,
     };
     if is_above {
-        blame(settings, "min_rate", "`min_rate` is above `rate`: write a lower one", errors);
+        blame(
+            settings,
+            "min_rate",
+            "`min_rate` is above `rate`: write a lower one",
+            errors,
+        );
     }
 }
 
@@ -269,13 +312,17 @@ fn capped(
         (None, _) => blame(
             settings,
             cap,
-            &format!("`{cap}` is under `{name}`, which is {default}s where it is left out: set `{name}` as well"),
+            &format!(
+                "`{cap}` is under `{name}`, which is {default}s where it is left out: set `{name}` as well"
+            ),
             errors,
         ),
         (Some(_), None) => blame(
             settings,
             name,
-            &format!("`{name}` is above `{cap}`, which is {cap_default}s where it is left out: set `{cap}` as well"),
+            &format!(
+                "`{name}` is above `{cap}`, which is {cap_default}s where it is left out: set `{cap}` as well"
+            ),
             errors,
         ),
     }

@@ -20,7 +20,10 @@ pub(crate) fn check(layer: &Layer, function: &Function, errors: &mut Errors) {
         stays(name, expression, errors);
     }
     if let Policy::Fallback(fallback) = &layer.policy {
-        let has_key = fallback.cache.as_ref().is_none_or(|cache| cache.key.is_some());
+        let has_key = fallback
+            .cache
+            .as_ref()
+            .is_none_or(|cache| cache.key.is_some());
         if !has_key && !function.parameters.is_empty() {
             let word = fallback.cache.as_ref().map(|cache| &cache.word);
             errors.on(
@@ -59,7 +62,8 @@ fn find_variable(tokens: TokenStream, function: &Function) -> Option<(TokenTree,
         if found.is_some() {
             return found;
         }
-        previous_is_path = matches!(&token, TokenTree::Punct(p) if p.as_char() == ':' || p.as_char() == '.');
+        previous_is_path =
+            matches!(&token, TokenTree::Punct(p) if p.as_char() == ':' || p.as_char() == '.');
     }
     None
 }

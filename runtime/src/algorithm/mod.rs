@@ -8,6 +8,7 @@ pub(crate) mod fixed_window;
 pub(crate) mod gcra;
 pub(crate) mod jitter;
 pub(crate) mod limit;
+pub(crate) mod schedule;
 pub(crate) mod sliding_counter;
 pub(crate) mod sliding_log;
 pub(crate) mod window;

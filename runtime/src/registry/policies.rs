@@ -4,6 +4,7 @@
 macro_rules! policies {
     ($consumer:ident) => {
         $consumer! {
+            circuit_breaker: CircuitBreaker, CircuitBreakerSettings, CircuitBreakerBuilder;
             fallback: Fallback, FallbackSettings, FallbackBuilder;
             timeout: Timeout, TimeoutSettings, TimeoutBuilder;
         }
@@ -12,6 +13,7 @@ macro_rules! policies {
 pub(super) use policies;
 
 pub(super) use crate::policy::{
+    circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerSettings},
     fallback::{Fallback, FallbackBuilder, FallbackSettings},
     timeout::{Timeout, TimeoutBuilder, TimeoutSettings},
 };
