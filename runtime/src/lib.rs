@@ -9,6 +9,7 @@ mod circuit_state;
 mod classify;
 mod clock;
 mod counter;
+mod emitted;
 mod error;
 mod event;
 mod judge;
@@ -63,3 +64,4 @@ pub use rejection::{
     BulkheadFull, CircuitOpen, ConditionNotMet, RateLimited, Rejection, StoreUnavailable, TimedOut,
 };
 pub use served::{Served, Source};
+pub use steadfast_macros::{bulkhead, circuit_breaker, fallback, rate_limited, retry, timeout};

@@ -4,6 +4,7 @@ pub use inventory;
 
 pub use crate::{
     call::{Body, Call},
+    emitted::{answer, hint, on_retry},
     judge::Judge,
     policy::{
         circuit_breaker::{CircuitBreakerSettings, CircuitPermit, WindowArg},

@@ -43,8 +43,9 @@ pub(crate) fn fallback(
     quote_spanned! {output=>
         #key
         let __step = #inner;
-        let __step: #krate::__private::Step<_, #rejection> = __step.settle(#convert);
+        let __marks = #krate::__private::Mark::of(&__step).marks();
         let __serve = __policy.serves(#judge);
+        let __step: #krate::__private::Step<_, #rejection> = __step.settle(#convert);
         let __taken = __policy.take(__step, __serve);
         match __taken {
             #krate::__private::Taken::Keep(__step) => #keep
@@ -60,7 +61,7 @@ fn keep(context: &Context<'_>, site: &Fallback) -> TokenStream {
     };
     let at = here.located_at(cache.word.span());
     quote_spanned! {at=> {
-        __policy.remember(&__key, &__step);
+        __policy.remember(&__key, &__step, __marks);
         __step
     }}
 }
@@ -69,23 +70,16 @@ fn failed(context: &Context<'_>, site: &Fallback) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
     let answer = match &site.answer {
         Some(answer) => answered(context, answer),
-        None => quote_spanned! {here=> {
-            #krate::__private::Step::Done(
-                #krate::Outcome::from_result(::core::result::Result::Err(__error)),
-            )
-        }},
+        None => quote_spanned!(here=> __policy.passed(__error),),
     };
     let Some(cache) = &site.cache else {
         return answer;
     };
     let at = here.located_at(cache.word.span());
     quote_spanned! {at=> {
-        let __recalled = __policy.recall(&__key);
+        let __recalled = __policy.recall(&__key, __marks);
         match __recalled {
-            ::core::option::Option::Some((mut __answer, __origin)) => {
-                #krate::__private::Mark::of(&mut __answer).recalled(__origin);
-                #krate::__private::Step::Done(__answer)
-            }
+            ::core::option::Option::Some(__answer) => #krate::__private::Step::Done(__answer),
             ::core::option::Option::None => #answer
         }
     }}
@@ -112,9 +106,8 @@ fn answered(context: &Context<'_>, answer: &Answer) -> TokenStream {
     };
     quote_spanned! {here=> {
         #ignored
-        let mut __answer: #output = #value;
-        #krate::__private::Mark::of(&mut __answer).fallback();
-        #krate::__private::Step::Done(__policy.answered(__answer))
+        let __answer: #output = #value;
+        #krate::__private::Step::Done(__policy.answered(__answer, __marks))
     }}
 }
 

@@ -285,7 +285,7 @@ fn timeout(
     after: Option<&Expr>,
     inner: &Code,
 ) -> TokenStream {
-    let here = context.here;
+    let (here, krate) = (context.here, &context.krate);
     let capture = context.movability(place);
     let own = context.own_conversion(place, layer);
     let after = after.map(|after| context.function.site(after));
@@ -297,19 +297,28 @@ fn timeout(
     let content = match inner {
         Code::Expression(inner) | Code::Block(inner) => inner,
     };
-    let run = match (&after, own) {
-        (None, None) => quote_spanned! {here=>
-            __policy.run(__call, async #capture { #content }).await
-        },
-        (Some(_), None) => quote_spanned! {here=>
-            __policy.run_for(__call, __after, async #capture { #content }).await
-        },
-        (None, Some(own)) => quote_spanned! {here=>
-            __policy.run_with(__call, async #capture { #content }, #own).await
-        },
-        (Some(_), Some(own)) => quote_spanned! {here=>
-            __policy.run_for_with(__call, __after, async #capture { #content }, #own).await
-        },
+    let (run, after) = match after {
+        Some(_) => ("run_for", Some(quote_spanned!(here=> __after,))),
+        None => ("run", None),
     };
-    quote!(#begin #run)
+    let run = Ident::new(run, here);
+    let Some(own) = own else {
+        return quote_spanned! {here=>
+            #begin
+            __policy.#run(__call, #after async #capture { #content }).await
+        };
+    };
+    // Inside a step of its own, the timeout's rejection is told apart from those of the layers inside.
+    quote_spanned! {here=>
+        #begin
+        let __ran = __policy.#run(__call, #after async #capture {
+            #krate::__private::Step::Done({ #content })
+        }).await;
+        match __ran {
+            #krate::__private::Step::Done(__step) | #krate::__private::Step::Settled(__step, _) => __step,
+            #krate::__private::Step::Rejected(__rejection) => {
+                #krate::__private::Step::rejected_with(__rejection, #own)
+            }
+        }
+    }
 }
