@@ -46,6 +46,7 @@ pub use name::PolicyName;
 pub use outcome::Outcome;
 pub use place::Place;
 pub use policy::{
+    bulkhead::{Bulkhead, BulkheadBuilder, BulkheadMetrics, BulkheadPermit},
     settings::{Setting, Value},
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
 };
