@@ -48,6 +48,7 @@ pub use name::PolicyName;
 pub use outcome::Outcome;
 pub use place::Place;
 pub use policy::{
+    bulkhead::{Bulkhead, BulkheadBuilder, BulkheadMetrics, BulkheadPermit},
     circuit_breaker::{
         Cancelled, CircuitBreaker, CircuitBreakerBuilder, CircuitMetrics, CircuitWhen, Permit,
         Window,

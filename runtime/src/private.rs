@@ -7,6 +7,7 @@ pub use crate::{
     emitted::{answer, hint, on_retry},
     judge::Judge,
     policy::{
+        bulkhead::{BulkheadSettings, Entry},
         circuit_breaker::{CircuitBreakerSettings, CircuitPermit, WindowArg},
         fallback::{CacheKey, FallbackSettings, Mark, Marks, Taken, Unmarked},
         timeout::{Run, TimeoutSettings},

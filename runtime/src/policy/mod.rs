@@ -1,5 +1,6 @@
 //! The policies: settings, an algorithm, a clock and permits, put together.
 
+pub(crate) mod bulkhead;
 pub(crate) mod circuit_breaker;
 pub(crate) mod fallback;
 pub(crate) mod settings;

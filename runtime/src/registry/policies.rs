@@ -6,6 +6,7 @@ macro_rules! policies {
         $consumer! {
             circuit_breaker: CircuitBreaker, CircuitBreakerSettings, CircuitBreakerBuilder;
             fallback: Fallback, FallbackSettings, FallbackBuilder;
+            bulkhead: Bulkhead, BulkheadSettings, BulkheadBuilder;
             timeout: Timeout, TimeoutSettings, TimeoutBuilder;
         }
     };
@@ -13,6 +14,7 @@ macro_rules! policies {
 pub(super) use policies;
 
 pub(super) use crate::policy::{
+    bulkhead::{Bulkhead, BulkheadBuilder, BulkheadSettings},
     circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerSettings},
     fallback::{Fallback, FallbackBuilder, FallbackSettings},
     timeout::{Timeout, TimeoutBuilder, TimeoutSettings},
