@@ -47,6 +47,7 @@ pub use outcome::Outcome;
 pub use place::Place;
 pub use policy::{
     bulkhead::{Bulkhead, BulkheadBuilder, BulkheadMetrics, BulkheadPermit},
+    retry::{Retry, RetryBuilder, RetryMetrics, RetryWhen},
     settings::{Setting, Value},
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
 };

@@ -7,6 +7,7 @@ pub use crate::{
     judge::Judge,
     policy::{
         bulkhead::{BulkheadSettings, Entry},
+        retry::{Attempts, Next, RetrySettings},
         timeout::{Run, TimeoutSettings},
     },
     probe::{

@@ -4,6 +4,7 @@
 macro_rules! policies {
     ($consumer:ident) => {
         $consumer! {
+            retry: Retry, RetrySettings, RetryBuilder;
             bulkhead: Bulkhead, BulkheadSettings, BulkheadBuilder;
             timeout: Timeout, TimeoutSettings, TimeoutBuilder;
         }
@@ -13,5 +14,6 @@ pub(super) use policies;
 
 pub(super) use crate::policy::{
     bulkhead::{Bulkhead, BulkheadBuilder, BulkheadSettings},
+    retry::{Retry, RetryBuilder, RetrySettings},
     timeout::{Timeout, TimeoutBuilder, TimeoutSettings},
 };
