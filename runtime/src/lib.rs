@@ -208,6 +208,7 @@ pub use policy::{
         Answer, Answering, Fallback, FallbackBuilder, FallbackMetrics, Forgetful, Memory, OrElse,
         Pass,
     },
+    retry::{Retry, RetryBuilder, RetryMetrics, RetryWhen},
     settings::{Setting, Value},
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
 };
