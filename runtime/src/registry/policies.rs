@@ -6,6 +6,7 @@ macro_rules! policies {
         $consumer! {
             circuit_breaker: CircuitBreaker, CircuitBreakerSettings, CircuitBreakerBuilder;
             fallback: Fallback, FallbackSettings, FallbackBuilder;
+            retry: Retry, RetrySettings, RetryBuilder;
             bulkhead: Bulkhead, BulkheadSettings, BulkheadBuilder;
             timeout: Timeout, TimeoutSettings, TimeoutBuilder;
         }
@@ -17,5 +18,6 @@ pub(super) use crate::policy::{
     bulkhead::{Bulkhead, BulkheadBuilder, BulkheadSettings},
     circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerSettings},
     fallback::{Fallback, FallbackBuilder, FallbackSettings},
+    retry::{Retry, RetryBuilder, RetrySettings},
     timeout::{Timeout, TimeoutBuilder, TimeoutSettings},
 };
