@@ -39,7 +39,7 @@ pub(crate) fn fallback(
     );
     let judge = judge(context, &[("when", &site.when)]);
     let keep = keep(context, site);
-    let failed = failed(context, site);
+    let failed = failed(context, place, site);
     quote_spanned! {output=>
         #key
         let __step = #inner;
@@ -66,10 +66,10 @@ fn keep(context: &Context<'_>, site: &Fallback) -> TokenStream {
     }}
 }
 
-fn failed(context: &Context<'_>, site: &Fallback) -> TokenStream {
+fn failed(context: &Context<'_>, place: usize, site: &Fallback) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
     let answer = match &site.answer {
-        Some(answer) => answered(context, answer),
+        Some(answer) => answered(context, place, answer),
         None => quote_spanned!(here=> __policy.passed(__error),),
     };
     let Some(cache) = &site.cache else {
@@ -86,10 +86,10 @@ fn failed(context: &Context<'_>, site: &Fallback) -> TokenStream {
 }
 
 /// The answer, counted, and marked where its type can carry a mark.
-fn answered(context: &Context<'_>, answer: &Answer) -> TokenStream {
+fn answered(context: &Context<'_>, place: usize, answer: &Answer) -> TokenStream {
     let (here, krate, output) = (context.here, &context.krate, &context.output);
     let value = match answer {
-        Answer::Closure(closure) => called_closure(context, closure),
+        Answer::Closure(closure) => called_closure(context, place, closure),
         Answer::Path(path) => called_path(context, path),
         Answer::Value(value) => succeeded(context, &context.function.site(value)),
         Answer::Default(word) => {
@@ -119,15 +119,17 @@ fn succeeded(context: &Context<'_>, value: &TokenStream) -> TokenStream {
 }
 
 /// The closure's expression in a block of its own, which `?` leaves with the function's type.
-fn called_closure(context: &Context<'_>, closure: &ExprClosure) -> TokenStream {
+fn called_closure(context: &Context<'_>, place: usize, closure: &ExprClosure) -> TokenStream {
     let (here, krate, output) = (context.here, &context.krate, &context.output);
     let pattern = &closure.inputs[0];
     let expression = context.function.site(&closure.body);
     match context.is_async() {
         true => {
             let pin = pin(context);
+            // As little is lent as the layers around allow: what is lent must be `Sync`.
+            let capture = context.movability(place);
             quote_spanned! {here=>
-                async {
+                async #capture {
                     #pin
                     let #pattern = __error;
                     #expression
