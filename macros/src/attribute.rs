@@ -102,6 +102,8 @@ fn on_function(
 }
 
 fn read(kind: Kind, arguments: TokenStream, siblings: &[Sibling], errors: &mut Errors) -> Stack {
+    let below = siblings.iter().map(|sibling| sibling.arguments.clone());
+    let all = std::iter::once(arguments.clone()).chain(below).collect();
     let top = Layer::read(kind, Span::call_site(), arguments, errors);
     let below = siblings.iter().map(|sibling| {
         let arguments = sibling.arguments.clone();
@@ -110,6 +112,7 @@ fn read(kind: Kind, arguments: TokenStream, siblings: &[Sibling], errors: &mut E
     let below: Vec<Layer> = below.collect();
     Stack {
         layers: std::iter::once(top).chain(below).collect(),
+        arguments: all,
     }
 }
 

@@ -10,6 +10,10 @@ pub(crate) fn body(context: &Context<'_>) -> Code {
     let (here, krate, output) = (context.here, &context.krate, &context.output);
     let capture = context.movability(context.stack.layers.len());
     let content = rebind(context, statements(context));
+    let closed = match context.captures().rebound.is_empty() {
+        true => content.clone(),
+        false => quote_spanned!(here=> { #content }),
+    };
     let done = done(context);
     Code::Expression(match context.is_async() {
         true => {
@@ -19,7 +23,7 @@ pub(crate) fn body(context: &Context<'_>) -> Code {
             }
         }
         false => quote_spanned! {here=>
-            #done(__call.body(#capture || -> #output { #content }))
+            #done(__call.body(#capture || -> #output #closed))
         },
     })
 }
@@ -50,14 +54,14 @@ pub(crate) fn pin(context: &Context<'_>) -> TokenStream {
 /// let go before the parameters are.
 fn statements(context: &Context<'_>) -> TokenStream {
     let body = &context.function.body;
-    match cloned_self(context) {
-        Some(name) => {
-            let mut renamed = Group::new(body.delimiter(), rename_self(body.stream(), &name));
-            renamed.set_span(body.span());
-            quote!(#renamed)
-        }
-        None => TokenStream::from(TokenTree::Group(body.clone())),
-    }
+    let content = match cloned_self(context) {
+        Some(name) => rename_self(body.stream(), &name),
+        None => body.stream(),
+    };
+    let mut block = Group::new(body.delimiter(), content);
+    // The user's place, but our braces: nobody shall be told that they are not needed.
+    block.set_span(context.here.located_at(body.span()));
+    TokenStream::from(TokenTree::Group(block))
 }
 
 /// The variable that `clone(self)` has put the copy in.
@@ -79,7 +83,9 @@ fn cloned_self(context: &Context<'_>) -> Option<Ident> {
 fn rebind(context: &Context<'_>, content: TokenStream) -> TokenStream {
     let here = context.here;
     let rebound = &context.captures().rebound;
-    let names = rebound.iter().map(|rebound| &rebound.name);
+    let names = rebound
+        .iter()
+        .map(|rebound| rebound.outside.as_ref().unwrap_or(&rebound.name));
     let bindings = rebound.iter().map(binding);
     match rebound.len() {
         0 => content,
@@ -89,6 +95,8 @@ fn rebind(context: &Context<'_>, content: TokenStream) -> TokenStream {
 }
 
 fn binding(rebound: &Rebound) -> TokenStream {
-    let Rebound { name, mutability } = rebound;
+    let Rebound {
+        name, mutability, ..
+    } = rebound;
     quote!(#mutability #name)
 }

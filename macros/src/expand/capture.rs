@@ -5,7 +5,7 @@
 //! answer, a predicate that names one), the body borrows what it does not consume.
 
 use crate::{
-    function::Function,
+    function::{Function, frame::here},
     mention::mentions,
     model::{
         fallback::Answer,
@@ -19,6 +19,8 @@ use quote::ToTokens;
 /// A parameter bound again inside the body, so that the body owns it.
 pub(crate) struct Rebound {
     pub(crate) name: Ident,
+    /// The name outside, where it differs.
+    pub(crate) outside: Option<Ident>,
     pub(crate) mutability: Option<syn::Token![mut]>,
 }
 
@@ -142,7 +144,16 @@ fn rebound(stack: &Stack, function: &Function, moves: bool) -> Vec<Rebound> {
         })
         .map(|parameter| Rebound {
             name: parameter.name.clone(),
+            outside: outside(stack, &parameter.name),
             mutability: parameter.mutability,
         })
         .collect()
+}
+
+/// Taking hold of `_guard` uses it, which its name denies (and clippy says so): outside the body it is
+/// called the same, out of sight. Not where an attribute names it.
+fn outside(stack: &Stack, name: &Ident) -> Option<Ident> {
+    let text = name.to_string();
+    let is_unseen = text.starts_with('_') && !mentions(&stack.arguments, &text);
+    is_unseen.then(|| Ident::new(&text, here().located_at(name.span())))
 }

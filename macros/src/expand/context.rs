@@ -131,9 +131,12 @@ impl<'a> Context<'a> {
             .then(|| quote_spanned!(here=> move))
     }
 
-    /// Parameters that are bound again inside the body.
-    pub(crate) fn rebound(&self) -> impl Iterator<Item = &Ident> {
-        self.captures.rebound.iter().map(|rebound| &rebound.name)
+    /// Parameters that are bound again inside the body, with their names outside.
+    pub(crate) fn lent(&self) -> Vec<(Ident, Option<Ident>)> {
+        let rebound = self.captures.rebound.iter();
+        rebound
+            .map(|rebound| (rebound.name.clone(), rebound.outside.clone()))
+            .collect()
     }
 
     pub(crate) fn captures(&self) -> &Captures {

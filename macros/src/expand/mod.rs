@@ -11,7 +11,7 @@ mod setting;
 mod site;
 
 use crate::{
-    function::{Function, parameter::drop_mutability},
+    function::{Function, parameter::lend},
     model::stack::Stack,
     parse::siblings::Sibling,
 };
@@ -80,9 +80,8 @@ pub(crate) fn expand(stack: &Stack, mut function: Function, siblings: &[Sibling]
         let __call = &#krate::__private::Call::new();
         #steps
     });
-    let rebound: Vec<_> = context.rebound().cloned().collect();
-    let rebound: Vec<_> = rebound.iter().collect();
-    drop_mutability(&mut function.item.signature, &rebound);
+    let lent = context.lent();
+    lend(&mut function.item.signature, &lent);
     let mut group = Group::new(Delimiter::Brace, body);
     group.set_span(function.item.body.span());
     let head = function.item.head();

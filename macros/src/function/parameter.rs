@@ -80,22 +80,24 @@ impl Visit<'_> for Bindings {
     }
 }
 
-/// Takes `mut` off the bindings that are bound again inside.
-pub(crate) fn drop_mutability(signature: &mut Signature, names: &[&Ident]) {
-    let mut plain = Plain(names);
+/// Readies the bindings that are bound again inside: without `mut`, and under their name outside.
+pub(crate) fn lend(signature: &mut Signature, names: &[(Ident, Option<Ident>)]) {
+    let mut lend = Lend(names);
     for input in &mut signature.inputs {
         if let FnArg::Typed(typed) = input {
-            plain.visit_pat_mut(&mut typed.pat);
+            lend.visit_pat_mut(&mut typed.pat);
         }
     }
 }
 
-struct Plain<'a>(&'a [&'a Ident]);
+struct Lend<'a>(&'a [(Ident, Option<Ident>)]);
 
-impl VisitMut for Plain<'_> {
+impl VisitMut for Lend<'_> {
     fn visit_pat_ident_mut(&mut self, binding: &mut PatIdent) {
-        if self.0.contains(&&binding.ident) {
+        let lent = self.0.iter().find(|(name, _)| *name == binding.ident);
+        if let Some((_, outside)) = lent {
             binding.mutability = None;
+            binding.ident = outside.clone().unwrap_or_else(|| binding.ident.clone());
         }
         syn::visit_mut::visit_pat_ident_mut(self, binding);
     }

@@ -1,11 +1,14 @@
 //! All attributes of one function, from the outermost in.
 
 use super::layer::Layer;
+use proc_macro2::TokenStream;
 use syn::Path;
 
 /// A stack, as it was written.
 pub(crate) struct Stack {
     pub(crate) layers: Vec<Layer>,
+    /// The arguments of all of them, as written.
+    pub(crate) arguments: TokenStream,
 }
 
 impl Stack {
