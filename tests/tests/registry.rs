@@ -175,8 +175,13 @@ async fn settings_of_one_name_in_two_packages_are_a_conflict_even_if_they_agree(
     steadfast_tests_library::claims_a_name().unwrap();
     claims_the_name_too().await.unwrap();
     let errors = test.registry().validate().unwrap_err();
-    let error = errors.iter().find(|error| error.policy() == "across packages").unwrap();
-    let ConfigError::TwoPackages { first, second, .. } = error else { panic!("{error}") };
+    let error = errors
+        .iter()
+        .find(|error| error.policy() == "across packages")
+        .unwrap();
+    let ConfigError::TwoPackages { first, second, .. } = error else {
+        panic!("{error}")
+    };
     let mut packages = [&*first.value, &*second.value];
     packages.sort_unstable();
     assert_eq!(packages, ["steadfast-tests", "steadfast-tests-library"]);
