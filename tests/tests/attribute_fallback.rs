@@ -193,7 +193,7 @@ fn synchronous_functions_fall_back_too() {
         Err(Error::Down)
     }
     #[fallback(|error| Err(error))]
-    fn closure(n: u32) -> Answer {
+    fn closure(_n: u32) -> Answer {
         Err(Error::Down)
     }
     assert_eq!(path(1), Ok(2));

@@ -164,6 +164,38 @@ async fn a_conflict_names_both_places_and_the_first_one_holds() {
     assert_eq!(policy.settings["failure_threshold"], "2");
 }
 
+#[circuit_breaker("across packages", failure_threshold = 2)]
+async fn claims_the_name_too() -> Result<(), Rejection> {
+    Ok(())
+}
+
+#[tokio::test]
+async fn settings_of_one_name_in_two_packages_are_a_conflict_even_if_they_agree() {
+    let test = steadfast::test::isolated();
+    steadfast_tests_library::claims_a_name().unwrap();
+    claims_the_name_too().await.unwrap();
+    let errors = test.registry().validate().unwrap_err();
+    let error = errors
+        .iter()
+        .find(|error| error.policy() == "across packages")
+        .unwrap();
+    let ConfigError::TwoPackages { first, second, .. } = error else {
+        panic!("{error}")
+    };
+    let mut packages = [&*first.value, &*second.value];
+    packages.sort_unstable();
+    assert_eq!(packages, ["steadfast-tests", "steadfast-tests-library"]);
+}
+
+#[tokio::test]
+async fn a_policy_of_a_library_is_known_before_its_first_call() {
+    let test = steadfast::test::isolated();
+    assert!(test.registry().retry("never called").is_some());
+    let snapshot = test.registry().snapshot();
+    let policy = snapshot.policy(PolicyKind::Retry, "never called").unwrap();
+    assert_eq!(policy.settings["max_attempts"], "7");
+}
+
 #[tokio::test]
 async fn a_limit_that_nobody_defines_is_told_and_lets_through() {
     let test = steadfast::test::isolated();
