@@ -1,12 +1,15 @@
 //! What a fallback answers.
 
-use super::{body::pin, code::Code, context::Context, judge::judge, layer::clones};
-use crate::{
-    function::output::ends,
-    model::{
-        fallback::{Answer, Fallback},
-        layer::Layer,
-    },
+use super::{
+    body::pin,
+    code::Code,
+    context::{Context, at},
+    judge::judge,
+    layer::clones,
+};
+use crate::model::{
+    fallback::{Answer, Fallback},
+    layer::Layer,
 };
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -20,13 +23,15 @@ pub(crate) fn fallback(
     site: &Fallback,
     inner: &Code,
 ) -> TokenStream {
-    let (here, krate, output) = (context.here, &context.krate, context.output_span);
+    let (here, output, error) = (context.here, context.output_span, context.error_span);
+    let krate = context.krate_at(output);
     let key = site.cache.as_ref().map(|cache| {
         let key = match &cache.key {
             Some(key) => context.function.site(key),
             None => quote!(""),
         };
-        quote_spanned!(here=> let __key = __policy.cache_key(&(#key));)
+        let at = at(&key);
+        quote_spanned!(at=> let __key = __policy.cache_key(&(#key));)
     });
     let clones = clones(context, &site.clone);
     let inner = match clones.is_empty() {
@@ -37,6 +42,7 @@ pub(crate) fn fallback(
         context.convert(place + 1),
         context.rejection(context.segment_above(place)),
     );
+    let settled = quote_spanned!(error=> __step.settle(#convert));
     let judge = judge(context, &[("when", &site.when)]);
     let keep = keep(context, site);
     let failed = failed(context, place, site);
@@ -45,7 +51,7 @@ pub(crate) fn fallback(
         let __step = #inner;
         let __marks = #krate::__private::Mark::of(&__step).marks();
         let __serve = __policy.serves(#judge);
-        let __step: #krate::__private::Step<_, #rejection> = __step.settle(#convert);
+        let __step: #krate::__private::Step<_, #rejection> = #settled;
         let __taken = __policy.take(__step, __serve);
         match __taken {
             #krate::__private::Taken::Keep(__step) => #keep
@@ -112,10 +118,9 @@ fn answered(context: &Context<'_>, place: usize, answer: &Answer) -> TokenStream
 }
 
 fn succeeded(context: &Context<'_>, value: &TokenStream) -> TokenStream {
-    let (here, krate) = (context.here, &context.krate);
-    quote_spanned! {here=>
-        #krate::Outcome::from_result(::core::result::Result::Ok(#value))
-    }
+    let at = at(value);
+    let (krate, output) = (context.krate_at(at), &context.output);
+    quote_spanned!(at=> #krate::__private::succeeded::<#output>(#value))
 }
 
 /// The closure's expression in a block of its own, which `?` leaves with the function's type.
@@ -146,7 +151,7 @@ fn called_closure(context: &Context<'_>, place: usize, closure: &ExprClosure) ->
 /// A function of the same parameters, and the error: what does not fit is said on its path.
 fn called_path(context: &Context<'_>, path: &Expr) -> TokenStream {
     let path = context.function.site(path);
-    let at = context.here.located_at(ends(path.clone()).0);
+    let at = at(&path);
     let dot_await = context.is_async().then(|| quote_spanned!(at=> .await));
     let own = context.function.self_name().map(|name| placed(&name, at));
     let names = context

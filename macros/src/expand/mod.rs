@@ -108,9 +108,9 @@ fn layers(context: &Context<'_>, place: usize) -> Code {
 }
 
 fn finish(context: &Context<'_>, code: &Code) -> TokenStream {
-    let output = context.output_span;
+    let error = context.error_span;
     let convert = context.convert(0);
-    quote_spanned! {output=>
+    quote_spanned! {error=>
         let __step = #code;
         __step.finish(#convert)
     }
