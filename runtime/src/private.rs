@@ -4,9 +4,15 @@ pub use inventory;
 
 pub use crate::{
     call::{Body, Call},
+    emitted::{answer, hint, on_retry},
     judge::Judge,
-    policy::circuit_breaker::{CircuitBreakerSettings, CircuitPermit, WindowArg},
-    policy::timeout::{Run, TimeoutSettings},
+    policy::{
+        bulkhead::{BulkheadSettings, Entry},
+        circuit_breaker::{CircuitBreakerSettings, CircuitPermit, WindowArg},
+        fallback::{CacheKey, FallbackSettings, Mark, Marks, Taken, Unmarked},
+        retry::{Attempts, Next, RetrySettings},
+        timeout::{Run, TimeoutSettings},
+    },
     probe::{
         ClassifiedDynamic, ClassifiedOpaque, Dynamic, Opaque, Probe, Traits, Unclassified,
         UnclassifiedDynamic,

@@ -44,12 +44,14 @@ impl<R: Outcome, X: Rejected> Step<R, X> {
         Self::Settled(R::from_result(Err(convert(rejection))), kind)
     }
 
-    /// Turns a rejection into the caller's error type, and remembers what it was.
+    /// Turns a rejection into the caller's error type, and remembers what it was. What the layers around
+    /// may reject with is then open again.
     #[must_use]
-    pub fn settle(self, convert: impl FnOnce(X) -> R::Error) -> Self {
+    pub fn settle<Y: Rejected>(self, convert: impl FnOnce(X) -> R::Error) -> Step<R, Y> {
         match self {
-            Self::Rejected(rejection) => Self::rejected_with(rejection, convert),
-            done => done,
+            Self::Done(outcome) => Step::Done(outcome),
+            Self::Rejected(rejection) => Step::rejected_with(rejection, convert),
+            Self::Settled(outcome, kind) => Step::Settled(outcome, kind),
         }
     }
 

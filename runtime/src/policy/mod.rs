@@ -1,6 +1,9 @@
 //! The policies: settings, an algorithm, a clock and permits, put together.
 
+pub(crate) mod bulkhead;
 pub(crate) mod circuit_breaker;
+pub(crate) mod fallback;
+pub(crate) mod retry;
 pub(crate) mod settings;
 pub(crate) mod timeout;
 

@@ -5,13 +5,19 @@ macro_rules! policies {
     ($consumer:ident) => {
         $consumer! {
             circuit_breaker: CircuitBreaker, CircuitBreakerSettings, CircuitBreakerBuilder;
+            fallback: Fallback, FallbackSettings, FallbackBuilder;
+            retry: Retry, RetrySettings, RetryBuilder;
+            bulkhead: Bulkhead, BulkheadSettings, BulkheadBuilder;
             timeout: Timeout, TimeoutSettings, TimeoutBuilder;
         }
     };
 }
 pub(super) use policies;
 
-pub(super) use crate::policy::circuit_breaker::{
-    CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerSettings,
+pub(super) use crate::policy::{
+    bulkhead::{Bulkhead, BulkheadBuilder, BulkheadSettings},
+    circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerSettings},
+    fallback::{Fallback, FallbackBuilder, FallbackSettings},
+    retry::{Retry, RetryBuilder, RetrySettings},
+    timeout::{Timeout, TimeoutBuilder, TimeoutSettings},
 };
-pub(super) use crate::policy::timeout::{Timeout, TimeoutBuilder, TimeoutSettings};
