@@ -232,15 +232,15 @@ fn check_fallback(fallback: &Fallback, settings: &Settings, errors: &mut Errors)
         return;
     }
     let (fresh, stale) = (settings.duration("fresh"), settings.duration("stale"));
-    if let (Some(fresh), Some(stale)) = (fresh, stale) {
-        if fresh > stale {
-            blame(
-                settings,
-                "stale",
-                "answers are stale after they were fresh: write a `stale` of at least `fresh`",
-                errors,
-            );
-        }
+    if let (Some(fresh), Some(stale)) = (fresh, stale)
+        && fresh > stale
+    {
+        blame(
+            settings,
+            "stale",
+            "answers are stale after they were fresh: write a `stale` of at least `fresh`",
+            errors,
+        );
     }
 }
 
