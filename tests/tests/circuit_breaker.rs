@@ -1,4 +1,5 @@
 //! What a circuit breaker does, in virtual time.
+#![allow(clippy::unwrap_used)] // helpers of tests, not only the tests themselves
 
 use std::{
     future::{Future, pending},

@@ -1,4 +1,5 @@
 //! A circuit breaker under many threads: nothing lost, nothing admitted twice.
+#![allow(clippy::unwrap_used)] // helpers of tests, not only the tests themselves
 
 use std::{
     sync::{

@@ -1,4 +1,5 @@
 //! Traces of another library's breaker, replayed through the public one in virtual time.
+#![allow(clippy::unwrap_used)] // helpers of tests, not only the tests themselves
 
 use std::{io, time::Duration};
 

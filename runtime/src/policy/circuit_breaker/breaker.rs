@@ -145,8 +145,11 @@ impl CircuitBreaker {
         Ok(Permit::new(Arc::clone(&self.0), keyed, pass))
     }
 
-    /// Makes the call, if the circuit admits it; every error counts as a failure. A refused future is
-    /// dropped without being polled.
+    /// Makes the call, if the circuit admits it. A refused future is dropped without being polled.
+    ///
+    /// Every error counts as a failure, also a refusal by another policy inside the call: unlike the
+    /// attribute, a method cannot look into an error type that it knows nothing of. Say with
+    /// [`when`](Self::when) what counts.
     ///
     /// # Errors
     /// The call's own, or [`CircuitOpen`] in its type.
@@ -177,7 +180,7 @@ impl CircuitBreaker {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn when<E, P: FnOnce(&E) -> bool>(&self, predicate: P) -> CircuitWhen<'_, E, P> {
+    pub fn when<E, P: Fn(&E) -> bool>(&self, predicate: P) -> CircuitWhen<'_, P> {
         CircuitWhen::new(self, predicate)
     }
 

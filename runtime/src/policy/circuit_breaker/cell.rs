@@ -135,28 +135,25 @@ impl Cell {
         }
     }
 
-    /// Takes the end of a call that was admitted with `pass`.
+    /// Whether the end of a call changes nothing, as far as the gate can tell: true is certain.
     #[inline]
-    pub(super) fn record(
-        &self,
-        pass: Pass,
-        outcome: Outcome,
-        now: impl FnOnce() -> Nanos,
-        random: impl FnOnce() -> f64,
-    ) -> Aftermath {
+    pub(super) fn is_unmoved_by(&self, pass: Pass, outcome: Outcome) -> bool {
         let gate = self.gate();
         if pass.generation != gate.generation() {
             // Generations only grow: it stays late whatever happens meanwhile.
-            return Aftermath::NOTHING;
+            return true;
         }
-        let success = outcome.verdict == Verdict::Success && !outcome.slow;
-        if (success && gate.is_clean()) || changes_nothing(pass, outcome) {
-            return Aftermath::NOTHING;
+        match outcome.verdict {
+            Verdict::Success => gate.is_clean() && !outcome.slow,
+            Verdict::Failure => false,
+            // Both leave no mark; but a probe has a place to give back.
+            Verdict::Abandoned => pass.probe.is_none() && !outcome.slow,
+            Verdict::Ignored => pass.probe.is_none(),
         }
-        self.record_under_lock(pass, outcome, now(), random)
     }
 
-    fn record_under_lock(
+    /// Takes the end of a call that was admitted with `pass`.
+    pub(super) fn record(
         &self,
         pass: Pass,
         outcome: Outcome,
@@ -248,16 +245,6 @@ impl Cell {
         let left = lock(&self.kept).waiting.remove(ticket);
         drop(left);
     }
-}
-
-/// Outcomes that leave no trace in a closed circuit; a probe has a place to give back.
-fn changes_nothing(pass: Pass, outcome: Outcome) -> bool {
-    pass.probe.is_none()
-        && match outcome.verdict {
-            Verdict::Ignored => true,
-            Verdict::Abandoned => !outcome.slow,
-            Verdict::Success | Verdict::Failure => false,
-        }
 }
 
 impl Kept {

@@ -134,19 +134,18 @@ impl Core {
         call: Option<&Call>,
     ) {
         let Some(limit) = self.slow_call else {
-            return self.record(
-                cell,
-                pass,
-                Outcome {
-                    verdict,
-                    slow: false,
-                },
-                clock::now,
-            );
+            let outcome = Outcome {
+                verdict,
+                slow: false,
+            };
+            self.count(outcome);
+            return self.record(cell, pass, outcome, clock::now);
         };
         let now = clock::now();
         let slow = stopwatch.elapsed(now, call) > limit;
-        self.record(cell, pass, Outcome { verdict, slow }, || now);
+        let outcome = Outcome { verdict, slow };
+        self.count(outcome);
+        self.record(cell, pass, outcome, || now);
     }
 
     /// What a call counts as that its caller dropped.
@@ -157,20 +156,28 @@ impl Core {
         }
     }
 
-    fn record(&self, cell: &Cell, pass: Pass, outcome: Outcome, now: impl FnOnce() -> Nanos) {
-        self.count(outcome);
-        self.follow(cell.record(pass, outcome, now, fastrand::f64));
-    }
-
     /// Gives back what was taken for a call that was not made after all.
     pub(super) fn give_back(&self, cell: &Cell, pass: Pass) {
         let nothing = Outcome {
             verdict: Verdict::Ignored,
             slow: false,
         };
-        self.follow(cell.record(pass, nothing, clock::now, fastrand::f64));
+        self.record(cell, pass, nothing, clock::now);
     }
 
+    #[inline]
+    fn record(&self, cell: &Cell, pass: Pass, outcome: Outcome, now: impl FnOnce() -> Nanos) {
+        if !cell.is_unmoved_by(pass, outcome) {
+            self.record_under_lock(cell, pass, outcome, now());
+        }
+    }
+
+    #[inline(never)]
+    fn record_under_lock(&self, cell: &Cell, pass: Pass, outcome: Outcome, now: Nanos) {
+        self.follow(cell.record(pass, outcome, now, fastrand::f64));
+    }
+
+    #[inline]
     fn count(&self, outcome: Outcome) {
         let total = match outcome.verdict {
             Verdict::Success => SUCCESSES,

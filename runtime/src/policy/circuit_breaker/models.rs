@@ -56,7 +56,10 @@ fn end(cell: &Cell, pass: Pass, now: Nanos, verdict: Verdict) -> Option<Transiti
         verdict,
         slow: false,
     };
-    cell.record(pass, outcome, || now, || 0.0).wake()
+    if cell.is_unmoved_by(pass, outcome) {
+        return None;
+    }
+    cell.record(pass, outcome, now, || 0.0).wake()
 }
 
 /// A circuit that is due to become half-open at `START + 10 s`.

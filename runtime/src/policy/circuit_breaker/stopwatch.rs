@@ -2,39 +2,25 @@
 
 use std::time::Duration;
 
-use crate::{
-    call::Call,
-    clock::{Nanos, nanos},
-};
+use crate::{call::Call, clock::Nanos};
 
-/// Two whole words: it is kept across awaits.
+/// The start, moved back by what the call had waited until then: one word to keep across awaits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stopwatch {
-    start: Nanos,
-    /// Nanoseconds that the call had waited when it started.
-    waited: u64,
-}
+pub(super) struct Stopwatch(Nanos);
 
 impl Stopwatch {
     /// For breakers that have no slow calls: no clock is read.
-    pub(super) const OFF: Self = Self {
-        start: Nanos::NEVER,
-        waited: 0,
-    };
+    pub(super) const OFF: Self = Self(Nanos::NEVER);
 
     pub(super) fn start(now: Nanos, call: Option<&Call>) -> Self {
-        Self {
-            start: now,
-            waited: waited(call),
-        }
+        Self(now.before(waited(call)))
     }
 
     pub(super) fn elapsed(self, now: Nanos, call: Option<&Call>) -> Duration {
-        let paused = Duration::from_nanos(waited(call).saturating_sub(self.waited));
-        now.since(self.start).saturating_sub(paused)
+        now.before(waited(call)).since(self.0)
     }
 }
 
-fn waited(call: Option<&Call>) -> u64 {
-    call.map_or(0, |call| nanos(call.waited()))
+fn waited(call: Option<&Call>) -> Duration {
+    call.map_or(Duration::ZERO, Call::waited)
 }
