@@ -16,6 +16,7 @@ pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
             .iter()
             .filter(|layer| layer.with.is_none())
     };
+    let layers = &context.stack.layers;
     let name = format!("::{}", context.function.item.signature.ident);
     let declarations = layers.iter().map(|layer| declaration(context, layer));
     let own = layers.iter().enumerate();

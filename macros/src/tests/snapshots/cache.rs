@@ -17,9 +17,15 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
                     .stale(::core::time::Duration::new(3600, 0)),
             ),
             ::steadfast::__private::Declared::timeout(
-                ::core::option::Option::None,
-                ::steadfast::__private::TimeoutSettings::new(),
-            ),
+                    ::core::option::Option::None,
+                    ::steadfast::__private::TimeoutSettings::new(),
+                )
+                .varying(),
+            ::steadfast::__private::Declared::circuit_breaker(
+                    ::core::option::Option::None,
+                    ::steadfast::__private::CircuitBreakerSettings::new(),
+                )
+                .supplied(),
         ],
     };
     ::steadfast::__private::inventory::submit! {
