@@ -9,13 +9,6 @@ use quote::{format_ident, quote_spanned};
 /// registry provides.
 pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
-    let own = || {
-        context
-            .stack
-            .layers
-            .iter()
-            .filter(|layer| layer.with.is_none())
-    };
     let layers = &context.stack.layers;
     let name = format!("::{}", context.function.item.signature.ident);
     let declarations = layers.iter().map(|layer| declaration(context, layer));
