@@ -4,4 +4,8 @@
 
 mod algorithm;
 mod clock;
+mod rate;
 mod sync;
+mod units;
+
+pub use rate::{ParseRateError, Rate};
