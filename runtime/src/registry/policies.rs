@@ -1,0 +1,13 @@
+//! The one list of all kinds of policy: a new kind is one more line here.
+
+/// Hands the list to a macro: handle, policy, settings, builder.
+macro_rules! policies {
+    ($consumer:ident) => {
+        $consumer! {
+            timeout: Timeout, TimeoutSettings, TimeoutBuilder;
+        }
+    };
+}
+pub(super) use policies;
+
+pub(super) use crate::policy::timeout::{Timeout, TimeoutBuilder, TimeoutSettings};
