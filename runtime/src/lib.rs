@@ -11,12 +11,14 @@ mod counter;
 mod error;
 mod event;
 mod judge;
+mod keyed;
 mod kind;
 mod name;
 mod outcome;
 mod place;
 mod policy;
 mod probe;
+mod queue;
 mod rate;
 mod registry;
 mod rejection;
@@ -27,11 +29,13 @@ mod sync;
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test;
 mod units;
+mod waiter;
 
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
 
+pub use algorithm::{backoff::Backoff, jitter::Jitter, schedule::Delays};
 pub use circuit_state::CircuitState;
 pub use classify::Classify;
 pub use error::{ConfigError, ConfigErrors, Said};
@@ -44,6 +48,7 @@ pub use name::PolicyName;
 pub use outcome::Outcome;
 pub use place::Place;
 pub use policy::{
+    bulkhead::{Bulkhead, BulkheadBuilder, BulkheadMetrics, BulkheadPermit},
     settings::{Setting, Value},
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
 };

@@ -5,7 +5,10 @@ pub use inventory;
 pub use crate::{
     call::{Body, Call},
     judge::Judge,
-    policy::timeout::{Run, TimeoutSettings},
+    policy::{
+        bulkhead::{BulkheadSettings, Entry},
+        timeout::{Run, TimeoutSettings},
+    },
     probe::{
         ClassifiedDynamic, ClassifiedOpaque, Dynamic, Opaque, Probe, Traits, Unclassified,
         UnclassifiedDynamic,

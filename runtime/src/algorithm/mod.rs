@@ -11,6 +11,7 @@ pub(crate) mod grid;
 pub(crate) mod jitter;
 pub(crate) mod limit;
 pub(crate) mod pace;
+pub(crate) mod schedule;
 pub(crate) mod skew;
 pub(crate) mod sliding_counter;
 pub(crate) mod sliding_log;

@@ -1,5 +1,6 @@
 //! The policies: settings, an algorithm, a clock and permits, put together.
 
+pub(crate) mod bulkhead;
 pub(crate) mod settings;
 pub(crate) mod timeout;
 

@@ -4,10 +4,14 @@
 macro_rules! policies {
     ($consumer:ident) => {
         $consumer! {
+            bulkhead: Bulkhead, BulkheadSettings, BulkheadBuilder;
             timeout: Timeout, TimeoutSettings, TimeoutBuilder;
         }
     };
 }
 pub(super) use policies;
 
-pub(super) use crate::policy::timeout::{Timeout, TimeoutBuilder, TimeoutSettings};
+pub(super) use crate::policy::{
+    bulkhead::{Bulkhead, BulkheadBuilder, BulkheadSettings},
+    timeout::{Timeout, TimeoutBuilder, TimeoutSettings},
+};
