@@ -20,17 +20,28 @@ pub(crate) struct Decision {
 
 /// Why no limit can be made of these settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.message())]
 pub(crate) enum Unrepresentable {
-    #[error("a rate of no permits lets nothing through: write at least 1, as in \"1/s\"")]
     NoPermits,
-    #[error("a rate over no time is no limit: write a time, as in \"200/s\"")]
     NoTime,
-    #[error("a limit that holds no permits lets nothing through: write a burst of at least 1")]
     NoBurst,
-    #[error(
-        "more than eight permits a nanosecond cannot be counted: write a lower rate, or use no limit"
-    )]
     TooFast,
-    #[error("a time of more than 584 years cannot be counted: write a shorter one")]
     TooLong,
+}
+
+impl Unrepresentable {
+    /// What is wrong, and what to write.
+    pub(crate) const fn message(self) -> &'static str {
+        match self {
+            Self::NoPermits => {
+                "a rate of no permits lets nothing through: write at least 1, as in \"1/s\""
+            }
+            Self::NoTime => "a rate needs a time longer than zero: write \"200/s\" or \"10/h\"",
+            Self::NoBurst => "`burst` must be at least 1: a bucket of 0 lets nothing through",
+            Self::TooFast => {
+                "more than eight permits a nanosecond cannot be counted: write a lower rate, or no limit"
+            }
+            Self::TooLong => "a time of more than 584 years cannot be counted: write a shorter one",
+        }
+    }
 }

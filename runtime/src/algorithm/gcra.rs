@@ -18,10 +18,10 @@ pub(crate) const UNUSED: u64 = 0;
 /// It is the state after the taking, but counted as if nothing was ever refunded: a refund moves all
 /// later permits forward, and they must not be given back where they no longer are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place(pub(crate) u64);
+pub(crate) struct Mark(pub(crate) u64);
 
-impl Place {
-    /// The place of a taking that led to `state`, by one who read `refunded` before that.
+impl Mark {
+    /// The mark of a taking that led to `state`, by one who read `refunded` before that.
     pub(crate) fn new(state: u64, refunded: u64) -> Self {
         Self(state.wrapping_add(refunded))
     }
@@ -46,7 +46,7 @@ impl Bucket {
         }
         let taken = gcra.take(self.state, now, cost);
         self.state = taken.unwrap_or(self.state);
-        let mark = Place::new(self.state, self.refunded).0;
+        let mark = Mark::new(self.state, self.refunded).0;
         Decision {
             mark,
             ..gcra.decision(self.state, now, cost, taken.is_some())
@@ -54,12 +54,12 @@ impl Bucket {
     }
 
     pub(crate) fn refund(&mut self, gcra: &Gcra, now: Nanos, mark: u64, cost: u32) {
-        let held = gcra.held(now, Place(mark), self.refunded, cost);
+        let held = gcra.held(now, Mark(mark), self.refunded, cost);
         self.state = self.state.saturating_sub(held);
         self.refunded = self.refunded.wrapping_add(held);
     }
 
-    /// Begins anew, full; what was taken before has no place any more.
+    /// Begins anew, full; what was taken before holds nothing any more.
     pub(crate) fn restart(&mut self) {
         self.refunded = self.refunded.wrapping_add(self.state);
         self.state = UNUSED;
@@ -139,10 +139,10 @@ impl Gcra {
         self.pace.units(self.burst.max(cost))
     }
 
-    /// What permits in `place` still hold: what of them has been refilled in the meantime is not given
+    /// What permits of `mark` still hold: what of them has been refilled in the meantime is not given
     /// a second time.
-    pub(crate) fn held(&self, now: Nanos, place: Place, refunded: u64, cost: u32) -> u64 {
-        let ends = u64::try_from(place.0.wrapping_sub(refunded).cast_signed()).unwrap_or(0);
+    pub(crate) fn held(&self, now: Nanos, mark: Mark, refunded: u64, cost: u32) -> u64 {
+        let ends = u64::try_from(mark.0.wrapping_sub(refunded).cast_signed()).unwrap_or(0);
         ends.saturating_sub(self.pace.at(now))
             .min(self.pace.units(cost))
     }
@@ -548,7 +548,7 @@ mod tests {
             prop_assert!(bucket.take(UNUSED, now, cost).is_none_or(|next| next < 1 << 63));
             bucket.decision(state, now, cost, next.is_some());
             bucket.decision(state, now, cost, false);
-            bucket.held(now, Place(mark), ahead, cost);
+            bucket.held(now, Mark(mark), ahead, cost);
             bucket.ready_at(state, now, ahead, cost);
             bucket.is_ahead(state, now);
         }

@@ -135,13 +135,18 @@ impl Pace {
     }
 }
 
-/// The rate's time in nanoseconds, of a rate that is one.
-pub(crate) fn period(rate: Rate) -> Result<u64, Unrepresentable> {
+/// The rate's time in nanoseconds, of a rate that can be counted.
+pub(crate) const fn period(rate: Rate) -> Result<u64, Unrepresentable> {
+    let per = rate.per().as_nanos();
     if rate.count() == 0 {
-        return Err(Unrepresentable::NoPermits);
+        Err(Unrepresentable::NoPermits)
+    } else if per == 0 {
+        Err(Unrepresentable::NoTime)
+    } else if per > u64::MAX as u128 {
+        Err(Unrepresentable::TooLong)
+    } else if rate.count() as u128 >= UNITS_PER_NANO * per {
+        Err(Unrepresentable::TooFast)
+    } else {
+        Ok(per as u64)
     }
-    if rate.per().is_zero() {
-        return Err(Unrepresentable::NoTime);
-    }
-    u64::try_from(rate.per().as_nanos()).map_err(|_| Unrepresentable::TooLong)
 }

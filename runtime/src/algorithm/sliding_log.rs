@@ -44,13 +44,13 @@ impl SlidingLog {
 
     pub(crate) fn take(&self, log: &mut Log, now: Nanos, cost: u32) -> Decision {
         let at = self.expire(log, now);
-        let allowed = cost <= self.count - log.used;
+        let allowed = cost <= self.count.saturating_sub(log.used);
         if allowed && cost > 0 {
             log.push(at, cost);
         }
         Decision {
             allowed,
-            remaining: self.count - log.used,
+            remaining: self.count.saturating_sub(log.used),
             retry_after: match allowed {
                 true => Some(Duration::ZERO),
                 false => self
