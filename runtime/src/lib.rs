@@ -49,6 +49,7 @@ pub use outcome::Outcome;
 pub use place::Place;
 pub use policy::{
     bulkhead::{Bulkhead, BulkheadBuilder, BulkheadMetrics, BulkheadPermit},
+    rate_limiter::{Algorithm, Allowance, RateLimiter, RateLimiterBuilder, RateLimiterMetrics},
     settings::{Setting, Value},
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
 };

@@ -7,6 +7,7 @@ pub use crate::{
     judge::Judge,
     policy::{
         bulkhead::{BulkheadSettings, Entry},
+        rate_limiter::{Admission, RateLimiterSettings, Request},
         timeout::{Run, TimeoutSettings},
     },
     probe::{

@@ -26,6 +26,10 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// What an attribute writes that gives each call its own rate: no limit of its own worth the name.
+    #[doc(hidden)]
+    pub const OF_THE_CALL: Self = Self::per_second(u32::MAX);
+
     /// `count` permits in every `per`.
     #[must_use]
     pub const fn new(count: u32, per: Duration) -> Self {

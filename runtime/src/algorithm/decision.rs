@@ -18,6 +18,17 @@ pub(crate) struct Decision {
     pub(crate) mark: u64,
 }
 
+impl Decision {
+    /// Of a limit that lets nothing through.
+    pub(crate) const NOTHING: Self = Self {
+        allowed: false,
+        remaining: 0,
+        retry_after: None,
+        reset_after: Duration::ZERO,
+        mark: 0,
+    };
+}
+
 /// Why no limit can be made of these settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{}", self.message())]

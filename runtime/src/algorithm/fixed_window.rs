@@ -41,6 +41,11 @@ impl FixedWindow {
         self.count
     }
 
+    /// Whether a state of `other` means the same here: the windows are the same.
+    pub(crate) fn fits(&self, other: &Self) -> bool {
+        self.grid == other.grid
+    }
+
     pub(crate) fn take(&self, state: &mut Counted, now: Nanos, cost: u32) -> Decision {
         let at = self.roll(state, now);
         let allowed = cost <= self.count - state.used.min(self.count);

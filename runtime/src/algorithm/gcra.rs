@@ -40,6 +40,11 @@ impl Bucket {
         refunded: 0,
     };
 
+    /// What was ever refunded, in units: what [`Mark`]s are counted with.
+    pub(crate) fn refunded(&self) -> u64 {
+        self.refunded
+    }
+
     pub(crate) fn take(&mut self, gcra: &Gcra, now: Nanos, cost: u32) -> Decision {
         if gcra.is_ahead(self.state, now) {
             self.restart();
@@ -57,6 +62,17 @@ impl Bucket {
         let held = gcra.held(now, Mark(mark), self.refunded, cost);
         self.state = self.state.saturating_sub(held);
         self.refunded = self.refunded.wrapping_add(held);
+    }
+
+    /// The same debt, in permits, under other rules.
+    pub(crate) fn carry(&mut self, old: &Gcra, new: &Gcra, now: Nanos) {
+        let debt = old
+            .pace
+            .in_units_of(&new.pace, self.state.saturating_sub(old.pace.at(now)));
+        self.restart();
+        if debt > 0 {
+            self.state = new.pace.at(now) + debt.min(new.pace.units(new.burst));
+        }
     }
 
     /// Begins anew, full; what was taken before holds nothing any more.

@@ -5,7 +5,7 @@ use crate::clock::Nanos;
 use super::skew;
 
 /// Divides the line of time into windows of equal length.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grid {
     per: u64,
     /// How far the line's zero lies inside its window.

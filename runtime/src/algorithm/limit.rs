@@ -187,6 +187,42 @@ impl Limit {
         }
     }
 
+    /// Turns a state under `old` rules into one under these: what was taken stays taken where both count
+    /// in the same way.
+    pub(crate) fn carry(&self, old: &Self, state: &mut LimitState, now: Nanos) {
+        match (self, old, &mut *state) {
+            (Self::Bucket(new), Self::Bucket(old), LimitState::Bucket(state)) => {
+                state.carry(old, new, now)
+            }
+            (Self::FixedWindow(new), Self::FixedWindow(old), LimitState::FixedWindow(_))
+                if new.fits(old) => {}
+            (
+                Self::SlidingCounter(new),
+                Self::SlidingCounter(old),
+                LimitState::SlidingCounter(_),
+            ) if new.fits(old) => {}
+            (Self::SlidingLog(_), Self::SlidingLog(_), LimitState::SlidingLog(_)) => {}
+            _ => *state = self.unused(now),
+        }
+    }
+
+    /// How much later than its turn a waiter may be woken without losing time by it. A bucket makes up
+    /// for a coarse timer; windows promise an exact count and do not.
+    pub(crate) fn lateness(&self) -> Duration {
+        match self {
+            Self::Bucket(_) | Self::Adaptive(_) => Duration::from_millis(2),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Begins anew: what is refunded later was taken before.
+    pub(crate) fn restart(&self, state: &mut LimitState, now: Nanos) {
+        match state {
+            LimitState::Bucket(bucket) => bucket.restart(),
+            _ => *state = self.unused(now),
+        }
+    }
+
     /// Whether a fresh state would do as well: such a key may be forgotten.
     pub(crate) fn is_unused(&self, state: &LimitState, now: Nanos) -> bool {
         match (self, state) {

@@ -100,6 +100,12 @@ impl Pace {
         u32::try_from(units >> self.bits).unwrap_or(u32::MAX)
     }
 
+    /// The same permits in another pace's units.
+    pub(crate) fn in_units_of(&self, other: &Self, units: u64) -> u64 {
+        let units = (u128::from(units) << other.bits) >> self.bits;
+        u64::try_from(units).unwrap_or(u64::MAX)
+    }
+
     /// The point of `now`, rounded down.
     #[inline]
     pub(crate) fn at(&self, now: Nanos) -> u64 {

@@ -60,6 +60,11 @@ impl SlidingCounter {
         self.count
     }
 
+    /// Whether a state of `other` means the same here: the windows are the same.
+    pub(crate) fn fits(&self, other: &Self) -> bool {
+        self.grid == other.grid
+    }
+
     pub(crate) fn take(&self, state: &mut Counters, now: Nanos, cost: u32) -> Decision {
         let at = self.roll(state, now);
         let free = self.free(state, at);

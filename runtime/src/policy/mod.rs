@@ -1,6 +1,7 @@
 //! The policies: settings, an algorithm, a clock and permits, put together.
 
 pub(crate) mod bulkhead;
+pub(crate) mod rate_limiter;
 pub(crate) mod settings;
 pub(crate) mod timeout;
 

@@ -5,6 +5,7 @@ macro_rules! policies {
     ($consumer:ident) => {
         $consumer! {
             bulkhead: Bulkhead, BulkheadSettings, BulkheadBuilder;
+            rate_limiter: RateLimiter, RateLimiterSettings, RateLimiterBuilder;
             timeout: Timeout, TimeoutSettings, TimeoutBuilder;
         }
     };
@@ -13,5 +14,6 @@ pub(super) use policies;
 
 pub(super) use crate::policy::{
     bulkhead::{Bulkhead, BulkheadBuilder, BulkheadSettings},
+    rate_limiter::{RateLimiter, RateLimiterBuilder, RateLimiterSettings},
     timeout::{Timeout, TimeoutBuilder, TimeoutSettings},
 };
