@@ -10,6 +10,7 @@ pub use crate::{
         bulkhead::{BulkheadSettings, Entry},
         circuit_breaker::{CircuitBreakerSettings, CircuitPermit, WindowArg},
         fallback::{CacheKey, FallbackSettings, Mark, Marks, Taken, Unmarked},
+        rate_limiter::{Admission, RateLimiterSettings, Request},
         retry::{Attempts, Next, RetrySettings},
         timeout::{Run, TimeoutSettings},
     },
