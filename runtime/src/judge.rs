@@ -190,3 +190,78 @@ impl<'s, R: Outcome> Judge<'s, R> {
         self.retry_after.unwrap_or_else(classified)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rejection::{CircuitOpen, Rejection, TimedOut};
+
+    type Outcome = Result<u32, &'static str>;
+
+    fn judge(step: &Step<Outcome>) -> Judge<'_, Outcome> {
+        Judge::new(step, Traits::unknown())
+    }
+
+    #[test]
+    fn every_error_counts_where_nothing_is_said() {
+        let (good, bad) = (Step::Done(Ok(1)), Step::Done(Err("bad")));
+        assert_eq!(judge(&good).verdict(), Verdict::Success);
+        assert_eq!(judge(&bad).verdict(), Verdict::Failure);
+        assert_eq!(judge(&good).finding(), Finding::Final);
+        assert_eq!(judge(&bad).finding(), Finding::Failed { retry_after: None });
+        assert!(!judge(&good).wants_answer() && judge(&bad).wants_answer());
+    }
+
+    #[test]
+    fn predicates_decide_about_errors_and_values() {
+        let (good, bad) = (Step::Done(Ok(1)), Step::Done(Err("bad")));
+        assert_eq!(
+            judge(&bad).when(|e| *e != "bad").verdict(),
+            Verdict::Success
+        );
+        assert_eq!(judge(&bad).when(|e| *e != "bad").finding(), Finding::Final);
+        assert_eq!(
+            judge(&bad).ignore(|e| *e == "bad").verdict(),
+            Verdict::Ignored
+        );
+        assert_eq!(
+            judge(&good).when_value(|v| *v == 1).verdict(),
+            Verdict::Failure
+        );
+        assert_eq!(judge(&good).until(|v| *v == 2).finding(), Finding::Unmet);
+        let second = Some(Duration::from_secs(1));
+        let asked = judge(&bad).retry_after(|_| second).finding();
+        assert_eq!(
+            asked,
+            Finding::Failed {
+                retry_after: second
+            }
+        );
+    }
+
+    #[test]
+    fn predicates_are_not_asked_about_what_policies_did() {
+        let policy = crate::PolicyName::from("p");
+        let refused = Step::Rejected(Rejection::CircuitOpen(CircuitOpen {
+            policy: policy.clone(),
+            retry_after: None,
+        }));
+        let never = |_: &&str| -> bool { panic!("asked") };
+        assert_eq!(
+            judge(&refused).when(never).ignore(never).verdict(),
+            Verdict::NotMade
+        );
+        assert_eq!(
+            judge(&refused).when(never).finding(),
+            Finding::Refused { retry_after: None }
+        );
+        let after = Duration::ZERO;
+        let late = Step::Rejected(Rejection::TimedOut(TimedOut { policy, after }));
+        assert_eq!(
+            judge(&late).when(never).ignore(never).verdict(),
+            Verdict::Failure
+        );
+        assert_eq!(judge(&late).when(never).finding(), Finding::TimedOut);
+        assert!(judge(&late).wants_answer());
+    }
+}

@@ -183,3 +183,126 @@ impl<E> Opaque<E> {
         const { Traits::unknown() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fmt, io, sync::Arc};
+
+    use super::*;
+    use crate::rejection::{BulkheadFull, CircuitOpen, Rejection, TimedOut};
+
+    macro_rules! traits {
+        ($error:expr) => {{
+            let error = $error;
+            let step: Step<Result<(), _>> = Step::Done(Err(error));
+            let traits = Probe::of(&step).traits();
+            let Step::Done(Err(error)) = step else {
+                unreachable!()
+            };
+            (
+                traits.classification.map(|c| (c.is_failure)(&error)),
+                (traits.rejection)(&error),
+            )
+        }};
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    enum Classified {
+        #[error("busy")]
+        Busy,
+        #[error(transparent)]
+        Rejected(#[from] Rejection),
+    }
+
+    impl Classify for Classified {
+        fn is_retryable(&self) -> bool {
+            false
+        }
+    }
+
+    struct NoError;
+
+    impl Classify for NoError {}
+
+    fn open() -> Rejection {
+        Rejection::CircuitOpen(CircuitOpen {
+            policy: "p".into(),
+            retry_after: Some(Duration::from_secs(1)),
+        })
+    }
+
+    const OPEN: Option<RejectionKind> = Some(RejectionKind::Refusal {
+        retry_after: Some(Duration::from_secs(1)),
+    });
+
+    #[test]
+    fn a_classification_is_found_without_a_bound() {
+        assert_eq!(traits!(Classified::Busy), (Some(false), None));
+        assert_eq!(traits!(Arc::new(Classified::Busy)).0, Some(false));
+        assert_eq!(traits!(NoError), (Some(true), None));
+        assert_eq!(traits!(7), (None, None));
+    }
+
+    #[test]
+    fn a_rejection_is_found_whatever_it_was_wrapped_in() {
+        assert_eq!(traits!(open()).1, OPEN);
+        assert_eq!(traits!(Classified::from(open())), (Some(false), OPEN));
+        assert_eq!(traits!(io::Error::from(open())).1, OPEN);
+        assert_eq!(
+            traits!(Box::<dyn Error + Send + Sync>::from(open())).1,
+            OPEN
+        );
+        assert_eq!(
+            traits!(Box::<dyn Error>::from(Classified::from(open()))).1,
+            OPEN
+        );
+        let full = BulkheadFull {
+            policy: "p".into(),
+            max_concurrent: 1,
+            waiting: 0,
+        };
+        let refusal = Some(RejectionKind::Refusal { retry_after: None });
+        assert_eq!(
+            traits!(Box::<dyn Error + Send + Sync>::from(full)).1,
+            refusal
+        );
+        let late = TimedOut {
+            policy: "p".into(),
+            after: Duration::ZERO,
+        };
+        assert_eq!(
+            traits!(Rejection::from(late)).1,
+            Some(RejectionKind::TimedOut)
+        );
+    }
+
+    #[test]
+    fn a_borrowing_error_is_looked_through() {
+        #[derive(Debug)]
+        struct Borrowing<'a>(&'a str, Rejection);
+        impl fmt::Display for Borrowing<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        impl Error for Borrowing<'_> {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(&self.1)
+            }
+        }
+        let text = String::from("local");
+        assert_eq!(traits!(Borrowing(&text, open())).1, OPEN);
+    }
+
+    #[test]
+    fn a_generic_function_sees_what_it_declares() {
+        fn bare<E>(error: E) -> Option<bool> {
+            traits!(error).0
+        }
+        fn bound<E: Classify>(error: E) -> Option<bool> {
+            traits!(error).0
+        }
+        assert_eq!(bare(Classified::Busy), None);
+        assert_eq!(bound(Classified::Busy), Some(false));
+    }
+}

@@ -8,7 +8,7 @@ use std::fmt;
 /// as each variant says, at most `max_delay`; it saturates there, whatever the number of attempts. The
 /// [`Jitter`](crate::Jitter) then spreads it out.
 ///
-/// ```ignore
+/// ```
 /// use std::time::Duration;
 /// use steadfast::{Backoff, Jitter, Retry};
 ///

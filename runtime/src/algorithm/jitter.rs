@@ -8,7 +8,7 @@ use std::fmt;
 /// for what comes out. The formulas (full, equal, decorrelated) are those of
 /// [Exponential Backoff And Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
 ///
-/// ```ignore
+/// ```
 /// use std::time::Duration;
 /// use steadfast::{Jitter, Retry};
 ///

@@ -72,7 +72,7 @@ impl Schedule {
 /// ends after `max_attempts - 1` delays, or before the one that would pass `max_elapsed`. Each
 /// iterator throws its own dice.
 ///
-/// ```ignore
+/// ```
 /// use std::time::Duration;
 /// use steadfast::{Jitter, Retry};
 ///

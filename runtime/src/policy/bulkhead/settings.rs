@@ -116,3 +116,46 @@ impl PolicySettings for BulkheadSettings {
         ]
     }
 }
+
+#[cfg(all(test, not(steadfast_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mistake_is_told_by_its_setting() {
+        let new = BulkheadSettings::new;
+        let cases = [
+            (new().max_concurrent(0), "max_concurrent"),
+            (new().max_concurrent(MAX_CONCURRENT + 1), "max_concurrent"),
+            (new().max_wait(Duration::ZERO), "max_wait"),
+            (new().max_wait(Duration::MAX).max_queue(0), "max_queue"),
+            (new().max_queue(1), "max_queue"),
+            (new().max_keys(0), "max_keys"),
+        ];
+        for (settings, setting) in cases {
+            assert_eq!(
+                settings.check().map_err(|p| p.setting),
+                Err(setting),
+                "{settings:?}"
+            );
+        }
+        assert_eq!(new().check(), Ok(()));
+        assert_eq!(new().max_concurrent(MAX_CONCURRENT).check(), Ok(()));
+    }
+
+    #[test]
+    fn settings_in_force_are_spelt_as_in_the_attribute() {
+        let effective = BulkheadSettings::new().effective();
+        let spelt: Vec<_> = effective.iter().map(|s| (s.name, &*s.value)).collect();
+        assert_eq!(
+            spelt,
+            [
+                ("max_concurrent", "10"),
+                ("max_wait", "none"),
+                ("max_queue", "1000"),
+                ("max_keys", "10000"),
+                ("enforce", "true"),
+            ]
+        );
+    }
+}
