@@ -44,17 +44,27 @@ impl<R: Outcome, X: Rejected> Step<R, X> {
         Self::Settled(R::from_result(Err(convert(rejection))), kind)
     }
 
-    /// Turns a rejection into the caller's error type, and remembers what it was.
+    /// Turns a rejection into the caller's error type, and remembers what it was. What the layers around
+    /// may reject with is then open again.
     #[must_use]
-    pub fn settle(self, convert: impl FnOnce(X) -> R::Error) -> Self {
+    pub fn settle<Y: Rejected>(self, convert: impl FnOnce(X) -> R::Error) -> Step<R, Y> {
         match self {
-            Self::Rejected(rejection) => Self::rejected_with(rejection, convert),
-            done => done,
+            Self::Done(outcome) => Step::Done(outcome),
+            Self::Rejected(rejection) => Step::rejected_with(rejection, convert),
+            Self::Settled(outcome, kind) => Step::Settled(outcome, kind),
         }
     }
+}
 
+impl<R, X> Step<R, X> {
     /// The function's return value.
-    pub fn finish(self, convert: impl FnOnce(X) -> R::Error) -> R {
+    ///
+    /// The bound stands here and not on the `impl`, so that a type which is no outcome is told so, in
+    /// place of that there is no such method.
+    pub fn finish(self, convert: impl FnOnce(X) -> R::Error) -> R
+    where
+        R: Outcome,
+    {
         match self {
             Self::Done(outcome) | Self::Settled(outcome, _) => outcome,
             Self::Rejected(rejection) => R::from_result(Err(convert(rejection))),

@@ -1,6 +1,10 @@
 //! The policies: settings, an algorithm, a clock and permits, put together.
 
+pub(crate) mod bulkhead;
+pub(crate) mod circuit_breaker;
 pub(crate) mod fallback;
+pub(crate) mod rate_limiter;
+pub(crate) mod retry;
 pub(crate) mod settings;
 pub(crate) mod timeout;
 

@@ -4,7 +4,11 @@
 macro_rules! policies {
     ($consumer:ident) => {
         $consumer! {
+            circuit_breaker: CircuitBreaker, CircuitBreakerSettings, CircuitBreakerBuilder;
             fallback: Fallback, FallbackSettings, FallbackBuilder;
+            retry: Retry, RetrySettings, RetryBuilder;
+            bulkhead: Bulkhead, BulkheadSettings, BulkheadBuilder;
+            rate_limiter: RateLimiter, RateLimiterSettings, RateLimiterBuilder;
             timeout: Timeout, TimeoutSettings, TimeoutBuilder;
         }
     };
@@ -12,6 +16,10 @@ macro_rules! policies {
 pub(super) use policies;
 
 pub(super) use crate::policy::{
+    bulkhead::{Bulkhead, BulkheadBuilder, BulkheadSettings},
+    circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerSettings},
     fallback::{Fallback, FallbackBuilder, FallbackSettings},
+    rate_limiter::{RateLimiter, RateLimiterBuilder, RateLimiterSettings},
+    retry::{Retry, RetryBuilder, RetrySettings},
     timeout::{Timeout, TimeoutBuilder, TimeoutSettings},
 };
