@@ -36,7 +36,7 @@ async fn per_host(host: &str, fails: bool) -> Result<(), Failure> {
     if fails { Err(Failure::Down) } else { Ok(()) }
 }
 
-#[bulkhead(max_concurrent = 1, key = format_args!("{shard}/{}", shard % 2))]
+#[bulkhead(max_concurrent = 1, key = format!("{shard}/{}", shard % 2))]
 async fn per_shard(shard: u32) -> Result<(), Failure> {
     sleep(Duration::from_millis(1)).await;
     Ok(())
@@ -140,7 +140,7 @@ struct Client {
 impl Client {
     #[retry(with = &self.retry, when = Failure::is_down)]
     #[circuit_breaker(with = &self.breaker)]
-    #[rate_limited(with = self.limiter, cost = cost)]
+    #[rate_limited(with = &self.limiter, cost = cost)]
     #[bulkhead(with = &self.bulkhead)]
     #[timeout(with = &self.timeout)]
     async fn injected(&self, cost: u32) -> Result<u32, Failure> {

@@ -25,7 +25,7 @@ mod settings {
     pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 }
 
-#[retry(max_attempts = ATTEMPTS, base_delay = DELAY, max_delay = DELAY * 2, multiplier = 1.0 + 0.5)]
+#[retry(max_attempts = ATTEMPTS, base_delay = DELAY, max_delay = Duration::from_millis(5 * 4), multiplier = 1.0 + 0.5)]
 async fn named(tries: &Tries) -> Result<u32, Failure> {
     tries.ask()
 }

@@ -125,8 +125,8 @@ mod methods_on_everything {
         tries.ask()
     }
 
-    #[fallback(cache(fresh = "1m"), value = 9)]
-    #[retry(base_delay = "1ms", backoff = |_n| std::time::Duration::ZERO)]
+    #[fallback(cache(key = 1, fresh = "1m"), value = 9)]
+    #[retry(backoff = |_n| std::time::Duration::ZERO)]
     #[circuit_breaker(failure_rate = 0.9)]
     #[rate_limited(rate = "1000/s")]
     #[bulkhead(key = "k")]

@@ -13,7 +13,7 @@ async fn cached(name: &str, tries: &Tries) -> Result<Arc<str>, Failure> {
     Ok(name.into())
 }
 
-#[fallback(cache(fresh = "5m", max_entries = 5), value = vec![0].into())]
+#[fallback(cache(key = "all", fresh = "5m", max_entries = 5), value = vec![0].into())]
 #[timeout("1s")]
 async fn served<T>(input: T, fails: bool) -> Result<Served<Vec<u32>>, Failure>
 where

@@ -12,7 +12,7 @@ pub(crate) struct Case {
     pub(crate) expected: &'static str,
     /// What it is not tried with, by names of stacks.
     without: Vec<&'static str>,
-    /// What differs by design: `message`, `details` or `code`.
+    /// What differs by design: `place`, `code`, `message`, `label` or `suggestions`.
     pub(crate) may_differ: Vec<&'static str>,
     is_sync: bool,
     text: &'static str,
@@ -117,6 +117,13 @@ impl Case {
             is_sync: words.contains(&"sync"),
             text,
         }
+    }
+
+    /// Where the attributes are, below the import that is written above the case.
+    pub(crate) fn line_of_attributes(&self) -> u64 {
+        let mut lines = (2..).zip(self.text.lines());
+        let line = lines.find(|(_, line)| line.contains("#[stack]"));
+        line.map_or(0, |(number, _)| number)
     }
 
     /// Writes the program: one module bare, and one for each stack. Answers with the root and the names

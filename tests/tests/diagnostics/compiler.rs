@@ -18,8 +18,12 @@ pub(crate) struct Diagnostic {
     pub(crate) level: String,
     pub(crate) code: String,
     pub(crate) message: String,
-    /// The texts at its carets, and its notes and helps, each with the places it points at.
-    pub(crate) details: BTreeSet<String>,
+    /// What stands at the caret.
+    pub(crate) label: String,
+    /// What it suggests to write, and where.
+    pub(crate) suggestions: BTreeSet<(Place, String)>,
+    /// Its other labels, notes and helps, with the places that they point at.
+    pub(crate) details: BTreeSet<(Place, String)>,
 }
 
 /// From where to where, lines and columns from 1.
@@ -50,11 +54,16 @@ impl fmt::Display for Diagnostic {
             level,
             code,
             message,
+            label,
+            suggestions,
             details,
         } = self;
-        writeln!(f, "    {place} {level}[{code}]: {message}")?;
-        for detail in details {
-            writeln!(f, "        {detail}")?;
+        writeln!(f, "    {place} {level}[{code}]: {message} ({label})")?;
+        for (place, text) in suggestions {
+            writeln!(f, "        write at {place}: {text:?}")?;
+        }
+        for (place, text) in details {
+            writeln!(f, "        at {place}: {text}")?;
         }
         Ok(())
     }
@@ -96,40 +105,56 @@ fn diagnostic(message: &Value) -> Option<(String, Diagnostic)> {
     let spans = message["spans"].as_array()?;
     let primary = spans.iter().find(|span| span["is_primary"] == true)?;
     let file = file_of(primary)?;
-    let mut details = BTreeSet::new();
-    for span in spans {
-        details.extend(detail(span, &file, "caret"));
-    }
-    for child in message["children"].as_array()? {
-        let level = text(&child["level"]);
-        let said = plain(&text(&child["message"]), &file);
-        let spans = child["spans"].as_array()?;
-        if spans.is_empty() {
-            details.insert(format!("{level}: {said}"));
-        }
-        for span in spans {
-            let at = place(span);
-            let instead = match &span["suggested_replacement"] {
-                Value::String(text) => format!(" `{text}`"),
-                _ => String::new(),
-            };
-            details.insert(format!("{level}: {said} @{at}{instead}"));
-            details.extend(detail(span, &file, &level));
-        }
-    }
-    let diagnostic = Diagnostic {
+    let mut diagnostic = Diagnostic {
         place: place(primary),
         level: text(&message["level"]),
         code: text(&message["code"]["code"]),
         message: plain(&text(&message["message"]), &file),
-        details,
+        label: plain(&text(&primary["label"]), &file),
+        suggestions: BTreeSet::new(),
+        details: BTreeSet::new(),
     };
+    for span in spans.iter().filter(|span| *span != primary) {
+        let said = plain(&text(&span["label"]), &file);
+        diagnostic.details.insert((place(span), said));
+    }
+    for child in message["children"].as_array()? {
+        diagnostic.add(child, &file);
+    }
     Some((file, diagnostic))
 }
 
-fn detail(span: &Value, file: &str, kind: &str) -> Option<String> {
-    let label = span["label"].as_str()?;
-    Some(format!("{kind} @{}: {}", place(span), plain(label, file)))
+impl Diagnostic {
+    /// Whether anything in it points at `line`, or says that a macro made it.
+    pub(crate) fn points_at(&self, line: u64) -> bool {
+        let mut details = self.details.iter();
+        self.place.line == line
+            || details.any(|(place, text)| place.line == line || text.contains("attribute macro"))
+    }
+
+    /// Adds a note or help.
+    fn add(&mut self, child: &Value, file: &str) {
+        let said = plain(&text(&child["message"]), file);
+        let spans = child["spans"].as_array().map(Vec::as_slice);
+        for span in spans.unwrap_or_default() {
+            match &span["suggested_replacement"] {
+                Value::String(text) => {
+                    self.suggestions.insert((place(span), text.clone()));
+                }
+                _ => {
+                    let label = plain(&text(&span["label"]), file);
+                    let said = format!("{said} {label}").trim_end().to_owned();
+                    self.details.insert((place(span), said));
+                }
+            }
+        }
+        // Said once for the whole program: which group a lint belongs to.
+        let is_about_levels = ["by default", "implied by", "to override"];
+        let is_about_levels = is_about_levels.iter().any(|words| said.contains(words));
+        if spans.unwrap_or_default().is_empty() && !is_about_levels {
+            self.details.insert((Place::default(), said));
+        }
+    }
 }
 
 /// The name of the file without its directory, where the place is in the user's code: for what points

@@ -65,6 +65,8 @@ fn no_lint_of_any_group_is_set_off_by_an_attribute() {
         let text = fs::read_to_string(&path).expect("a file");
         // Its own levels would end the comparison at the first lint.
         let text = text.replace("#![deny(", "#![warn(");
+        // What an attribute binds is not there without it.
+        let text = text.replace("pub mod bindings;", "");
         fs::write(annotated.join(name), &text).expect("a file");
         fs::write(bare.join(name), without_attributes(&text)).expect("a file");
     }

@@ -1,6 +1,7 @@
 //! A mistake in a body is reported as without the attributes: the same code, line, caret and words.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     sync::{
         Mutex,
@@ -12,7 +13,7 @@ use std::{
 use crate::{
     artifacts::artifacts,
     case::Case,
-    compiler::{Diagnostic, compile},
+    compiler::{Diagnostic, Place, compile},
 };
 
 #[test]
@@ -66,26 +67,20 @@ fn differences(case: &Case) -> String {
     let mut of = |name: &str| said.remove(&format!("{name}_.rs")).unwrap_or_default();
     let bare = of("bare");
     let mut report = String::new();
-    if !bare
-        .iter()
-        .any(|diagnostic| diagnostic.code == case.expected)
-    {
+    if !bare.iter().any(|found| found.code == case.expected) {
         let _ = writeln!(report, "{}: no {} when bare", case.name, case.expected);
         bare.iter()
-            .for_each(|diagnostic| report.push_str(&diagnostic.to_string()));
+            .for_each(|found| report.push_str(&found.to_string()));
     }
+    let mut seen: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for name in names.into_iter().skip(1) {
-        let found = of(name);
-        if compared(case, &found) == compared(case, &bare) {
-            continue;
+        let difference = difference(case, &bare, &of(name));
+        if !difference.is_empty() {
+            seen.entry(difference).or_default().push(name);
         }
-        let _ = writeln!(report, "{}: under `{name}`", case.name);
-        found.iter().filter(|d| !bare.contains(d)).for_each(|d| {
-            let _ = write!(report, "  more\n{d}");
-        });
-        bare.iter().filter(|d| !found.contains(d)).for_each(|d| {
-            let _ = write!(report, "  less\n{d}");
-        });
+    }
+    for (difference, names) in seen {
+        let _ = write!(report, "{}, under {names:?}\n{difference}", case.name);
     }
     if let Some((file, more)) = said.into_iter().next() {
         let _ = writeln!(report, "{}: in {file}: {more:?}", case.name);
@@ -93,19 +88,45 @@ fn differences(case: &Case) -> String {
     report
 }
 
-/// Diagnostics without the parts that differ by design.
-fn compared(case: &Case, diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
+fn difference(case: &Case, bare: &[Diagnostic], found: &[Diagnostic]) -> String {
+    let mut report = String::new();
+    let (expected, compared) = (parts(case, bare), parts(case, found));
+    for (diagnostic, parts) in found.iter().zip(&compared) {
+        if !expected.contains(parts) {
+            let _ = write!(report, "  more\n{diagnostic}");
+        } else if diagnostic.points_at(case.line_of_attributes()) {
+            let _ = write!(report, "  points at an attribute\n{diagnostic}");
+        }
+    }
+    for (diagnostic, parts) in bare.iter().zip(&expected) {
+        if !compared.contains(parts) {
+            let _ = write!(report, "  less\n{diagnostic}");
+        }
+    }
+    report
+}
+
+/// What is compared of each diagnostic: all that a user acts on, without the parts that differ by
+/// design. Its secondary labels and notes are free, but may not point at an attribute.
+fn parts(case: &Case, diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
     let differs = |part: &str| case.may_differ.contains(&part);
     let mut diagnostics = diagnostics.to_vec();
     for diagnostic in &mut diagnostics {
+        diagnostic.details.clear();
+        if differs("place") {
+            diagnostic.place = Place::default();
+        }
         if differs("code") {
             diagnostic.code.clear();
         }
         if differs("message") {
             diagnostic.message.clear();
         }
-        if differs("details") {
-            diagnostic.details.clear();
+        if differs("label") {
+            diagnostic.label.clear();
+        }
+        if differs("suggestions") {
+            diagnostic.suggestions.clear();
         }
     }
     diagnostics

@@ -189,14 +189,14 @@ pub async fn call(n: u32) -> Result<u32, Failure> {
     ask(m).await
 }
 
-//# parameter_assigned: E0384 ~code ~message ~details
+//# parameter_assigned: E0384 ~code ~message ~label ~suggestions
 #[stack]
 pub async fn call(n: u32) -> Result<u32, Failure> {
     n += 1;
     ask(n).await
 }
 
-//# parameter_assigned_sync: E0384 sync ~code ~message ~details
+//# parameter_assigned_sync: E0384 sync ~code ~message ~label ~suggestions
 #[stack]
 pub fn call(n: u32) -> Result<u32, Failure> {
     n += 1;

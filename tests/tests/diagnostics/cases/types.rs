@@ -1,5 +1,5 @@
-// Type errors. A line `//# name: code` begins a case; `sync` tries it without `async`, `-name` leaves a
-// stack out, `~part` names what differs by design.
+// Type errors. Each case begins with its name and the code that is expected; `sync` tries it without
+// `async`, `-name` leaves a stack out, `~part` names what differs by design.
 
 //# value_of_another_type: E0308
 #[stack]
