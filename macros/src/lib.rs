@@ -9,6 +9,8 @@ mod mention;
 mod model;
 mod parse;
 mod resolve;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use kind::Kind;

@@ -68,8 +68,41 @@ struct Table<V> {
 }
 
 struct Entry<V> {
-    key: Box<str>,
+    key: Key,
     value: V,
+}
+
+/// Short keys lie in the table itself: comparing one that lies elsewhere is a cache miss, which costs
+/// as much as all the rest of a lookup.
+enum Key {
+    Short { len: u8, bytes: [u8; SHORT_KEY] },
+    Long(Box<[u8]>),
+}
+
+/// What fits beside the tag without making the key larger than three words.
+const SHORT_KEY: usize = 22;
+
+impl Key {
+    fn new(key: &str) -> Self {
+        let key = key.as_bytes();
+        let mut bytes = [0; SHORT_KEY];
+        match bytes.get_mut(..key.len()) {
+            None => Self::Long(key.into()),
+            Some(room) => {
+                room.copy_from_slice(key);
+                let len = key.len() as u8;
+                Self::Short { len, bytes }
+            }
+        }
+    }
+
+    #[inline]
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => &bytes[..usize::from(*len)],
+            Self::Long(key) => key,
+        }
+    }
 }
 
 impl<V> Keyed<V> {
@@ -109,7 +142,7 @@ impl<V> Keyed<V> {
         unused: impl Fn(&V) -> bool,
         act: impl FnOnce(&mut V, Place) -> R,
     ) -> R {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hasher.hash_one(key.as_bytes());
         let shard = self.shard(hash);
         let own = Place {
             hash,
@@ -149,7 +182,8 @@ impl<V> Keyed<V> {
         let value = match place.room {
             Room::Shared => table.overflow(place.hash).as_mut(),
             Room::Own => {
-                let same = |entry: &Entry<V>| self.hasher.hash_one(&*entry.key) == place.hash;
+                let same =
+                    |entry: &Entry<V>| self.hasher.hash_one(entry.key.as_bytes()) == place.hash;
                 let found = table.entries.find_mut(place.hash, same);
                 found.map(|entry| &mut entry.value)
             }
@@ -252,16 +286,18 @@ impl<V> Shard<V> {
 
 impl<V> Table<V> {
     fn find(&mut self, hash: u64, key: &str) -> Option<&mut V> {
-        let found = self.entries.find_mut(hash, |entry| &*entry.key == key);
+        let found = self
+            .entries
+            .find_mut(hash, |entry| entry.key.as_bytes() == key.as_bytes());
         found.map(|entry| &mut entry.value)
     }
 
     fn insert(&mut self, hash: u64, key: &str, value: V, hasher: &RandomState) -> &mut V {
         let entry = Entry {
-            key: key.into(),
+            key: Key::new(key),
             value,
         };
-        let rehash = |entry: &Entry<V>| hasher.hash_one(&*entry.key);
+        let rehash = |entry: &Entry<V>| hasher.hash_one(entry.key.as_bytes());
         let inserted = self.entries.insert_unique(hash, entry, rehash);
         &mut inserted.into_mut().value
     }
@@ -534,7 +570,7 @@ mod tests {
 
     #[test]
     fn memory_per_key_is_small() {
-        assert!(size_of::<Entry<[u64; 2]>>() <= 32);
+        assert!(size_of::<Entry<[u64; 2]>>() <= 40);
         let map = Keyed::new(100_000);
         for n in 0..100_000u32 {
             with_text(&n, |key| map.with(key, || [1u64; 2], |_| false, |_, _| ()));
@@ -545,6 +581,22 @@ mod tests {
             .map(|shard| shard.lock().entries.allocation_size())
             .sum();
         assert!(bytes / 100_000 <= 100, "{} bytes per key", bytes / 100_000);
+    }
+
+    #[test]
+    fn keys_of_any_length_are_told_apart() {
+        let map = Keyed::new(1_000);
+        let keys: Vec<_> = (0..100).map(|len| "k".repeat(len)).collect();
+        for (n, key) in (1..).zip(&keys) {
+            assert_eq!(add(&map, key, n), (n, Room::Own));
+        }
+        for (n, key) in (1..).zip(&keys) {
+            assert_eq!(add(&map, key, 0), (n, Room::Own));
+            assert_eq!(
+                map.at(map.with(key, || 0, |_| false, |_, place| place), |v| *v),
+                Some(n)
+            );
+        }
     }
 
     #[test]
@@ -587,5 +639,53 @@ mod tests {
                 prop_assert!(in_use <= map.len() && map.len() <= u64::from(max));
             }
         }
+    }
+}
+
+#[cfg(all(test, steadfast_loom))]
+mod models {
+    use super::*;
+    use crate::sync::Arc;
+
+    /// One state is all there is room for; whoever comes first uses it, or gives it up again.
+    fn come(map: &Keyed<u32>, key: &str, by: u32) -> Room {
+        map.with(
+            key,
+            || 0,
+            |&value| value == 0,
+            |value, place| {
+                *value += by;
+                place.room
+            },
+        )
+    }
+
+    #[test]
+    fn two_new_keys_never_exceed_the_bound() {
+        loom::model(|| {
+            let map = Arc::new(Keyed::new(1));
+            let other = Arc::clone(&map);
+            let thread = loom::thread::spawn(move || come(&other, "b", 1));
+            let here = come(&map, "a", 1);
+            let there = thread.join().unwrap();
+            assert_ne!(here, there, "one has its own, the other shares");
+            assert_eq!(map.len(), 1);
+        });
+    }
+
+    #[test]
+    fn an_unused_state_makes_room_and_is_not_counted_twice() {
+        loom::model(|| {
+            let map = Arc::new(Keyed::new(1));
+            come(&map, "idle", 0);
+            let other = Arc::clone(&map);
+            let thread = loom::thread::spawn(move || come(&other, "b", 1));
+            let here = come(&map, "a", 1);
+            let there = thread.join().unwrap();
+            assert_ne!(here, there);
+            assert_eq!(map.len(), 1);
+            map.retain(|_| false);
+            assert_eq!(map.len(), 0);
+        });
     }
 }

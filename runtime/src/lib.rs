@@ -171,6 +171,7 @@ mod place;
 mod policy;
 mod probe;
 mod queue;
+mod rate;
 mod registry;
 mod rejection;
 mod served;
@@ -179,6 +180,7 @@ mod sync;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test;
+mod units;
 mod waiter;
 
 #[doc(hidden)]
@@ -208,10 +210,12 @@ pub use policy::{
         Answer, Answering, Fallback, FallbackBuilder, FallbackMetrics, Forgetful, Memory, OrElse,
         Pass,
     },
+    rate_limiter::{Algorithm, Allowance, RateLimiter, RateLimiterBuilder, RateLimiterMetrics},
     retry::{Retry, RetryBuilder, RetryMetrics, RetryWhen},
     settings::{Setting, Value},
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
 };
+pub use rate::{ParseRateError, Rate};
 pub use registry::{PolicySnapshot, Registry, Snapshot, registry};
 pub use rejection::{
     BulkheadFull, CircuitOpen, ConditionNotMet, RateLimited, Rejection, StoreUnavailable, TimedOut,

@@ -4,12 +4,13 @@ pub use inventory;
 
 pub use crate::{
     call::{Body, Call},
-    emitted::{answer, hint, on_retry},
+    emitted::{answer, hint, on_retry, succeeded},
     judge::Judge,
     policy::{
         bulkhead::{BulkheadSettings, Entry},
         circuit_breaker::{CircuitBreakerSettings, CircuitPermit, WindowArg},
         fallback::{CacheKey, FallbackSettings, Mark, Marks, Taken, Unmarked},
+        rate_limiter::{Admission, RateLimiterSettings, Request},
         retry::{Attempts, Next, RetrySettings},
         timeout::{Run, TimeoutSettings},
     },

@@ -54,9 +54,17 @@ impl<R: Outcome, X: Rejected> Step<R, X> {
             Self::Settled(outcome, kind) => Step::Settled(outcome, kind),
         }
     }
+}
 
+impl<R, X> Step<R, X> {
     /// The function's return value.
-    pub fn finish(self, convert: impl FnOnce(X) -> R::Error) -> R {
+    ///
+    /// The bound stands here and not on the `impl`, so that a type which is no outcome is told so, in
+    /// place of that there is no such method.
+    pub fn finish(self, convert: impl FnOnce(X) -> R::Error) -> R
+    where
+        R: Outcome,
+    {
         match self {
             Self::Done(outcome) | Self::Settled(outcome, _) => outcome,
             Self::Rejected(rejection) => R::from_result(Err(convert(rejection))),

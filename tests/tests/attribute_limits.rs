@@ -85,7 +85,7 @@ async fn keys_costs_rates_and_bypass_see_the_parameters() {
 async fn every_algorithm_keeps_its_rate() {
     let _test = steadfast::test::isolated();
     macro_rules! algorithm {
-        ($name:ident, $text:literal) => {
+        ($name:ident, $text:literal, $least:literal) => {
             #[rate_limited($text, rate = "5/s", algorithm = $name)]
             async fn $name() -> Result<(), Rejection> {
                 Ok(())
@@ -95,16 +95,18 @@ async fn every_algorithm_keeps_its_rate() {
                 allowed += u32::from($name().await.is_ok());
                 advance(SECOND / 10).await;
             }
-            // Ten seconds at five a second, and at most one burst on top.
-            assert!((45..=55).contains(&allowed), "{}: {allowed}", $text);
+            // Ten seconds at five a second, and at most one burst on top; the weighted counter rounds
+            // against the caller.
+            assert!(
+                ($least..=55).contains(&allowed), "{}: {allowed}", $text);
         };
     }
-    algorithm!(token_bucket, "token");
-    algorithm!(leaky_bucket, "leaky");
-    algorithm!(fixed_window, "fixed");
-    algorithm!(sliding_window, "log");
-    algorithm!(sliding_window_counter, "counter");
-    algorithm!(adaptive, "adaptive");
+    algorithm!(token_bucket, "token", 50);
+    algorithm!(leaky_bucket, "leaky", 50);
+    algorithm!(fixed_window, "fixed", 50);
+    algorithm!(sliding_window, "log", 50);
+    algorithm!(sliding_window_counter, "counter", 40);
+    algorithm!(adaptive, "adapting", 50);
 }
 
 #[tokio::test(start_paused = true)]

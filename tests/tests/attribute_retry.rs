@@ -401,7 +401,7 @@ async fn each_retry_and_the_end_are_told() {
 
     let metrics = registry().retry("told").unwrap().metrics();
     assert_eq!(
-        (metrics.calls, metrics.retried, metrics.exhausted),
+        (metrics.calls, metrics.retries, metrics.exhausted),
         (1, 2, 1)
     );
 }

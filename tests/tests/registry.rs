@@ -7,7 +7,7 @@ use std::{
 
 use steadfast::{
     CircuitBreaker, CircuitState, ConfigError, Event, PolicyKind, RateLimiter, Rejection, Value,
-    bulkhead, circuit_breaker, rate_limited, registry, retry,
+    bulkhead, circuit_breaker, rate_limited, retry,
 };
 
 #[circuit_breaker("shared", failure_threshold = 2)]
@@ -21,20 +21,18 @@ async fn joins(result: Result<(), Rejection>) -> Result<(), Rejection> {
 }
 
 fn failure() -> Result<(), Rejection> {
-    let late = steadfast::Timeout::builder("t")
-        .after(Duration::from_nanos(1))
-        .build()
-        .unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    std::thread::scope(|scope| {
-        scope
-            .spawn(|| runtime.block_on(late.call(std::future::pending())))
-            .join()
+    let late = steadfast::Timeout::builder("t").after(Duration::from_nanos(1));
+    let late = late.build().unwrap();
+    // A runtime of its own: the callers are in one already.
+    let time_out = move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime
+            .enable_time()
+            .build()
             .unwrap()
-    })
+            .block_on(late.call(std::future::pending()))
+    };
+    std::thread::spawn(time_out).join().unwrap()
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{
     panic::AssertUnwindSafe,
     pin::pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -40,7 +40,7 @@ impl Flaky {
     }
 
     async fn call(&self) -> Result<u32, String> {
-        self.times.lock().unwrap().push(Instant::now());
+        self.times().push(Instant::now());
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         tokio::task::yield_now().await;
         if call <= self.failures {
@@ -50,8 +50,12 @@ impl Flaky {
         }
     }
 
+    fn times(&self) -> MutexGuard<'_, Vec<Instant>> {
+        self.times.lock().expect("nobody panics under it")
+    }
+
     fn gaps(&self) -> Vec<Duration> {
-        let times = self.times.lock().unwrap();
+        let times = self.times();
         times.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
 }

@@ -1,12 +1,15 @@
 //! What a fallback answers.
 
-use super::{body::pin, code::Code, context::Context, judge::judge, layer::clones};
-use crate::{
-    function::output::ends,
-    model::{
-        fallback::{Answer, Fallback},
-        layer::Layer,
-    },
+use super::{
+    body::pin,
+    code::Code,
+    context::{Context, at},
+    judge::judge,
+    layer::clones,
+};
+use crate::model::{
+    fallback::{Answer, Fallback},
+    layer::Layer,
 };
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -20,13 +23,15 @@ pub(crate) fn fallback(
     site: &Fallback,
     inner: &Code,
 ) -> TokenStream {
-    let (here, krate, output) = (context.here, &context.krate, context.output_span);
+    let (here, output, error) = (context.here, context.output_span, context.error_span);
+    let krate = context.krate_at(output);
     let key = site.cache.as_ref().map(|cache| {
         let key = match &cache.key {
             Some(key) => context.function.site(key),
             None => quote!(""),
         };
-        quote_spanned!(here=> let __key = __policy.cache_key(&(#key));)
+        let at = at(&key);
+        quote_spanned!(at=> let __key = __policy.cache_key(&(#key));)
     });
     let clones = clones(context, &site.clone);
     let inner = match clones.is_empty() {
@@ -37,15 +42,16 @@ pub(crate) fn fallback(
         context.convert(place + 1),
         context.rejection(context.segment_above(place)),
     );
+    let settled = quote_spanned!(error=> __step.settle(#convert));
     let judge = judge(context, &[("when", &site.when)]);
     let keep = keep(context, site);
-    let failed = failed(context, site);
+    let failed = failed(context, place, site);
     quote_spanned! {output=>
         #key
         let __step = #inner;
         let __marks = #krate::__private::Mark::of(&__step).marks();
         let __serve = __policy.serves(#judge);
-        let __step: #krate::__private::Step<_, #rejection> = __step.settle(#convert);
+        let __step: #krate::__private::Step<_, #rejection> = #settled;
         let __taken = __policy.take(__step, __serve);
         match __taken {
             #krate::__private::Taken::Keep(__step) => #keep
@@ -66,10 +72,10 @@ fn keep(context: &Context<'_>, site: &Fallback) -> TokenStream {
     }}
 }
 
-fn failed(context: &Context<'_>, site: &Fallback) -> TokenStream {
+fn failed(context: &Context<'_>, place: usize, site: &Fallback) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
     let answer = match &site.answer {
-        Some(answer) => answered(context, answer),
+        Some(answer) => answered(context, place, answer),
         None => quote_spanned!(here=> __policy.passed(__error),),
     };
     let Some(cache) = &site.cache else {
@@ -86,10 +92,10 @@ fn failed(context: &Context<'_>, site: &Fallback) -> TokenStream {
 }
 
 /// The answer, counted, and marked where its type can carry a mark.
-fn answered(context: &Context<'_>, answer: &Answer) -> TokenStream {
+fn answered(context: &Context<'_>, place: usize, answer: &Answer) -> TokenStream {
     let (here, krate, output) = (context.here, &context.krate, &context.output);
     let value = match answer {
-        Answer::Closure(closure) => called_closure(context, closure),
+        Answer::Closure(closure) => called_closure(context, place, closure),
         Answer::Path(path) => called_path(context, path),
         Answer::Value(value) => succeeded(context, &context.function.site(value)),
         Answer::Default(word) => {
@@ -112,22 +118,23 @@ fn answered(context: &Context<'_>, answer: &Answer) -> TokenStream {
 }
 
 fn succeeded(context: &Context<'_>, value: &TokenStream) -> TokenStream {
-    let (here, krate) = (context.here, &context.krate);
-    quote_spanned! {here=>
-        #krate::Outcome::from_result(::core::result::Result::Ok(#value))
-    }
+    let at = at(value);
+    let (krate, output) = (context.krate_at(at), &context.output);
+    quote_spanned!(at=> #krate::__private::succeeded::<#output>(#value))
 }
 
 /// The closure's expression in a block of its own, which `?` leaves with the function's type.
-fn called_closure(context: &Context<'_>, closure: &ExprClosure) -> TokenStream {
+fn called_closure(context: &Context<'_>, place: usize, closure: &ExprClosure) -> TokenStream {
     let (here, krate, output) = (context.here, &context.krate, &context.output);
     let pattern = &closure.inputs[0];
     let expression = context.function.site(&closure.body);
     match context.is_async() {
         true => {
             let pin = pin(context);
+            // As little is lent as the layers around allow: what is lent must be `Sync`.
+            let capture = context.movability(place);
             quote_spanned! {here=>
-                async {
+                async #capture {
                     #pin
                     let #pattern = __error;
                     #expression
@@ -144,7 +151,7 @@ fn called_closure(context: &Context<'_>, closure: &ExprClosure) -> TokenStream {
 /// A function of the same parameters, and the error: what does not fit is said on its path.
 fn called_path(context: &Context<'_>, path: &Expr) -> TokenStream {
     let path = context.function.site(path);
-    let at = context.here.located_at(ends(path.clone()).0);
+    let at = at(&path);
     let dot_await = context.is_async().then(|| quote_spanned!(at=> .await));
     let own = context.function.self_name().map(|name| placed(&name, at));
     let names = context

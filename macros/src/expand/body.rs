@@ -18,9 +18,10 @@ pub(crate) fn body(context: &Context<'_>) -> Code {
     Code::Expression(match context.is_async() {
         true => {
             let pin = pin(context);
-            quote_spanned! {here=>
-                #done(#krate::__private::Body::new(__call, async #capture { #pin #content }).await)
-            }
+            // What it captures, and why it may not, is said of the user's body.
+            let at = here.located_at(context.function.body.span());
+            let block = quote_spanned!(at=> async #capture { #pin #content });
+            quote_spanned!(here=> #done(#krate::__private::Body::new(__call, #block).await))
         }
         false => quote_spanned! {here=>
             #done(__call.body(#capture || -> #output #closed))

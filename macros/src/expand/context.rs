@@ -4,7 +4,7 @@ use super::capture::Captures;
 use crate::{
     function::{
         Function,
-        output::{ends, erased, error_place},
+        output::{erased, error_place, start},
     },
     model::{
         layer::{Layer, Policy},
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, quote_spanned};
 use syn::{Path, Type};
 
 /// A stack on its function.
@@ -24,6 +24,8 @@ pub(crate) struct Context<'a> {
     pub(crate) here: Span,
     /// The same, placed on the return type: what is wrong with it is said there, once.
     pub(crate) output_span: Span,
+    /// And on the error type.
+    pub(crate) error_span: Span,
     /// The output as it may be written inside the body.
     pub(crate) output: Type,
     captures: Captures,
@@ -32,13 +34,14 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     pub(crate) fn new(stack: &'a Stack, function: &'a Function) -> Self {
         let here = Span::mixed_site();
-        let (output, _) = ends(function.output.to_token_stream());
+        let output = start(function.output.to_token_stream());
         Self {
             stack,
             function,
             krate: stack.krate(),
             here,
             output_span: here.located_at(output),
+            error_span: here.located_at(error_place(&function.output)),
             output: erased(&function.output),
             captures: Captures::new(stack, function),
         }
@@ -97,12 +100,14 @@ impl<'a> Context<'a> {
 
     /// The default conversion, its caret on the error type.
     fn reject(&self) -> TokenStream {
-        let (first, last) = error_place(&self.function.output);
-        let (first, last) = (self.here.located_at(first), self.here.located_at(last));
-        let krate = &self.krate;
-        let start = quote_spanned!(first=> __private::);
-        let end = quote_spanned!(last=> reject);
-        quote!(#krate::#start #end)
+        let at = self.error_span;
+        let krate = self.krate_at(at);
+        quote_spanned!(at=> #krate::__private::reject)
+    }
+
+    /// The path of this crate, seen at another place.
+    pub(crate) fn krate_at(&self, at: Span) -> TokenStream {
+        placed(self.krate.to_token_stream(), at)
     }
 
     /// The step's second parameter above layer `place`, as a type.
@@ -142,4 +147,20 @@ impl<'a> Context<'a> {
     pub(crate) fn captures(&self) -> &Captures {
         &self.captures
     }
+}
+
+/// The same tokens, seen at another place.
+fn placed(tokens: TokenStream, at: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(token.span().located_at(at));
+            token
+        })
+        .collect()
+}
+
+/// Our own tokens, placed where the user's tokens begin.
+pub(crate) fn at(tokens: &impl ToTokens) -> Span {
+    Span::mixed_site().located_at(start(tokens.to_token_stream()))
 }

@@ -1,6 +1,12 @@
 //! The code around what a layer runs.
 
-use super::{answer, code::Code, context::Context, judge::judge, site::policy};
+use super::{
+    answer,
+    code::Code,
+    context::{Context, at},
+    judge::judge,
+    site::policy,
+};
 use crate::{
     model::{
         circuit_breaker::CircuitBreaker,
@@ -10,7 +16,7 @@ use crate::{
     },
     parse::literal::bare,
 };
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Expr;
 
@@ -156,7 +162,8 @@ fn circuit_breaker(
     let enter = match &site.key {
         Some(key) => {
             let key = context.function.site(key);
-            quote_spanned!(here=> let __entered = __policy.enter_key(__call, &(#key));)
+            let at = at(&key);
+            quote_spanned!(at=> let __entered = __policy.enter_key(__call, &(#key));)
         }
         None => quote_spanned!(here=> let __entered = __policy.enter(__call);),
     };
@@ -223,17 +230,20 @@ fn rate_limited(
         .into_iter()
         .filter_map(|(name, value)| {
             let value = context.function.site(value.as_ref()?);
-            let name = Ident::new(name, here);
-            Some(quote_spanned!(here=> .#name(#value)))
+            let at = at(&value);
+            let name = Ident::new(name, at);
+            Some(quote_spanned!(at=> .#name(#value)))
         })
         .collect();
     let key = site.key.as_ref().map(|key| {
         let key = context.function.site(key);
-        quote_spanned!(here=> .key(&(#key)))
+        let at = at(&key);
+        quote_spanned!(at=> .key(&(#key)))
     });
     let enter = context.method("enter");
     let enter = entered(
         context,
+        here,
         &quote_spanned! {here=>
             __policy.#enter(__call, #krate::__private::Request::new() #parts #key)
         },
@@ -244,14 +254,13 @@ fn rate_limited(
 
 /// Entering is split from waiting: what the user's expressions borrow (a lock's guard, say) is let go
 /// before the wait.
-fn entered(context: &Context<'_>, entering: &TokenStream) -> TokenStream {
-    let here = context.here;
+fn entered(context: &Context<'_>, at: Span, entering: &TokenStream) -> TokenStream {
     match context.is_async() {
-        true => quote_spanned! {here=>
+        true => quote_spanned! {at=>
             let __entering = #entering;
             let __entered = __entering.await;
         },
-        false => quote_spanned!(here=> let __entered = #entering;),
+        false => quote_spanned!(at=> let __entered = #entering;),
     }
 }
 
@@ -265,15 +274,17 @@ fn bulkhead(
     let here = context.here;
     let entering = match key {
         Some(key) => {
-            let (key, enter) = (context.function.site(key), context.method("enter_key"));
-            quote_spanned!(here=> __policy.#enter(__call, &(#key)))
+            let (key, mut enter) = (context.function.site(key), context.method("enter_key"));
+            let at = at(&key);
+            enter.set_span(at);
+            quote_spanned!(at=> __policy.#enter(__call, &(#key)))
         }
         None => {
             let enter = context.method("enter");
             quote_spanned!(here=> __policy.#enter(__call))
         }
     };
-    let enter = entered(context, &entering);
+    let enter = entered(context, key.map_or(here, |key| at(key)), &entering);
     let judge = judge(context, &[]);
     admitted(context, place, layer, &enter, &judge, inner)
 }
@@ -290,8 +301,7 @@ fn timeout(
     let own = context.own_conversion(place, layer);
     let after = after.map(|after| context.function.site(after));
     let begin = after.as_ref().map(|after| {
-        let at = crate::function::output::ends(after.clone()).0;
-        let at = here.located_at(at);
+        let at = at(after);
         quote_spanned!(at=> let __after: ::core::time::Duration = #after;)
     });
     let content = match inner {

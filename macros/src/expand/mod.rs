@@ -85,7 +85,15 @@ pub(crate) fn expand(stack: &Stack, mut function: Function, siblings: &[Sibling]
     let mut group = Group::new(Delimiter::Brace, body);
     group.set_span(function.item.body.span());
     let head = function.item.head();
-    quote!(#head #group)
+    let consumed = consumed(stack, &function);
+    quote!(#consumed #head #group)
+}
+
+/// A body that consumes a parameter consumes a copy of it, so clippy would have it taken by reference.
+fn consumed(stack: &Stack, function: &Function) -> Option<TokenStream> {
+    let has_clones = stack.layers.iter().any(|layer| !layer.clones().is_empty());
+    let is_blocking = function.item.signature.asyncness.is_none();
+    (has_clones && is_blocking).then(|| quote!(#[allow(clippy::needless_pass_by_value)]))
 }
 
 /// The layers from `place` in, the body at the end.
@@ -100,9 +108,9 @@ fn layers(context: &Context<'_>, place: usize) -> Code {
 }
 
 fn finish(context: &Context<'_>, code: &Code) -> TokenStream {
-    let output = context.output_span;
+    let error = context.error_span;
     let convert = context.convert(0);
-    quote_spanned! {output=>
+    quote_spanned! {error=>
         let __step = #code;
         __step.finish(#convert)
     }

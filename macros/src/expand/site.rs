@@ -1,25 +1,20 @@
 //! What is known of a function before its first call.
 
 use super::{context::Context, setting::setters};
-use crate::model::layer::Layer;
+use crate::model::layer::{Layer, Policy};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote_spanned};
 
-/// The site with its declarations, its entry in the registry, and a slot for each policy.
-///
-/// A layer that is given its policy by `with` has neither.
+/// The site with its declarations, its entry in the registry, and a slot for each policy that the
+/// registry provides.
 pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
-    let own = || {
-        context
-            .stack
-            .layers
-            .iter()
-            .filter(|layer| layer.with.is_none())
-    };
+    let layers = &context.stack.layers;
     let name = format!("::{}", context.function.item.signature.ident);
-    let declarations = own().map(|layer| declaration(context, layer));
-    let slots = own().enumerate().map(|(place, layer)| {
+    let declarations = layers.iter().map(|layer| declaration(context, layer));
+    let own = layers.iter().enumerate();
+    let own = own.filter(|(_, layer)| layer.with.is_none());
+    let slots = own.map(|(place, layer)| {
         let slot = slot(context, place);
         let policy = Ident::new(layer.kind.policy(), here);
         quote_spanned! {here=>
@@ -46,12 +41,26 @@ fn declaration(context: &Context<'_>, layer: &Layer) -> TokenStream {
     let kind = Ident::new(layer.kind.declaration(), here);
     let settings = format_ident!("{}Settings", layer.kind.policy(), span = here);
     let setters = setters(&layer.settings, krate);
+    let supplied = layer
+        .with
+        .is_some()
+        .then(|| quote_spanned!(here=> .supplied()));
+    let varying = is_varying(layer).then(|| quote_spanned!(here=> .varying()));
     let name = match &layer.name {
         Some(name) => quote_spanned!(here=> ::core::option::Option::Some(#name)),
         None => quote_spanned!(here=> ::core::option::Option::None),
     };
     quote_spanned! {here=>
-        #krate::__private::Declared::#kind(#name, #krate::__private::#settings::new() #setters)
+        #krate::__private::Declared::#kind(#name, #krate::__private::#settings::new() #setters) #supplied #varying
+    }
+}
+
+/// Is what the policy must know an expression of the site?
+fn is_varying(layer: &Layer) -> bool {
+    match &layer.policy {
+        Policy::RateLimited(limited) => limited.rate.is_some(),
+        Policy::Timeout(timeout) => timeout.after.is_some(),
+        _ => false,
     }
 }
 

@@ -82,10 +82,10 @@ impl Future {
 /// Finds out where the stack goes.
 pub(crate) fn place(item: &Item) -> syn::Result<Place> {
     let written = returned(&item.signature.output);
-    if item.signature.asyncness.is_none() {
-        if let Some(output) = of_future(&written) {
-            return future(item, output);
-        }
+    if item.signature.asyncness.is_none()
+        && let Some(output) = of_future(&written)
+    {
+        return future(item, output);
     }
     let is_async = item.signature.asyncness.is_some();
     let (frame, body) = match innermost(&item.body.stream()) {
@@ -191,10 +191,11 @@ fn renamed_self(statement: &Stmt) -> Option<Ident> {
 /// by which it pins the return type.
 fn innermost(tokens: &TokenStream) -> Option<Group> {
     let trees: Vec<TokenTree> = tokens.clone().into_iter().collect();
-    if let Some(TokenTree::Group(last)) = trees.last() {
-        if is_brace(last) && pins_return_type(&trees) {
-            return Some(last.clone());
-        }
+    if let Some(TokenTree::Group(last)) = trees.last()
+        && is_brace(last)
+        && pins_return_type(&trees)
+    {
+        return Some(last.clone());
     }
     trees.iter().find_map(|tree| match tree {
         TokenTree::Group(group) => innermost(&group.stream()),

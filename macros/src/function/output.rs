@@ -86,8 +86,8 @@ impl VisitMut for Erase {
     }
 }
 
-/// Where an error about the error type belongs: its first and its last token.
-pub(crate) fn error_place(ty: &Type) -> (Span, Span) {
+/// Where an error about the error type belongs: on its first token.
+pub(crate) fn error_place(ty: &Type) -> Span {
     let whole = || ty.to_token_stream();
     let tokens = match bare(ty) {
         Type::Path(path) => match path.path.segments.last() {
@@ -103,14 +103,13 @@ pub(crate) fn error_place(ty: &Type) -> (Span, Span) {
         },
         _ => whole(),
     };
-    ends(tokens)
+    start(tokens)
 }
 
-/// The spans of the first and the last token.
-pub(crate) fn ends(tokens: TokenStream) -> (Span, Span) {
-    let mut spans = tokens.into_iter().map(|token| token.span());
-    let first = spans.next().unwrap_or_else(Span::mixed_site);
-    (first, spans.last().unwrap_or(first))
+/// Where tokens begin.
+pub(crate) fn start(tokens: TokenStream) -> Span {
+    let first = tokens.into_iter().next();
+    first.map_or_else(Span::mixed_site, |token| token.span())
 }
 
 /// The lifetimes that a type names, and whether it leaves one out.

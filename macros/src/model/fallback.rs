@@ -1,6 +1,6 @@
 //! What `#[fallback]` may say.
 
-use super::{retry::clones, setting::Settings};
+use super::retry::clones;
 use crate::parse::{literal::bare, reader::Reader};
 use proc_macro2::Span;
 use syn::{Expr, ExprClosure, Ident};
@@ -121,20 +121,12 @@ fn cache(reader: &mut Reader<'_>) -> Option<Cache> {
     inside.count("max_entries", "10_000");
     let key = inside.expression("key", "symbol");
     let settings = inside.finish();
-    if settings.is_empty() || settings.find("fresh").is_none() {
+    if !settings.is_written("fresh") {
         reader.errors.on(
             &word,
             "a cache needs to know how long an answer is good: write `cache(key = .., fresh = \"5m\")`",
         );
     }
-    hand_over(settings, reader.settings_mut());
+    reader.settings_mut().append(settings);
     Some(Cache { word, key })
-}
-
-fn hand_over(mut from: Settings, to: &mut Settings) {
-    for name in ["fresh", "stale", "max_entries"] {
-        if let Some(setting) = from.take(name) {
-            to.push(setting);
-        }
-    }
 }

@@ -10,9 +10,9 @@ use syn::{Expr, Ident, LitStr, Path};
 
 /// What only one kind of policy has.
 pub(crate) enum Policy {
-    Retry(Retry),
-    CircuitBreaker(CircuitBreaker),
-    RateLimited(RateLimited),
+    Retry(Box<Retry>),
+    CircuitBreaker(Box<CircuitBreaker>),
+    RateLimited(Box<RateLimited>),
     Bulkhead(Bulkhead),
     Timeout(Timeout),
     Fallback(Box<Fallback>),
@@ -41,9 +41,11 @@ impl Layer {
             _ => reader.name(),
         };
         let policy = match kind {
-            Kind::Retry => Policy::Retry(Retry::read(&mut reader)),
-            Kind::CircuitBreaker => Policy::CircuitBreaker(CircuitBreaker::read(&mut reader)),
-            Kind::RateLimited => Policy::RateLimited(RateLimited::read(&mut reader)),
+            Kind::Retry => Policy::Retry(Box::new(Retry::read(&mut reader))),
+            Kind::CircuitBreaker => {
+                Policy::CircuitBreaker(Box::new(CircuitBreaker::read(&mut reader)))
+            }
+            Kind::RateLimited => Policy::RateLimited(Box::new(RateLimited::read(&mut reader))),
             Kind::Bulkhead => Policy::Bulkhead(Bulkhead::read(&mut reader)),
             Kind::Timeout => Policy::Timeout(Timeout::read(&mut reader)),
             Kind::Fallback => Policy::Fallback(Box::new(Fallback::read(&mut reader, span))),

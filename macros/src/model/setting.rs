@@ -48,28 +48,48 @@ impl Setting {
 
 /// The settings of one layer, in the order in which its policy lists them.
 #[derive(Default)]
-pub(crate) struct Settings(Vec<Setting>);
+pub(crate) struct Settings {
+    good: Vec<Setting>,
+    /// The names of all, also of those with a mistake: what was meant to be there is not missing.
+    written: Vec<&'static str>,
+}
 
 impl Settings {
     pub(crate) fn push(&mut self, setting: Setting) {
-        self.0.push(setting);
+        self.good.push(setting);
+    }
+
+    /// Notes that a setting is there, whatever it says.
+    pub(crate) fn note(&mut self, name: &'static str) {
+        self.written.push(name);
+    }
+
+    /// Is it there, whatever it says?
+    pub(crate) fn is_written(&self, name: &str) -> bool {
+        self.written.contains(&name)
+    }
+
+    /// Moves all of `other` here.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.good.extend(other.good);
+        self.written.extend(other.written);
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Setting> {
-        self.0.iter().find(|setting| setting.key == name)
+        self.good.iter().find(|setting| setting.key == name)
     }
 
     pub(crate) fn take(&mut self, name: &str) -> Option<Setting> {
-        let place = self.0.iter().position(|setting| setting.key == name)?;
-        Some(self.0.remove(place))
+        let place = self.good.iter().position(|setting| setting.key == name)?;
+        Some(self.good.remove(place))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Setting> {
-        self.0.iter()
+        self.good.iter()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.written.is_empty()
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<Value> {

@@ -1,7 +1,7 @@
 //! All attributes of one function, from the outermost in.
 
 use super::layer::Layer;
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use syn::Path;
 
 /// A stack, as it was written.
@@ -17,6 +17,6 @@ impl Stack {
         self.layers
             .iter()
             .find_map(|layer| layer.krate.clone())
-            .unwrap_or_else(|| syn::parse_quote!(::steadfast))
+            .unwrap_or_else(|| syn::parse_quote_spanned!(Span::mixed_site()=> ::steadfast))
     }
 }

@@ -35,6 +35,7 @@ impl Timeout {
             _ => false,
         };
         if is_name {
+            reader.settings_mut().note("after");
             reader.errors.on(
                 value,
                 "a lone string is the duration: write `#[timeout(\"2s\")]`, or with a name `#[timeout(\"quotes\", \"2s\")]`",

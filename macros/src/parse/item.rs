@@ -112,7 +112,10 @@ fn refuse_other_items(input: ParseStream<'_>, kind: Kind) -> syn::Result<()> {
     if starts_function && !input.peek2(Token![impl]) && !input.peek2(Token![trait]) {
         return Ok(());
     }
-    let has_methods = input.peek(Token![impl]) || input.peek(Token![trait]);
+    let is_unsafe = input.peek(Token![unsafe]);
+    let has_methods = input.peek(Token![impl])
+        || input.peek(Token![trait])
+        || is_unsafe && (input.peek2(Token![impl]) || input.peek2(Token![trait]));
     Err(input.error(match has_methods {
         true => {
             format!("`#[{attribute}]` stands on functions: put it on each method that needs it")

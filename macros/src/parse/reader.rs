@@ -74,12 +74,17 @@ impl<'e> Reader<'e> {
 
     // Words and lists
 
+    /// Where the next argument of that name is.
+    fn argument(&self, name: &str) -> Option<usize> {
+        let is_named = |argument: &Argument| argument.key().is_some_and(|key| key == name);
+        self.arguments.iter().position(is_named)
+    }
+
     fn take(&mut self, name: &'static str) -> Option<Argument> {
         self.known.push(name);
-        let is_named = |argument: &Argument| argument.key().is_some_and(|key| key == name);
-        let first = self.arguments.iter().position(is_named)?;
+        let first = self.argument(name)?;
         let first = self.arguments.remove(first);
-        while let Some(again) = self.arguments.iter().position(is_named) {
+        while let Some(again) = self.argument(name) {
             let again = self.arguments.remove(again);
             self.errors
                 .on(again.key(), format!("`{name}` is given twice: keep one"));
@@ -104,6 +109,7 @@ impl<'e> Reader<'e> {
     /// A word that stands alone and sets the setting of its name.
     pub(crate) fn flag_setting(&mut self, name: &'static str) {
         if let Some(key) = self.flag(name) {
+            self.settings.note(name);
             let source = syn::parse_quote_spanned!(key.span()=> true);
             self.settings
                 .push(Setting::new(key, source, Value::Switch(true), Shape::Plain));
@@ -245,13 +251,21 @@ impl<'e> Reader<'e> {
 
     // Settings
 
+    /// The value of the setting `name = value`.
+    fn setting(&mut self, name: &'static str, example: &str) -> Option<(Ident, Expr)> {
+        if self.argument(name).is_some() {
+            self.settings.note(name);
+        }
+        self.pair(name, example)
+    }
+
     fn set(&mut self, key: Ident, source: Expr, value: Value, shape: Shape) {
         self.settings.push(Setting::new(key, source, value, shape));
     }
 
     /// A whole number of at least one.
     pub(crate) fn count(&mut self, name: &'static str, example: &str) {
-        let Some((key, source)) = self.pair(name, example) else {
+        let Some((key, source)) = self.setting(name, example) else {
             return;
         };
         match count(name, &source, example) {
@@ -262,7 +276,7 @@ impl<'e> Reader<'e> {
 
     /// A number within a range.
     pub(crate) fn number(&mut self, name: &'static str, range: Range, example: &str) {
-        let Some((key, source)) = self.pair(name, example) else {
+        let Some((key, source)) = self.setting(name, example) else {
             return;
         };
         match number(name, &source, range, example) {
@@ -273,7 +287,7 @@ impl<'e> Reader<'e> {
 
     /// A duration above zero.
     pub(crate) fn duration(&mut self, name: &'static str, example: &str) {
-        let Some((key, source)) = self.pair(name, example) else {
+        let Some((key, source)) = self.setting(name, example) else {
             return;
         };
         match span_of_time(name, &source, example) {
@@ -285,6 +299,7 @@ impl<'e> Reader<'e> {
     /// A duration given without a key.
     pub(crate) fn positional_duration(&mut self, name: &'static str, source: Expr) {
         let key = Ident::new(name, source.span());
+        self.settings.note(name);
         match span_of_time(name, &source, "2s") {
             Ok(value) => self.set(key, source, value, Shape::Plain),
             Err(message) => self.errors.on(source, message),
@@ -293,7 +308,7 @@ impl<'e> Reader<'e> {
 
     /// A rate.
     pub(crate) fn rate(&mut self, name: &'static str, example: &str) {
-        let Some((key, source)) = self.pair(name, example) else {
+        let Some((key, source)) = self.setting(name, example) else {
             return;
         };
         match rate_value(name, &source, example) {
@@ -304,7 +319,7 @@ impl<'e> Reader<'e> {
 
     /// `true` or `false`
     pub(crate) fn switch(&mut self, name: &'static str, example: &str) {
-        let Some((key, source)) = self.pair(name, example) else {
+        let Some((key, source)) = self.setting(name, example) else {
             return;
         };
         let value = match literal(&source) {
@@ -323,7 +338,7 @@ impl<'e> Reader<'e> {
 
     /// One of a few words.
     pub(crate) fn choice(&mut self, name: &'static str, choice: Choice) {
-        let Some((key, source)) = self.pair(name, choice.words[0].0) else {
+        let Some((key, source)) = self.setting(name, choice.words[0].0) else {
             return;
         };
         match chosen(name, &source, choice) {
@@ -339,7 +354,7 @@ impl<'e> Reader<'e> {
         choice: Choice,
         parameter: &str,
     ) -> Option<Expr> {
-        let (key, source) = self.pair(name, choice.words[0].0)?;
+        let (key, source) = self.setting(name, choice.words[0].0)?;
         if is_choice(&source, choice) {
             match chosen(name, &source, choice) {
                 Ok(value) => self.set(key, source, value, Shape::Plain),
@@ -353,7 +368,7 @@ impl<'e> Reader<'e> {
 
     /// One of a few words, or a fraction.
     pub(crate) fn choice_or_fraction(&mut self, name: &'static str, choice: Choice, range: Range) {
-        let Some((key, source)) = self.pair(name, choice.words[0].0) else {
+        let Some((key, source)) = self.setting(name, choice.words[0].0) else {
             return;
         };
         let is_number = !is_choice(&source, choice);
@@ -369,7 +384,7 @@ impl<'e> Reader<'e> {
 
     /// A number of calls, or a duration.
     pub(crate) fn window(&mut self, name: &'static str) {
-        let Some((key, source)) = self.pair(name, "100") else {
+        let Some((key, source)) = self.setting(name, "100") else {
             return;
         };
         let read = match literal(&source) {

@@ -158,13 +158,13 @@ fn handed_on(layer: &Layer, function: &Function, errors: &mut Errors) {
         return;
     }
     for input in &function.item.signature.inputs {
-        if let FnArg::Typed(typed) = input {
-            if !matches!(&*typed.pat, Pat::Ident(_)) {
-                errors.on(
+        if let FnArg::Typed(typed) = input
+            && !matches!(&*typed.pat, Pat::Ident(_))
+        {
+            errors.on(
                     &typed.pat,
                     "a fallback's path is called with every parameter: give this one a name, or write `|error| ..` in `#[fallback]`",
                 );
-            }
         }
     }
 }

@@ -99,7 +99,7 @@ fn check_breaker(settings: &Settings, errors: &mut Errors) {
         "say which calls are slow, `slow_call = \"2s\"`",
         errors,
     );
-    let has_rate = settings.find("failure_rate").is_some() || settings.find("slow_call").is_some();
+    let has_rate = settings.is_written("failure_rate") || settings.is_written("slow_call");
     if !has_rate {
         refuse(
             settings,
@@ -120,9 +120,9 @@ fn check_breaker(settings: &Settings, errors: &mut Errors) {
 
 fn minimum_in_window(settings: &Settings, errors: &mut Errors) {
     let window = match settings.value("window") {
-        None => Some(100),
+        None if !settings.is_written("window") => Some(100),
         Some(Value::Count(count)) => Some(count),
-        Some(_) => None,
+        _ => None,
     };
     let (Some(window), Some(minimum)) = (window, settings.count("minimum_calls")) else {
         return;
@@ -141,7 +141,7 @@ fn minimum_in_window(settings: &Settings, errors: &mut Errors) {
 
 fn check_limiter(layer: &Layer, limited: &RateLimited, errors: &mut Errors) {
     let settings = &layer.settings;
-    let has_rate = settings.find("rate").is_some() || limited.rate.is_some();
+    let has_rate = settings.is_written("rate") || limited.rate.is_some();
     let joins = layer.with.is_some() || (layer.name.is_some() && settings.is_empty());
     if !has_rate && !joins {
         missing_rate(layer, errors);
@@ -153,6 +153,9 @@ fn check_limiter(layer: &Layer, limited: &RateLimited, errors: &mut Errors) {
             rate,
             "a rate that sees the parameters belongs to a key: write `key = ..` as well",
         );
+    }
+    if settings.is_written("algorithm") && settings.choice("algorithm").is_none() {
+        return;
     }
     let algorithm = settings.choice("algorithm").unwrap_or("TokenBucket");
     if !matches!(algorithm, "TokenBucket" | "LeakyBucket") {
@@ -218,8 +221,8 @@ fn lower_rate(settings: &Settings, errors: &mut Errors) {
 }
 
 fn check_timeout(layer: &Layer, has_site_duration: bool, errors: &mut Errors) {
-    let has_duration = has_site_duration || layer.settings.find("after").is_some();
-    if !has_duration && layer.with.is_none() && errors.is_empty() {
+    let has_duration = has_site_duration || layer.settings.is_written("after");
+    if !has_duration && layer.with.is_none() {
         errors.at(
             layer.span,
             "`#[timeout]` needs its duration: write `#[timeout(\"2s\")]`",
@@ -232,15 +235,15 @@ fn check_fallback(fallback: &Fallback, settings: &Settings, errors: &mut Errors)
         return;
     }
     let (fresh, stale) = (settings.duration("fresh"), settings.duration("stale"));
-    if let (Some(fresh), Some(stale)) = (fresh, stale) {
-        if fresh > stale {
-            blame(
-                settings,
-                "stale",
-                "answers are stale after they were fresh: write a `stale` of at least `fresh`",
-                errors,
-            );
-        }
+    if let (Some(fresh), Some(stale)) = (fresh, stale)
+        && fresh > stale
+    {
+        blame(
+            settings,
+            "stale",
+            "answers are stale after they were fresh: write a `stale` of at least `fresh`",
+            errors,
+        );
     }
 }
 
@@ -255,7 +258,7 @@ fn keyed(has_key: bool, settings: &Settings, errors: &mut Errors) {
 
 /// `name` has no effect without `other`.
 fn needs(settings: &Settings, name: &str, other: &str, write: &str, errors: &mut Errors) {
-    if settings.find(other).is_none() {
+    if !settings.is_written(other) {
         blame(
             settings,
             name,
@@ -288,7 +291,7 @@ fn capped(
     (cap, cap_default): (&str, u64),
     errors: &mut Errors,
 ) {
-    let is_opaque = |name| settings.find(name).is_some() && settings.duration(name).is_none();
+    let is_opaque = |name| settings.is_written(name) && settings.duration(name).is_none();
     if is_opaque(name) || is_opaque(cap) {
         return;
     }

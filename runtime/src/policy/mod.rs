@@ -3,6 +3,7 @@
 pub(crate) mod bulkhead;
 pub(crate) mod circuit_breaker;
 pub(crate) mod fallback;
+pub(crate) mod rate_limiter;
 pub(crate) mod retry;
 pub(crate) mod settings;
 pub(crate) mod timeout;

@@ -75,10 +75,16 @@ pub(crate) fn name_of(site: &Site, index: usize) -> PolicyName {
 fn declarations<'n, P: Shelved>(
     name: &'n PolicyName,
 ) -> impl Iterator<Item = (&'static Site, &'static P::Settings)> + 'n {
+    declared::<P>(name).map(|(site, _, settings)| (site, settings))
+}
+
+fn declared<'n, P: Shelved>(
+    name: &'n PolicyName,
+) -> impl Iterator<Item = (&'static Site, &'static Declared, &'static P::Settings)> + 'n {
     sites().iter().flat_map(move |site| {
         let named = move |(index, declared): (usize, &'static Declared)| {
             let settings = P::declared(&declared.settings).filter(|_| !declared.supplied)?;
-            (name_of(site, index) == *name).then_some((*site, settings))
+            (name_of(site, index) == *name).then_some((*site, declared, settings))
         };
         site.policies.iter().enumerate().filter_map(named)
     })
@@ -114,8 +120,9 @@ fn complete<P: Shelved>(
     settings: P::Settings,
     mut mistakes: Vec<ConfigError>,
 ) -> Ruling<P::Settings> {
-    let joining = declarations::<P>(name).next();
-    if let (Some(setting), Some((site, _))) = (settings.missing(), joining) {
+    // A site that gives it with each call needs no setting, and serves nobody else.
+    let joining = declared::<P>(name).find(|(_, declared, _)| !declared.varying);
+    if let (Some(setting), Some((site, _, _))) = (settings.missing(), joining) {
         mistakes.push(ConfigError::Undefined {
             kind: kind_of::<P>(),
             policy: name.clone(),

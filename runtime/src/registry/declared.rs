@@ -11,9 +11,18 @@ pub struct Declared {
     pub(crate) settings: AnySettings,
     /// `with = ...`: the instance is not the registry's.
     pub(crate) supplied: bool,
+    /// The required setting is an expression that sees the parameters.
+    pub(crate) varying: bool,
 }
 
 impl Declared {
+    /// What a policy must know is said anew by each call.
+    #[must_use]
+    pub const fn varying(mut self) -> Self {
+        self.varying = true;
+        self
+    }
+
     /// The policy is given by the site itself.
     #[must_use]
     pub const fn supplied(mut self) -> Self {
@@ -54,6 +63,7 @@ macro_rules! declare {
                         name,
                         settings: AnySettings::$Policy(settings.checked()),
                         supplied: false,
+                        varying: false,
                     }
                 }
             )*

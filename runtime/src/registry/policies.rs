@@ -8,6 +8,7 @@ macro_rules! policies {
             fallback: Fallback, FallbackSettings, FallbackBuilder;
             retry: Retry, RetrySettings, RetryBuilder;
             bulkhead: Bulkhead, BulkheadSettings, BulkheadBuilder;
+            rate_limiter: RateLimiter, RateLimiterSettings, RateLimiterBuilder;
             timeout: Timeout, TimeoutSettings, TimeoutBuilder;
         }
     };
@@ -18,6 +19,7 @@ pub(super) use crate::policy::{
     bulkhead::{Bulkhead, BulkheadBuilder, BulkheadSettings},
     circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerSettings},
     fallback::{Fallback, FallbackBuilder, FallbackSettings},
+    rate_limiter::{RateLimiter, RateLimiterBuilder, RateLimiterSettings},
     retry::{Retry, RetryBuilder, RetrySettings},
     timeout::{Timeout, TimeoutBuilder, TimeoutSettings},
 };

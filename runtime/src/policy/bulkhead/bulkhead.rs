@@ -9,7 +9,7 @@ use std::{
 use super::{
     BulkheadBuilder, BulkheadSettings,
     gate::{Full, Gate, Waiting},
-    permit::{BulkheadPermit, Entry, Way},
+    permit::{BulkheadPermit, Entry},
     settings::Limits,
 };
 use crate::{
@@ -233,9 +233,12 @@ impl Bulkhead {
 
     #[doc(hidden)]
     /// Takes a place for a call of an annotated function.
-    pub async fn enter<'b>(&'b self, call: &Call) -> Result<Entry<'b>, Rejection> {
-        self.pass(call, self.gate()).await?;
-        Ok(Entry::new(Way::Own(self.gate())))
+    #[inline]
+    pub async fn enter<'b>(&'b self, call: &Call) -> Result<Entry<&'b Gate>, Rejection> {
+        if !self.gate().try_enter() {
+            self.pass(call, self.gate()).await?;
+        }
+        Ok(Entry::new(self.gate()))
     }
 
     #[doc(hidden)]
@@ -244,19 +247,21 @@ impl Bulkhead {
         &'b self,
         call: &'c Call,
         key: &K,
-    ) -> impl Future<Output = Result<Entry<'b>, Rejection>> + use<'b, 'c, K> {
+    ) -> impl Future<Output = Result<Entry<Arc<Gate>>, Rejection>> + use<'b, 'c, K> {
         let gate = self.gate_of(key);
         async move {
-            self.pass(call, &gate).await?;
-            Ok(Entry::new(Way::Keyed(gate)))
+            if !gate.try_enter() {
+                self.pass(call, &gate).await?;
+            }
+            Ok(Entry::new(gate))
         }
     }
 
     #[doc(hidden)]
     /// The same for a synchronous function.
-    pub fn enter_blocking(&self, call: &Call) -> Result<Entry<'_>, Rejection> {
+    pub fn enter_blocking(&self, call: &Call) -> Result<Entry<&Gate>, Rejection> {
         self.pass_blocking(call, self.gate())?;
-        Ok(Entry::new(Way::Own(self.gate())))
+        Ok(Entry::new(self.gate()))
     }
 
     #[doc(hidden)]
@@ -265,10 +270,23 @@ impl Bulkhead {
         &self,
         call: &Call,
         key: &K,
-    ) -> Result<Entry<'_>, Rejection> {
+    ) -> Result<Entry<Arc<Gate>>, Rejection> {
         let gate = self.gate_of(key);
         self.pass_blocking(call, &gate)?;
-        Ok(Entry::new(Way::Keyed(gate)))
+        Ok(Entry::new(gate))
+    }
+
+    /// Changes how many calls may run at once. More than that which run already are left to end.
+    pub(crate) fn set_max_concurrent(&self, max_concurrent: u32) {
+        let mut gates = Vec::new();
+        if let Some(keys) = self.0.keys.get() {
+            keys.for_each(|gate| gates.push(Arc::clone(gate)));
+        }
+        // Outside the locks of the keys: it wakes callers.
+        self.gate().set_max_concurrent(max_concurrent);
+        for gate in gates {
+            gate.set_max_concurrent(max_concurrent);
+        }
     }
 
     pub(super) fn gate(&self) -> &Gate {
@@ -423,5 +441,111 @@ impl Policy for Bulkhead {
         if let Some(keys) = self.0.keys.get() {
             keys.retain(|gate| Arc::strong_count(gate) > 1 || !gate.is_idle());
         }
+    }
+}
+
+#[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{judge::Judge, probe::Probe};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn one(max_wait: Duration) -> Bulkhead {
+        let builder = Bulkhead::builder("test").max_concurrent(1);
+        builder.max_wait(max_wait).build().unwrap()
+    }
+
+    async fn hold(bulkhead: &Bulkhead, time: Duration) {
+        let permit = bulkhead.try_acquire().unwrap();
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            drop(permit);
+        });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_spent_in_the_line_is_no_part_of_the_call() {
+        let bulkhead = one(60 * SECOND);
+        let call = Call::new();
+        hold(&bulkhead, 5 * SECOND).await;
+        let entry = bulkhead.enter(&call).await.unwrap();
+        assert_eq!(call.waited(), 5 * SECOND);
+        let step = Step::<Result<(), Rejection>>::Done(Ok(()));
+        entry.settle(Judge::new(&step, Probe::of(&step).traits()));
+        assert_eq!(bulkhead.metrics().in_flight, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_past_the_deadline_of_a_timeout_further_out() {
+        let bulkhead = one(60 * SECOND);
+        let call = Call::new();
+        let start = clock::now();
+        call.limit(start.after(2 * SECOND));
+        hold(&bulkhead, 5 * SECOND).await;
+        assert!(bulkhead.enter(&call).await.is_err());
+        assert_eq!(clock::now().since(start), 2 * SECOND);
+        assert!(
+            bulkhead.enter(&call).await.is_err(),
+            "no time left: at once"
+        );
+        assert_eq!(clock::now().since(start), 2 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_keyed_entry_is_given_back_to_its_key() {
+        let bulkhead = one(SECOND);
+        let call = Call::new();
+        let entry = bulkhead.enter_key(&call, "a").await.unwrap();
+        assert!(bulkhead.enter_key(&call, "a").await.is_err());
+        assert!(bulkhead.enter_key_blocking(&call, "b").is_ok());
+        drop(entry);
+        assert!(bulkhead.enter_key(&call, "a").await.is_ok());
+        assert!(bulkhead.enter_blocking(&call).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_changed_limit_holds_for_every_key_and_for_those_to_come() {
+        let bulkhead = one(60 * SECOND);
+        let _held = bulkhead.try_acquire_for("a").unwrap();
+        let call = Call::new();
+        let mut waits = Box::pin(bulkhead.enter_key(&call, "a"));
+        let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(waits.as_mut().poll(cx)));
+        assert!(poll.await.is_pending());
+        bulkhead.set_max_concurrent(2);
+        let entry = waits.await.unwrap();
+        let _new = [
+            bulkhead.try_acquire_for("b").unwrap(),
+            bulkhead.try_acquire_for("b").unwrap(),
+        ];
+        bulkhead.set_max_concurrent(1);
+        drop(entry);
+        assert!(
+            bulkhead.try_acquire_for("a").is_err(),
+            "drained to one, which is held"
+        );
+        assert_eq!(bulkhead.metrics().max_concurrent, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reset_takes_nothing_from_those_inside() {
+        let bulkhead = one(SECOND);
+        let held = [
+            bulkhead.try_acquire().unwrap(),
+            bulkhead.try_acquire_for("a").unwrap(),
+        ];
+        assert!(bulkhead.try_acquire().is_err());
+        drop(bulkhead.try_acquire_for("idle").unwrap());
+        Policy::reset(&bulkhead);
+        assert_eq!(
+            (bulkhead.metrics().in_flight, bulkhead.metrics().refused),
+            (2, 0)
+        );
+        assert!(bulkhead.try_acquire_for("a").is_err());
+        drop(held);
+        assert_eq!(bulkhead.metrics().in_flight, 0);
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 /// the first waiter, and no newcomer can overtake. The bit is set and cleared under that lock, and set
 /// only while nothing is free, in one step with that check; so no permit comes back unseen.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub struct Gate {
     word: AtomicU64,
     /// Boxed and made at the first wait: most keys of a keyed bulkhead never see one. Kept once made,
     /// since tickets must not be given out twice.
@@ -81,6 +81,7 @@ impl Gate {
 
     /// Takes a permit if one is free and nobody waits for it. The caller owes a
     /// [`release`](Self::release).
+    #[inline]
     pub(crate) fn try_enter(&self) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & WAITERS == 0 && has_room(word) {
@@ -99,6 +100,7 @@ impl Gate {
     }
 
     /// Gives a permit back: to the first waiter, if there is one and the limit has not been lowered.
+    #[inline]
     pub(crate) fn release(&self) {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & WAITERS == 0 {
@@ -107,6 +109,11 @@ impl Gate {
                 Err(now) => word = now,
             }
         }
+        self.hand_over();
+    }
+
+    #[cold]
+    fn hand_over(&self) {
         let mut line = self.line();
         self.word.fetch_sub(ONE, Ordering::Release);
         let next = self.admit(&mut line);

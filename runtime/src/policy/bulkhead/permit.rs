@@ -40,40 +40,27 @@ impl fmt::Debug for BulkheadPermit {
     }
 }
 
-/// The gate of a call: the bulkhead's own, or that of a key.
-#[derive(Debug)]
-pub(super) enum Way<'p> {
-    Own(&'p Gate),
-    Keyed(Arc<Gate>),
-}
-
-impl AsRef<Gate> for Way<'_> {
-    fn as_ref(&self) -> &Gate {
-        match self {
-            Self::Own(gate) => gate,
-            Self::Keyed(gate) => gate,
-        }
-    }
-}
-
-/// The place of one call of an annotated function.
+/// The place of one call of an annotated function: in the bulkhead's own gate, or in that of a key.
 #[must_use = "dropping the entry gives the place back at once"]
 #[derive(Debug)]
-pub struct Entry<'p>(Way<'p>);
+pub struct Entry<G: AsRef<Gate>>(G);
 
-impl<'p> Entry<'p> {
+impl<G: AsRef<Gate>> Entry<G> {
     /// For a caller who has entered.
-    pub(super) fn new(way: Way<'p>) -> Self {
-        Self(way)
+    #[inline]
+    pub(super) fn new(gate: G) -> Self {
+        Self(gate)
     }
 
     /// Gives the place back. What the call came to makes no difference to a bulkhead.
+    #[inline]
     pub fn settle<R: Outcome>(self, judge: Judge<'_, R>) {
         drop((self, judge));
     }
 }
 
-impl Drop for Entry<'_> {
+impl<G: AsRef<Gate>> Drop for Entry<G> {
+    #[inline]
     fn drop(&mut self) {
         self.0.as_ref().release();
     }

@@ -39,6 +39,7 @@ pub enum Next {
 type Planned<'f> = Option<&'f mut dyn FnMut(u32) -> Duration>;
 
 impl<'c> Attempts<'c> {
+    #[inline]
     pub(super) fn new(retry: &'c Retry, call: &'c Call) -> Self {
         let plan = retry.plan();
         if let Some(share) = plan.share {
@@ -61,6 +62,7 @@ impl<'c> Attempts<'c> {
     }
 
     /// Judges the attempt.
+    #[inline]
     pub fn next<R: Outcome>(&mut self, judge: Judge<'_, R>) -> Next {
         match judge.finding() {
             Finding::Final => Next::Stop,

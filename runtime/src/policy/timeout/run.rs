@@ -16,6 +16,7 @@ use crate::{
     clock::{self, Nanos},
     rejection::Rejection,
     step::Step,
+    waiter::sleep_until,
 };
 
 pin_project! {
@@ -25,12 +26,30 @@ pin_project! {
         timeout: &'c Timeout,
         call: &'c Call,
         after: Duration,
-        // The deadline that was in force outside, once the inner layers run.
-        outer: Option<Nanos>,
+        // Taken at the first poll.
+        deadlines: Option<Deadlines>,
         #[pin]
         inner: Option<F>,
         #[pin]
         sleep: Option<Sleep>,
+    }
+}
+
+/// Whole words, for they live across awaits.
+#[derive(Clone, Copy)]
+struct Deadlines {
+    own: Nanos,
+    /// The one in force outside, to be put back.
+    outer: Nanos,
+}
+
+impl Deadlines {
+    fn begin(call: &Call, after: Duration) -> Self {
+        let own = clock::now().after(after);
+        Self {
+            own,
+            outer: call.limit(own),
+        }
     }
 }
 
@@ -40,7 +59,7 @@ impl<'c, F> Run<'c, F> {
             timeout,
             call,
             after,
-            outer: None,
+            deadlines: None,
             inner: Some(inner),
             sleep: None,
         }
@@ -53,24 +72,24 @@ impl<R, F: Future<Output = Step<R, Rejection>>> Future for Run<'_, F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let call = *this.call;
-        let outer = *this
-            .outer
-            .get_or_insert_with(|| call.limit(clock::now().after(*this.after)));
+        let begin = || Deadlines::begin(call, *this.after);
+        let deadlines = *this.deadlines.get_or_insert_with(begin);
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             // Polled again after it ended: never ready, as a fused future.
             return Poll::Pending;
         };
         if let Poll::Ready(step) = inner.poll(context) {
-            call.restore(outer);
+            call.restore(deadlines.outer);
             return Poll::Ready(step);
         }
         if this.sleep.is_none() {
-            this.sleep.set(Some(tokio::time::sleep(*this.after)));
+            // The first poll may have taken its time.
+            this.sleep.set(Some(sleep_until(deadlines.own)));
         }
         match this.sleep.as_pin_mut().map(|sleep| sleep.poll(context)) {
             Some(Poll::Ready(())) => {
                 call.cut(|| this.inner.set(None));
-                call.restore(outer);
+                call.restore(deadlines.outer);
                 Poll::Ready(Step::Rejected(this.timeout.timed_out(*this.after)))
             }
             _ => Poll::Pending,
