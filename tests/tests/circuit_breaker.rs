@@ -436,7 +436,7 @@ async fn stacked(timeout: &Timeout, breaker: &CircuitBreaker, wait: Duration) ->
             };
             sleep(wait).await;
             let step = Step::Done(Body::new(&call, pending::<Answer>()).await);
-            permit.settle(Judge::new(&step, Probe::of(&step).traits()));
+            permit.settle(Judge::new(&step, Probe::of(&step).__traits()));
             step
         })
         .await;
@@ -466,7 +466,7 @@ async fn a_refusal_further_in_is_no_outcome_and_gives_the_probe_back() {
             Ok(_) => Step::Done(Answer::Ok(1)),
             Err(rejection) => Step::Rejected(rejection),
         };
-        permit.settle(Judge::new(&step, Probe::of(&step).traits()));
+        permit.settle(Judge::new(&step, Probe::of(&step).__traits()));
     }
     assert_eq!(outer.state(), CircuitState::HalfOpen);
     let metrics = outer.metrics();

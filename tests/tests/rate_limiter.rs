@@ -696,7 +696,7 @@ mod calls {
             let call = Call::new();
             let admission = limiter.enter(&call, Request::new().cost(2)).await.unwrap();
             let step: Step<Result<(), Rejection>> = Step::Rejected(inner.clone().into());
-            admission.settle(Judge::new(&step, Probe::of(&step).traits()));
+            admission.settle(Judge::new(&step, Probe::of(&step).__traits()));
         }
         assert_eq!(limiter.try_acquire(2).unwrap().remaining, 0);
     }
