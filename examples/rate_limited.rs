@@ -2,19 +2,18 @@
 //!
 //! cargo run --example rate_limited
 
-use std::io::Error;
 use std::time::Instant;
-use steadfast::rate_limited;
+use steadfast::{Rejection, rate_limited};
 
 /// Five calls a second, three of them at once. The fourth is refused, and told when to come back.
 #[rate_limited(rate = "5/s", burst = 3)]
-async fn search(_words: &str) -> Result<&'static str, Error> {
+async fn search(_words: &str) -> Result<&'static str, Rejection> {
     Ok("found")
 }
 
 /// The same rate, but a call waits up to a second for its turn: first come, first served.
 #[rate_limited(rate = "5/s", burst = 3, max_wait = "1s")]
-async fn patient_search(_words: &str) -> Result<&'static str, Error> {
+async fn patient_search(_words: &str) -> Result<&'static str, Rejection> {
     Ok("found")
 }
 
@@ -24,7 +23,10 @@ async fn main() {
     for call in 1..=5 {
         match search("steadfast").await {
             Ok(answer) => println!("  call {call}: {answer}"),
-            Err(error) => println!("  call {call}: {error}"),
+            Err(refused) => println!(
+                "  call {call}: {refused}, try again in {:?}",
+                refused.retry_after()
+            ),
         }
     }
 

@@ -35,9 +35,9 @@ impl Log {
 
     fn hear(&self, event: &Event) {
         match event {
-            Event::Retried { .. } => increment(&self.retries),
-            Event::Refused { .. } => increment(&self.refused),
-            Event::StateChanged { to, .. } => locked(&self.states).push(*to),
+            Event::Retry(_) => increment(&self.retries),
+            Event::Refused(_) => increment(&self.refused),
+            Event::StateChanged(change) => locked(&self.states).push(change.to),
             _ => {}
         }
     }
