@@ -1,7 +1,223 @@
-//! Steadfast makes an ordinary Rust function survive a bad day.
+//! Steadfast makes an ordinary Rust function survive a bad day: annotate it, keep its signature.
+//!
+//! ```
+//! use steadfast::{bulkhead, circuit_breaker, fallback, rate_limited, retry, timeout};
+//!
+//! # #[derive(Debug, Clone, PartialEq)] pub struct Quote(u32);
+//! # fn stale_quote(_: &str) -> Quote { Quote(0) }
+//! #[derive(Debug, thiserror::Error)]
+//! pub enum QuoteError {
+//!     #[error("the exchange answered {0}")]
+//!     Status(u16),
+//!     #[error(transparent)]
+//!     Rejected(#[from] steadfast::Rejection), // the one variant that the policies need
+//! }
+//!
+//! #[fallback(|_error| Ok(stale_quote(symbol)))]
+//! #[retry(max_attempts = 4, base_delay = "100ms")]
+//! #[circuit_breaker("quotes", failure_rate = 0.5, window = 100, recovery_timeout = "30s")]
+//! #[rate_limited("quotes", rate = "200/s", burst = 50, max_wait = "250ms")]
+//! #[bulkhead("quotes", max_concurrent = 16)]
+//! #[timeout("2s")]
+//! async fn quote(symbol: &str) -> Result<Quote, QuoteError> {
+//!     // your body, unchanged
+//! #   let _ = symbol; Err(QuoteError::Status(404))
+//! }
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() { assert_eq!(quote("X").await.unwrap(), Quote(0)) }
+//! ```
+//!
+//! # Five minutes
+//!
+//! 1. Put an attribute on a function that returns a `Result`. Nothing else changes: not its signature, not
+//!    its callers, not its body. [`macro@retry`] alone needs no more than that.
+//! 2. The other policies can end a call themselves. Give your error type one variant,
+//!    `Rejected(#[from] steadfast::Rejection)`; `anyhow::Error`, `Box<dyn Error + Send + Sync>` and
+//!    `std::io::Error` work as they are.
+//! 3. Say once what your errors mean, where they are defined: implement [`Classify`]. Every policy on every
+//!    function uses it; `when = ...` overrides it at one place.
+//! 4. Give policies that guard one dependency the same name (`"quotes"`): functions that name it share one
+//!    breaker, one limit, one bulkhead. One of them gives the settings, the others only the name.
+//! 5. Look at what happens: every decision is a `tracing` event under the target `steadfast`, a typed
+//!    [`Event`] for [subscribers](Registry::subscribe), and a figure in [`Registry::snapshot`].
+//!
+//! # The attributes
+//!
+//! | attribute | what it does |
+//! |---|---|
+//! | [`#[retry]`](macro@retry) | runs a call again after it failed, with growing pauses |
+//! | [`#[circuit_breaker]`](macro@circuit_breaker) | stops calling what keeps failing |
+//! | [`#[rate_limited]`](macro@rate_limited) | keeps calls under a rate |
+//! | [`#[bulkhead]`](macro@bulkhead) | bounds how many calls run at once |
+//! | [`#[timeout]`](macro@timeout) | drops a call at its deadline |
+//! | [`#[fallback]`](macro@fallback) | answers in place of a failed call |
+//!
+//! Arguments are *settings* (numbers, durations, choices: they belong to the policy, and two functions that
+//! share a policy must agree on them) or *site arguments* (predicates, keys, callbacks, marked ◦ in the
+//! tables: they belong to one function, see its parameters, and are never compared). Durations are written
+//! `"250ms"`, `"1.5s"`, `"2m"`, `"1h"` or as a constant of type `Duration`; rates `"200/s"`, `"1000/10m"`
+//! or as a [`Rate`]. Every literal is checked when the program is compiled.
+//!
+//! Every policy attribute also takes `with = expr` ◦ (a `&CircuitBreaker` and so on to use in place of the
+//! registry's: per object, per test, injected), `crate = path` (where Steadfast is found under another
+//! name), and, where it can reject, `reject_with = |rejection| ...` ◦ (what the caller gets; on the topmost
+//! attribute it serves the whole stack).
+//!
+//! # How stacks compose, and why in that order
+//!
+//! The topmost attribute is the outermost, as with decorators elsewhere. The order of the example is the
+//! one to start from:
+//!
+//! - **fallback** outermost, so that it sees the final failure. Below a retry or a breaker it would hide
+//!   every failure from them; that is a compile error unless `when` restricts it.
+//! - **retry** around the breaker: each attempt asks the breaker again, and each counts.
+//! - **circuit breaker** around the limits: an open circuit takes no permit and waits for none.
+//! - **rate limit**, then **bulkhead**: a call waits for its turn before it holds a place.
+//! - **timeout** innermost bounds each attempt; a second one on top bounds the whole.
+//!
+//! Policies of one stack know of each other. A *refusal* by an inner policy ([`CircuitOpen`],
+//! [`RateLimited`], [`BulkheadFull`]) is neither retried nor counted as a failure further out, and what an
+//! outer policy took for the call is given back. The same holds across functions: where the error type
+//! implements `Error`, a refusal in its [`source`](std::error::Error::source) chain is recognised.
+//! [`TimedOut`] is a failure, and retried. Delays and waits below a timeout know its deadline: none begins
+//! that would pass it.
+//!
+//! # Cancellation and panics
+//!
+//! A call can be dropped at every `.await`: permits come back, a waiter's turn goes to the next, a
+//! half-open circuit gets its probe back. A dropped call counts for nothing (`cancelled = failure` changes
+//! that), except one that had already been slow, and one that a timeout further out cut off. A panic in the
+//! call itself is a failure, and leaves nothing locked or lost.
+//!
+//! # Synchronous functions
+//!
+//! Work the same, with blocking waits and real sleeps (one warning if that happens inside an async
+//! runtime). `#[timeout]` is refused: nothing can stop a synchronous function from outside.
+//!
+//! # Without attributes
+//!
+//! [`Retry`], [`CircuitBreaker`], [`RateLimiter`], [`Bulkhead`], [`Timeout`] and [`Fallback`] are plain
+//! values, cheap to clone, with a builder whose methods are the attributes' settings:
+//!
+//! ```
+//! use std::time::Duration;
+//! use steadfast::{CircuitBreaker, Rejection};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! let breaker = CircuitBreaker::builder("search").failure_rate(0.5).window(100).build()?;
+//! let answer: Result<u32, Rejection> = breaker.call(async { Ok(7) }).await;
+//! assert_eq!(answer?, 7);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `build()` makes an instance that nobody else knows; `install()` puts it into the [`registry()`] for
+//! attributes of its name to join.
+//!
+//! # Testing your code
+//!
+//! With the feature `test-util`, `tokio::time::pause()` moves every policy: breakers recover, limits
+//! refill, delays and caches age in virtual time (synchronous functions sleep in real time).
+//! `steadfast::test::isolated()` gives a test its own registry and state, so that parallel tests do not
+//! meet.
+//!
+//! ```
+//! # #[cfg(feature = "test-util")] {
+//! # use std::time::Duration;
+//! # #[steadfast::retry(max_attempts = 3, base_delay = "10s", jitter = none)]
+//! # async fn flaky(calls: &mut u32) -> Result<u32, &'static str> {
+//! #     *calls += 1;
+//! #     if *calls < 3 { Err("not yet") } else { Ok(*calls) }
+//! # }
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+//! let _test = steadfast::test::isolated();
+//! let start = tokio::time::Instant::now();
+//! assert_eq!(flaky(&mut 0).await, Ok(3));
+//! assert_eq!(start.elapsed(), Duration::from_secs(10 + 20)); // at once, in real time
+//! # });
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `tracing` | yes | every event as a `tracing` event under the target `steadfast` |
+//! | `serde` | yes | `Serialize` for snapshots, metrics and names |
+//! | `test-util` | no | virtual time and [`test::isolated`](crate::test::isolated); for `[dev-dependencies]` |
+//!
+//! Waits and delays of async functions need a Tokio runtime with time enabled.
 #![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used)]
 #![allow(dead_code)] // while the first slice is being laid
 
 mod algorithm;
+mod attributes;
+mod call;
+mod circuit_state;
+mod classify;
 mod clock;
+mod counter;
+mod emitted;
+mod error;
+mod event;
+mod judge;
+mod keyed;
+mod kind;
+mod name;
+mod outcome;
+mod place;
+mod policy;
+mod probe;
+mod queue;
+mod rate;
+mod registry;
+mod rejection;
+mod served;
+mod step;
 mod sync;
+#[cfg(feature = "test-util")]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
+pub mod test;
+mod units;
+mod waiter;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub use algorithm::{backoff::Backoff, jitter::Jitter, schedule::Delays};
+pub use attributes::{bulkhead, circuit_breaker, fallback, rate_limited, retry, timeout};
+pub use circuit_state::CircuitState;
+pub use classify::Classify;
+pub use error::{ConfigError, ConfigErrors, Said};
+pub use event::{
+    Bypassed, CutOff, Event, Exhausted, FellBack, Misconfigured, Refused, RetriesExhausted,
+    RetryEvent, StateChanged, Subscription,
+};
+pub use kind::PolicyKind;
+pub use name::PolicyName;
+pub use outcome::Outcome;
+pub use place::Place;
+pub use policy::{
+    bulkhead::{Bulkhead, BulkheadBuilder, BulkheadMetrics, BulkheadPermit},
+    circuit_breaker::{
+        Cancelled, CircuitBreaker, CircuitBreakerBuilder, CircuitMetrics, CircuitWhen, Permit,
+        Window,
+    },
+    fallback::{
+        Answer, Answering, Fallback, FallbackBuilder, FallbackMetrics, Forgetful, Memory, OrElse,
+        Pass,
+    },
+    rate_limiter::{Algorithm, Allowance, RateLimiter, RateLimiterBuilder, RateLimiterMetrics},
+    retry::{Retry, RetryBuilder, RetryMetrics, RetryWhen},
+    settings::{Setting, Value},
+    timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
+};
+pub use rate::{ParseRateError, Rate};
+pub use registry::{PolicySnapshot, Registry, Snapshot, registry};
+pub use rejection::{
+    BulkheadFull, CircuitOpen, ConditionNotMet, RateLimited, Rejection, StoreUnavailable, TimedOut,
+};
+pub use served::{Served, Source};

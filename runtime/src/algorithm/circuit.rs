@@ -1,1 +1,552 @@
-//! Placeholder.
+//! The breaker's state machine: what an outcome, a caller or the passing of time does to a circuit.
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod model;
+
+use std::{
+    collections::BTreeMap,
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
+
+use super::window::{Mark, Span, Tally, Window};
+use crate::clock::Nanos;
+
+/// What decides when a circuit opens, and how it recovers. Shares lie above 0 and at most at 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct CircuitConfig {
+    /// Consecutive failures that open it.
+    pub(crate) failure_threshold: Option<NonZeroU32>,
+    pub(crate) failure_rate: Option<f64>,
+    /// Where it is absent, no call is slow.
+    pub(crate) slow_rate: Option<f64>,
+    pub(crate) window: Span,
+    pub(crate) minimum_calls: NonZeroU32,
+    pub(crate) recovery: Recovery,
+    pub(crate) half_open_requests: NonZeroU32,
+    pub(crate) success_threshold: NonZeroU32,
+    pub(crate) half_open_timeout: Duration,
+}
+
+impl CircuitConfig {
+    /// A count window can never hold more outcomes than its size, so no more can be asked of it.
+    fn minimum_calls(&self) -> u64 {
+        let minimum = self.minimum_calls.get();
+        u64::from(match self.window {
+            Span::Count(size) => minimum.min(size.get()),
+            Span::Time(_) => minimum,
+        })
+    }
+
+    /// How long a circuit that nobody uses is worth remembering.
+    fn memory(&self) -> Duration {
+        let window = match self.window {
+            Span::Count(_) => Duration::ZERO,
+            Span::Time(length) => length,
+        };
+        let recovery = self.recovery.timeout.max(self.half_open_timeout);
+        window.max(recovery)
+    }
+
+    fn rates_reached(&self, tally: Tally) -> bool {
+        let reached = |limit: Option<f64>, rate: Option<f64>| {
+            limit.zip(rate).is_some_and(|(limit, rate)| rate >= limit)
+        };
+        tally.calls >= self.minimum_calls()
+            && (reached(self.failure_rate, tally.failure_rate())
+                || reached(self.slow_rate, tally.slow_rate()))
+    }
+}
+
+/// How long a circuit stays open.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Recovery {
+    pub(crate) timeout: Duration,
+    /// Where it is given, each failed recovery doubles the time, up to this.
+    pub(crate) longest: Option<Duration>,
+    /// The share of the time that is added at random.
+    pub(crate) jitter: f64,
+}
+
+impl Recovery {
+    /// The open time after so many failed recoveries. Jitter comes on top of the longest time too: a
+    /// fleet that has reached it must not probe at once either.
+    fn length(&self, failed_recoveries: u32, random: impl FnOnce() -> f64) -> Duration {
+        let base = match self.longest {
+            Some(longest) => doubled(self.timeout, failed_recoveries).min(longest),
+            None => self.timeout,
+        };
+        if self.jitter > 0.0 {
+            base.saturating_add(fraction(base, self.jitter * random()))
+        } else {
+            base
+        }
+    }
+}
+
+fn doubled(duration: Duration, times: u32) -> Duration {
+    let factor = 1_u32.checked_shl(times).unwrap_or(u32::MAX);
+    duration.saturating_mul(factor)
+}
+
+fn fraction(duration: Duration, share: f64) -> Duration {
+    Duration::try_from_secs_f64(duration.as_secs_f64() * share).unwrap_or(Duration::MAX)
+}
+
+/// The state's name, without its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Closed,
+    Open,
+    HalfOpen,
+    ForcedOpen,
+    Disabled,
+}
+
+/// What an admitted call holds until it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pass {
+    /// The state that gave it: a result from an earlier one changes nothing.
+    pub(crate) generation: u64,
+    /// The place it holds while half-open.
+    pub(crate) probe: Option<NonZeroU64>,
+}
+
+impl Pass {
+    /// For a call that is let through although it was refused: it belongs to no state.
+    pub(crate) const STRAY: Self = Self {
+        generation: u64::MAX,
+        probe: None,
+    };
+}
+
+/// Why a call may not begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Until the circuit lets somebody try; unknown while others are trying, or where it was opened by hand.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// A change of state, to be told once the lock is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Transition {
+    pub(crate) from: Phase,
+    pub(crate) to: Phase,
+    /// The generation that began with it.
+    pub(crate) generation: u64,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) verdict: Verdict,
+    pub(crate) slow: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Success,
+    Failure,
+    /// Given up by its caller: it neither failed nor succeeded, but if it was slow, that is known.
+    Abandoned,
+    /// Says nothing about what is being called.
+    Ignored,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Closed {
+        consecutive_failures: u32,
+    },
+    Open {
+        since: Nanos,
+        until: Nanos,
+        failed_recoveries: u32,
+    },
+    HalfOpen {
+        probes: Probes,
+        successes: u32,
+        failed_recoveries: u32,
+    },
+    ForcedOpen,
+    Disabled,
+}
+
+impl State {
+    const CLOSED: Self = Self::Closed {
+        consecutive_failures: 0,
+    };
+
+    fn phase(&self) -> Phase {
+        match self {
+            Self::Closed { .. } => Phase::Closed,
+            Self::Open { .. } => Phase::Open,
+            Self::HalfOpen { .. } => Phase::HalfOpen,
+            Self::ForcedOpen => Phase::ForcedOpen,
+            Self::Disabled => Phase::Disabled,
+        }
+    }
+}
+
+/// A circuit. The window stands beside the state, not in it: it outlives an opening, so that the
+/// metrics of an open circuit show why it opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Circuit {
+    config: CircuitConfig,
+    state: State,
+    generation: u64,
+    window: Window,
+    /// When somebody last asked it or told it something that counts.
+    touched: Nanos,
+}
+
+impl Circuit {
+    pub(crate) fn new(config: CircuitConfig) -> Self {
+        Self {
+            config,
+            state: State::CLOSED,
+            generation: 0,
+            window: Window::new(config.window),
+            touched: Nanos(0),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &CircuitConfig {
+        &self.config
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.state.phase()
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The sums over the window; the state decides nothing here.
+    pub(crate) fn tally(&mut self, now: Nanos) -> Tally {
+        self.window.tally(now)
+    }
+
+    /// Whether a success would change nothing. What makes the window clean makes the streak of
+    /// failures zero too: its newest outcome is a success.
+    pub(crate) fn is_clean(&self) -> bool {
+        matches!(self.state, State::Closed { .. }) && self.window.is_clean()
+    }
+
+    /// Whether little is lost if it begins anew: it is healthy, or nobody has asked it for so long that
+    /// what it remembers no longer tells much.
+    pub(crate) fn is_forgettable(&mut self, now: Nanos) -> bool {
+        let tally = self.window.tally(now);
+        let last_used = match self.state {
+            State::ForcedOpen | State::Disabled => return false,
+            State::Closed { .. } if tally.failures == 0 && tally.slow == 0 => return true,
+            State::Open { until, .. } => until.max(self.touched),
+            State::Closed { .. } | State::HalfOpen { .. } => self.touched,
+        };
+        now.since(last_used) >= self.config.memory()
+    }
+
+    /// While open: since when, and until when nobody is admitted.
+    pub(crate) fn open_time(&self) -> Option<(Nanos, Nanos)> {
+        match self.state {
+            State::Open { since, until, .. } => Some((since, until)),
+            _ => None,
+        }
+    }
+
+    /// When a caller would be admitted if nothing else happens: now, later, or never.
+    pub(crate) fn admits_at(&self, now: Nanos) -> Option<Nanos> {
+        match &self.state {
+            State::Closed { .. } | State::Disabled => Some(now),
+            State::Open { until, .. } => Some(now.max(*until)),
+            State::HalfOpen { probes, .. } if probes.len() < self.places() => Some(now),
+            State::HalfOpen { probes, .. } => probes.first_lost_at(),
+            State::ForcedOpen => None,
+        }
+    }
+
+    pub(crate) fn try_acquire(
+        &mut self,
+        now: Nanos,
+    ) -> (Result<Pass, Refusal>, Option<Transition>) {
+        self.touched = now;
+        let transition = self.half_open_when_due(now);
+        (self.admit(now), transition)
+    }
+
+    fn half_open_when_due(&mut self, now: Nanos) -> Option<Transition> {
+        let State::Open {
+            since,
+            until,
+            failed_recoveries,
+        } = &mut self.state
+        else {
+            return None;
+        };
+        if now < *since {
+            // The clock fell back. Waiting for it to catch up could lock callers out for as long as
+            // it fell; the open time begins again at the reading that we have.
+            *until = now.after(until.since(*since));
+            *since = now;
+        }
+        if now < *until {
+            return None;
+        }
+        let failed_recoveries = *failed_recoveries;
+        self.change(State::HalfOpen {
+            probes: Probes::default(),
+            successes: 0,
+            failed_recoveries,
+        })
+    }
+
+    fn admit(&mut self, now: Nanos) -> Result<Pass, Refusal> {
+        let places = self.places();
+        let probe = match &mut self.state {
+            State::Closed { .. } | State::Disabled => None,
+            State::Open { until, .. } => {
+                return Err(Refusal {
+                    retry_after: Some(until.since(now)),
+                });
+            }
+            State::HalfOpen { probes, .. } => {
+                let deadline = now.after(self.config.half_open_timeout);
+                match probes.begin(now, deadline, places) {
+                    Some(probe) => Some(probe),
+                    None => return Err(Refusal { retry_after: None }),
+                }
+            }
+            State::ForcedOpen => return Err(Refusal { retry_after: None }),
+        };
+        Ok(Pass {
+            generation: self.generation,
+            probe,
+        })
+    }
+
+    /// Takes the end of a call. `random` gives a number from 0 up to 1, asked for where the circuit opens.
+    pub(crate) fn record(
+        &mut self,
+        now: Nanos,
+        pass: Pass,
+        outcome: Outcome,
+        random: impl FnOnce() -> f64,
+    ) -> Option<Transition> {
+        if pass.generation != self.generation {
+            return None;
+        }
+        let slow = outcome.slow && self.config.slow_rate.is_some();
+        match &mut self.state {
+            State::Closed { .. } => self.record_closed(now, outcome.verdict, slow, random),
+            State::HalfOpen { probes, .. } => {
+                // A probe that lost its place may find the circuit in the same generation still.
+                if probes.end(pass.probe?, now) {
+                    self.record_probe(now, outcome.verdict, slow, random)
+                } else {
+                    None
+                }
+            }
+            State::Open { .. } | State::ForcedOpen | State::Disabled => None,
+        }
+    }
+
+    fn record_closed(
+        &mut self,
+        now: Nanos,
+        verdict: Verdict,
+        slow: bool,
+        random: impl FnOnce() -> f64,
+    ) -> Option<Transition> {
+        let mark = mark(verdict, slow)?;
+        let State::Closed {
+            consecutive_failures,
+        } = &mut self.state
+        else {
+            return None;
+        };
+        match verdict {
+            Verdict::Failure => *consecutive_failures = consecutive_failures.saturating_add(1),
+            Verdict::Success => *consecutive_failures = 0,
+            Verdict::Abandoned | Verdict::Ignored => {}
+        }
+        let in_a_row = *consecutive_failures;
+        self.remember(now, mark);
+        let too_many = self
+            .config
+            .failure_threshold
+            .is_some_and(|threshold| in_a_row >= threshold.get());
+        if too_many || self.config.rates_reached(self.window.tally(now)) {
+            self.open(now, 0, random)
+        } else {
+            None
+        }
+    }
+
+    fn record_probe(
+        &mut self,
+        now: Nanos,
+        verdict: Verdict,
+        slow: bool,
+        random: impl FnOnce() -> f64,
+    ) -> Option<Transition> {
+        let mark = mark(verdict, slow)?;
+        self.remember(now, mark);
+        let State::HalfOpen {
+            successes,
+            failed_recoveries,
+            ..
+        } = &mut self.state
+        else {
+            return None;
+        };
+        if mark.failed || mark.slow {
+            let failed = failed_recoveries.saturating_add(1);
+            return self.open(now, failed, random);
+        }
+        *successes += 1;
+        if *successes >= self.config.success_threshold.get() {
+            self.close()
+        } else {
+            None
+        }
+    }
+
+    fn remember(&mut self, now: Nanos, mark: Mark) {
+        self.touched = now;
+        self.window.record(now, mark);
+    }
+
+    /// Refuses everybody until [`reset`](Self::reset) or [`disable`](Self::disable).
+    pub(crate) fn force_open(&mut self) -> Option<Transition> {
+        self.change_to(State::ForcedOpen)
+    }
+
+    /// Admits everybody and counts nothing, until [`reset`](Self::reset) or [`force_open`](Self::force_open).
+    pub(crate) fn disable(&mut self) -> Option<Transition> {
+        self.change_to(State::Disabled)
+    }
+
+    /// Back to the beginning. Calls still running belong to what was before it, also where the circuit
+    /// was closed already.
+    pub(crate) fn reset(&mut self) -> Option<Transition> {
+        let was_closed = self.phase() == Phase::Closed;
+        let transition = self.close();
+        transition.filter(|_| !was_closed)
+    }
+
+    /// Takes new settings and keeps the state; what is running keeps its place.
+    pub(crate) fn configure(&mut self, config: CircuitConfig) {
+        self.config = config;
+        self.window.resize(config.window);
+    }
+
+    fn close(&mut self) -> Option<Transition> {
+        self.window.clear();
+        self.change(State::CLOSED)
+    }
+
+    fn open(
+        &mut self,
+        now: Nanos,
+        failed_recoveries: u32,
+        random: impl FnOnce() -> f64,
+    ) -> Option<Transition> {
+        let length = self.config.recovery.length(failed_recoveries, random);
+        self.change(State::Open {
+            since: now,
+            until: now.after(length),
+            failed_recoveries,
+        })
+    }
+
+    fn change_to(&mut self, state: State) -> Option<Transition> {
+        if self.phase() == state.phase() {
+            return None;
+        }
+        self.change(state)
+    }
+
+    fn change(&mut self, state: State) -> Option<Transition> {
+        let from = self.phase();
+        self.generation += 1;
+        self.state = state;
+        Some(Transition {
+            from,
+            to: self.phase(),
+            generation: self.generation,
+        })
+    }
+
+    fn places(&self) -> usize {
+        self.config.half_open_requests.get() as usize
+    }
+}
+
+/// What the window remembers of an outcome, if anything.
+fn mark(verdict: Verdict, slow: bool) -> Option<Mark> {
+    match verdict {
+        Verdict::Success => Some(Mark {
+            failed: false,
+            slow,
+        }),
+        Verdict::Failure => Some(Mark { failed: true, slow }),
+        Verdict::Abandoned if slow => Some(Mark {
+            failed: false,
+            slow,
+        }),
+        Verdict::Abandoned | Verdict::Ignored => None,
+    }
+}
+
+/// The probes in flight, each with the end of its time. Ids grow, so the first is the oldest.
+#[derive(Clone, Debug, Default)]
+struct Probes {
+    deadlines: BTreeMap<NonZeroU64, Nanos>,
+    begun: u64,
+}
+
+impl Probes {
+    fn len(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    /// Takes a place, if need be one that its holder has lost.
+    fn begin(&mut self, now: Nanos, deadline: Nanos, places: usize) -> Option<NonZeroU64> {
+        while self.len() >= places {
+            self.drop_oldest_if_lost(now, deadline)?;
+        }
+        self.begun += 1;
+        let id = NonZeroU64::new(self.begun)?;
+        self.deadlines.insert(id, deadline);
+        Some(id)
+    }
+
+    /// `longest` is the deadline of a probe begun now. One that lies later was taken on a clock that
+    /// has fallen back since: it is drawn in, so that its place is not held for as long as it fell.
+    fn drop_oldest_if_lost(&mut self, now: Nanos, longest: Nanos) -> Option<()> {
+        let mut oldest = self.deadlines.first_entry()?;
+        if *oldest.get() < now {
+            oldest.remove();
+            return Some(());
+        }
+        if *oldest.get() > longest {
+            oldest.insert(longest);
+        }
+        None
+    }
+
+    /// Gives the place back; false where it was lost before.
+    fn end(&mut self, id: NonZeroU64, now: Nanos) -> bool {
+        self.deadlines
+            .remove(&id)
+            .is_some_and(|deadline| now <= deadline)
+    }
+
+    fn first_lost_at(&self) -> Option<Nanos> {
+        let (_, deadline) = self.deadlines.first_key_value()?;
+        Some(deadline.after(Duration::from_nanos(1)))
+    }
+}

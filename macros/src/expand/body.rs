@@ -1,0 +1,103 @@
+//! The user's body, run once.
+
+use super::{capture::Rebound, code::Code, context::Context};
+use crate::function::rename::rename_self;
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
+
+/// `Step::Done(Body::new(__call, async move { BODY }).await)`
+pub(crate) fn body(context: &Context<'_>) -> Code {
+    let (here, krate, output) = (context.here, &context.krate, &context.output);
+    let capture = context.movability(context.stack.layers.len());
+    let content = rebind(context, statements(context));
+    let closed = match context.captures().rebound.is_empty() {
+        true => content.clone(),
+        false => quote_spanned!(here=> { #content }),
+    };
+    let done = done(context);
+    Code::Expression(match context.is_async() {
+        true => {
+            let pin = pin(context);
+            // What it captures, and why it may not, is said of the user's body.
+            let at = here.located_at(context.function.body.span());
+            let block = quote_spanned!(at=> async #capture { #pin #content });
+            quote_spanned!(here=> #done(#krate::__private::Body::new(__call, #block).await))
+        }
+        false => quote_spanned! {here=>
+            #done(__call.body(#capture || -> #output #closed))
+        },
+    })
+}
+
+/// `Step::Done`, its second parameter written out where nothing else says what it is.
+fn done(context: &Context<'_>) -> TokenStream {
+    let (here, krate) = (context.here, &context.krate);
+    let innermost = context.segment_above(context.stack.layers.len());
+    match context.rejects(innermost) {
+        true => quote_spanned!(here=> #krate::__private::Step::Done),
+        false => quote_spanned! {here=>
+            #krate::__private::Step::<_, ::core::convert::Infallible>::Done
+        },
+    }
+}
+
+/// Says what the block returns before `?` and `into` ask.
+pub(crate) fn pin(context: &Context<'_>) -> TokenStream {
+    let (here, krate, output) = (context.here, &context.krate, &context.output);
+    quote_spanned! {here=>
+        if false {
+            return #krate::__private::hint::<#output>();
+        }
+    }
+}
+
+/// The body as a block of its own: its items come first in it, and what its last expression borrows is
+/// let go before the parameters are.
+fn statements(context: &Context<'_>) -> TokenStream {
+    let body = &context.function.body;
+    let content = match cloned_self(context) {
+        Some(name) => rename_self(body.stream(), &name),
+        None => body.stream(),
+    };
+    let mut block = Group::new(body.delimiter(), content);
+    // The user's place, but our braces: nobody shall be told that they are not needed.
+    block.set_span(context.here.located_at(body.span()));
+    TokenStream::from(TokenTree::Group(block))
+}
+
+/// The variable that `clone(self)` has put the copy in.
+fn cloned_self(context: &Context<'_>) -> Option<Ident> {
+    let is_cloned = context
+        .stack
+        .layers
+        .iter()
+        .any(|layer| layer.clones().iter().any(|name| name == "self"));
+    let is_renamed = context.function.frame.self_name().is_some();
+    match is_cloned && !is_renamed {
+        true => context.function.self_clone(),
+        false => None,
+    }
+}
+
+/// `match (a, b) { (a, b) => BODY }`: unlike `let`, an arm drops the temporaries of its last expression
+/// before its bindings, in every edition.
+fn rebind(context: &Context<'_>, content: TokenStream) -> TokenStream {
+    let here = context.here;
+    let rebound = &context.captures().rebound;
+    let names = rebound
+        .iter()
+        .map(|rebound| rebound.outside.as_ref().unwrap_or(&rebound.name));
+    let bindings = rebound.iter().map(binding);
+    match rebound.len() {
+        0 => content,
+        1 => quote_spanned!(here=> match #(#names)* { #(#bindings)* => #content }),
+        _ => quote_spanned!(here=> match (#(#names),*) { (#(#bindings),*) => #content }),
+    }
+}
+
+fn binding(rebound: &Rebound) -> TokenStream {
+    let Rebound {
+        name, mutability, ..
+    } = rebound;
+    quote!(#mutability #name)
+}

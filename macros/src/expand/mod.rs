@@ -1,0 +1,130 @@
+//! From a stack and a function to one function.
+
+mod answer;
+mod body;
+mod capture;
+mod code;
+mod context;
+mod judge;
+mod layer;
+mod setting;
+mod site;
+
+use crate::{
+    function::{Function, parameter::lend},
+    model::stack::Stack,
+    parse::siblings::Sibling,
+};
+use code::Code;
+use context::Context;
+use proc_macro2::{Delimiter, Group, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+
+// Input:
+//     #[retry(max_attempts = 4, when = QuoteError::is_transient)]
+//     #[circuit_breaker("quotes")]
+//     async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
+//         self.http.get(symbol).await
+//     }
+//
+// Output:
+//     async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
+//         static __SITE: Site = Site { function: .., policies: &[Declared::retry(None, RetrySettings::new().max_attempts(4)), ..] };
+//         inventory::submit! { Registered(&__SITE) }
+//         static __POLICY_0: Slot<Retry> = Slot::new(&__SITE, 0);
+//         static __POLICY_1: Slot<CircuitBreaker> = Slot::new(&__SITE, 1);
+//         let __call = &Call::new();
+//         let __step = {
+//             let __policy = __POLICY_0.get();
+//             let mut __attempts = __policy.begin(__call);
+//             loop {
+//                 let __step = {
+//                     let __policy = __POLICY_1.get();
+//                     let __entered = __policy.enter(__call);
+//                     match __entered {
+//                         Err(__rejection) => Step::Rejected(__rejection),
+//                         Ok(__permit) => {
+//                             let __step = Step::Done(Body::new(__call, async {
+//                                 if false { return hint::<Result<Quote, QuoteError>>(); }
+//                                 { self.http.get(symbol).await }
+//                             }).await);
+//                             __permit.settle(Judge::new(&__step, Probe::of(&__step).traits()));
+//                             __step
+//                         }
+//                     }
+//                 };
+//                 let __next = __attempts.next(
+//                     Judge::new(&__step, Probe::of(&__step).traits()).when(QuoteError::is_transient),
+//                 );
+//                 match __next {
+//                     Next::Again(__event) => { drop(__step); __attempts.pause(__event).await; }
+//                     _ => break __step,
+//                 }
+//             }
+//         };
+//         __step.finish(reject)
+//     }
+//
+/// Expands the whole stack, every path in it absolute.
+pub(crate) fn expand(stack: &Stack, mut function: Function, siblings: &[Sibling]) -> TokenStream {
+    let context = Context::new(stack, &function);
+    let statics = site::statics(&context);
+    let imports = imports(siblings);
+    let code = layers(&context, 0);
+    let steps = finish(&context, &code);
+    let here = context.here;
+    let krate = &context.krate;
+    let body = function.frame.around(quote_spanned! {here=>
+        #imports
+        #statics
+        let __call = &#krate::__private::Call::new();
+        #steps
+    });
+    let lent = context.lent();
+    lend(&mut function.item.signature, &lent);
+    let mut group = Group::new(Delimiter::Brace, body);
+    group.set_span(function.item.body.span());
+    let head = function.item.head();
+    let consumed = consumed(stack, &function);
+    quote!(#consumed #head #group)
+}
+
+/// A body that consumes a parameter consumes a copy of it, so clippy would have it taken by reference.
+fn consumed(stack: &Stack, function: &Function) -> Option<TokenStream> {
+    let has_clones = stack.layers.iter().any(|layer| !layer.clones().is_empty());
+    let is_blocking = function.item.signature.asyncness.is_none();
+    (has_clones && is_blocking).then(|| quote!(#[allow(clippy::needless_pass_by_value)]))
+}
+
+/// The layers from `place` in, the body at the end.
+fn layers(context: &Context<'_>, place: usize) -> Code {
+    match context.stack.layers.get(place) {
+        None => body::body(context),
+        Some(layer) => {
+            let inner = layers(context, place + 1);
+            layer::layer(context, place, layer, &inner)
+        }
+    }
+}
+
+fn finish(context: &Context<'_>, code: &Code) -> TokenStream {
+    let error = context.error_span;
+    let convert = context.convert(0);
+    quote_spanned! {error=>
+        let __step = #code;
+        __step.finish(#convert)
+    }
+}
+
+/// The attributes that were taken off, on items that vanish: their imports stay in use, and an editor
+/// still knows what they are.
+pub(crate) fn imports(siblings: &[Sibling]) -> TokenStream {
+    let here = crate::function::frame::here();
+    siblings
+        .iter()
+        .map(|sibling| {
+            let path = sibling.path.to_token_stream();
+            quote_spanned!(here=> #[#path(__taken)] const _: () = ();)
+        })
+        .collect()
+}

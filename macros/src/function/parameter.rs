@@ -1,0 +1,104 @@
+//! The variables that a function's parameters bind.
+
+use syn::{FnArg, Ident, Pat, PatIdent, Signature, Type, visit::Visit, visit_mut::VisitMut};
+
+/// A variable bound by a parameter.
+pub(crate) struct Parameter {
+    pub(crate) name: Ident,
+    pub(crate) mutability: Option<syn::Token![mut]>,
+    /// Its type, where it is the whole parameter.
+    pub(crate) ty: Option<Type>,
+    /// `ref name`
+    pub(crate) by_ref: bool,
+}
+
+impl Parameter {
+    /// Is dropping it nothing, and lending it the same as copying it?
+    pub(crate) fn is_plainly_copy(&self) -> bool {
+        self.by_ref || self.ty.as_ref().is_some_and(is_copy)
+    }
+
+    pub(crate) fn is_reference(&self) -> bool {
+        matches!(self.ty.as_ref().map(bare), Some(Type::Reference(_)))
+    }
+}
+
+/// Known to be `Copy` from its spelling alone.
+fn is_copy(ty: &Type) -> bool {
+    const PRIMITIVES: [&str; 17] = [
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
+        "u32", "u64", "u128", "usize", "str",
+    ];
+    match bare(ty) {
+        Type::Reference(reference) => reference.mutability.is_none(),
+        Type::Path(path) => path
+            .path
+            .get_ident()
+            .is_some_and(|name| PRIMITIVES.iter().any(|primitive| name == primitive)),
+        Type::BareFn(_) | Type::Never(_) | Type::Ptr(_) => true,
+        _ => false,
+    }
+}
+
+/// The type without the invisible group of a macro fragment.
+pub(crate) fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        other => other,
+    }
+}
+
+/// Every variable that the parameters bind, in the order written.
+pub(crate) fn parameters(signature: &Signature) -> Vec<Parameter> {
+    let mut all = Vec::new();
+    for input in &signature.inputs {
+        if let FnArg::Typed(typed) = input {
+            let mut bindings = Bindings(Vec::new());
+            bindings.visit_pat(&typed.pat);
+            let is_whole = matches!(&*typed.pat, Pat::Ident(_));
+            all.extend(bindings.0.into_iter().map(|binding| Parameter {
+                name: binding.ident,
+                mutability: binding.mutability,
+                ty: is_whole.then(|| (*typed.ty).clone()),
+                by_ref: binding.by_ref.is_some(),
+            }));
+        }
+    }
+    all
+}
+
+struct Bindings(Vec<PatIdent>);
+
+impl Visit<'_> for Bindings {
+    fn visit_pat_ident(&mut self, binding: &PatIdent) {
+        // `None`, a unit struct: names that begin like a type bind nothing.
+        if !binding.ident.to_string().starts_with(char::is_uppercase) {
+            self.0.push(binding.clone());
+        }
+        syn::visit::visit_pat_ident(self, binding);
+    }
+}
+
+/// Readies the bindings that are bound again inside: without `mut`, and under their name outside.
+pub(crate) fn lend(signature: &mut Signature, names: &[(Ident, Option<Ident>)]) {
+    let mut lend = Lend(names);
+    for input in &mut signature.inputs {
+        if let FnArg::Typed(typed) = input {
+            lend.visit_pat_mut(&mut typed.pat);
+        }
+    }
+}
+
+struct Lend<'a>(&'a [(Ident, Option<Ident>)]);
+
+impl VisitMut for Lend<'_> {
+    fn visit_pat_ident_mut(&mut self, binding: &mut PatIdent) {
+        let lent = self.0.iter().find(|(name, _)| *name == binding.ident);
+        if let Some((_, outside)) = lent {
+            binding.mutability = None;
+            binding.ident = outside.clone().unwrap_or_else(|| binding.ident.clone());
+        }
+        syn::visit_mut::visit_pat_ident_mut(self, binding);
+    }
+}

@@ -1,0 +1,128 @@
+async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
+    #[timeout(__taken)]
+    const _: () = ();
+    #[circuit_breaker(__taken)]
+    const _: () = ();
+    static __SITE: ::steadfast::__private::Site = ::steadfast::__private::Site {
+        function: ::core::concat!(::core::module_path!(), "::quote"),
+        file: ::core::file!(),
+        line: ::core::line!(),
+        column: ::core::column!(),
+        package: ::core::env!("CARGO_PKG_NAME"),
+        policies: &[
+            ::steadfast::__private::Declared::fallback(
+                ::core::option::Option::None,
+                ::steadfast::__private::FallbackSettings::new()
+                    .fresh(::core::time::Duration::new(300, 0))
+                    .stale(::core::time::Duration::new(3600, 0)),
+            ),
+            ::steadfast::__private::Declared::timeout(
+                    ::core::option::Option::None,
+                    ::steadfast::__private::TimeoutSettings::new(),
+                )
+                .varying(),
+            ::steadfast::__private::Declared::circuit_breaker(
+                    ::core::option::Option::None,
+                    ::steadfast::__private::CircuitBreakerSettings::new(),
+                )
+                .supplied(),
+        ],
+    };
+    ::steadfast::__private::inventory::submit! {
+        ::steadfast::__private::Registered(& __SITE)
+    }
+    static __POLICY_0: ::steadfast::__private::Slot<::steadfast::Fallback> = ::steadfast::__private::Slot::new(
+        &__SITE,
+        0usize,
+    );
+    static __POLICY_1: ::steadfast::__private::Slot<::steadfast::Timeout> = ::steadfast::__private::Slot::new(
+        &__SITE,
+        1usize,
+    );
+    let __call = &::steadfast::__private::Call::new();
+    let __step = {
+        let __policy = __POLICY_0.get();
+        let __key = __policy.cache_key(&(symbol));
+        let __step = {
+            let __policy = __POLICY_1.get();
+            let __after: ::core::time::Duration = self.patience(symbol);
+            __policy
+                .run_for(
+                    __call,
+                    __after,
+                    async move {
+                        let __policy = <::steadfast::CircuitBreaker as ::core::clone::Clone>::clone(
+                            &self.breaker,
+                        );
+                        let __policy = &__policy;
+                        let __entered = __policy.enter(__call);
+                        match __entered {
+                            ::core::result::Result::Err(__rejection) => {
+                                ::steadfast::__private::Step::Rejected(__rejection)
+                            }
+                            ::core::result::Result::Ok(__permit) => {
+                                let __step = ::steadfast::__private::Step::Done(
+                                    ::steadfast::__private::Body::new(
+                                            __call,
+                                            async move {
+                                                if false {
+                                                    return ::steadfast::__private::hint::<
+                                                        Result<Quote, Error>,
+                                                    >();
+                                                }
+                                                { self.http.get(symbol).await }
+                                            },
+                                        )
+                                        .await,
+                                );
+                                __permit
+                                    .settle(
+                                        ::steadfast::__private::Judge::new(
+                                            &__step,
+                                            ::steadfast::__private::Probe::of(&__step).traits(),
+                                        ),
+                                    );
+                                __step
+                            }
+                        }
+                    },
+                )
+                .await
+        };
+        let __marks = ::steadfast::__private::Mark::of(&__step).marks();
+        let __serve = __policy
+            .serves(
+                ::steadfast::__private::Judge::new(
+                    &__step,
+                    ::steadfast::__private::Probe::of(&__step).traits(),
+                ),
+            );
+        let __step: ::steadfast::__private::Step<_, ::core::convert::Infallible> = __step
+            .settle(Error::from);
+        let __taken = __policy.take(__step, __serve);
+        match __taken {
+            ::steadfast::__private::Taken::Keep(__step) => {
+                __policy.remember(&__key, &__step, __marks);
+                __step
+            }
+            ::steadfast::__private::Taken::Failed(__error) => {
+                let __recalled = __policy.recall(&__key, __marks);
+                match __recalled {
+                    ::core::option::Option::Some(__answer) => {
+                        ::steadfast::__private::Step::Done(__answer)
+                    }
+                    ::core::option::Option::None => {
+                        ::core::mem::drop(__error);
+                        let __answer: Result<Quote, Error> = ::steadfast::__private::succeeded::<
+                            Result<Quote, Error>,
+                        >(Quote::unknown());
+                        ::steadfast::__private::Step::Done(
+                            __policy.answered(__answer, __marks),
+                        )
+                    }
+                }
+            }
+        }
+    };
+    __step.finish(|__never: ::core::convert::Infallible| match __never {})
+}

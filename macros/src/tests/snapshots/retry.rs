@@ -1,0 +1,67 @@
+pub async fn place(&self, order: Order) -> Result<Receipt, Error> {
+    static __SITE: ::steadfast::__private::Site = ::steadfast::__private::Site {
+        function: ::core::concat!(::core::module_path!(), "::place"),
+        file: ::core::file!(),
+        line: ::core::line!(),
+        column: ::core::column!(),
+        package: ::core::env!("CARGO_PKG_NAME"),
+        policies: &[
+            ::steadfast::__private::Declared::retry(
+                ::core::option::Option::None,
+                ::steadfast::__private::RetrySettings::new()
+                    .max_attempts(4)
+                    .base_delay(::core::time::Duration::new(0, 100000000))
+                    .jitter(::steadfast::Jitter::None),
+            ),
+        ],
+    };
+    ::steadfast::__private::inventory::submit! {
+        ::steadfast::__private::Registered(& __SITE)
+    }
+    static __POLICY_0: ::steadfast::__private::Slot<::steadfast::Retry> = ::steadfast::__private::Slot::new(
+        &__SITE,
+        0usize,
+    );
+    let __call = &::steadfast::__private::Call::new();
+    let __step = {
+        let __policy = __POLICY_0.get();
+        let mut __attempts = __policy.begin(__call);
+        loop {
+            let n: ::core::primitive::u32 = __attempts.attempt();
+            let order = ::core::clone::Clone::clone(&order);
+            let __step = ::steadfast::__private::Step::<
+                _,
+                ::core::convert::Infallible,
+            >::Done(
+                ::steadfast::__private::Body::new(
+                        __call,
+                        async {
+                            if false {
+                                return ::steadfast::__private::hint::<
+                                    Result<Receipt, Error>,
+                                >();
+                            }
+                            { self.send(order, n).await }
+                        },
+                    )
+                    .await,
+            );
+            let __next = __attempts
+                .next(
+                    ::steadfast::__private::Judge::new(
+                            &__step,
+                            ::steadfast::__private::Probe::of(&__step).traits(),
+                        )
+                        .when(is_transient),
+                );
+            match __next {
+                ::steadfast::__private::Next::Again(__event) => {
+                    ::core::mem::drop(__step);
+                    __attempts.pause(__event).await;
+                }
+                _ => break __step,
+            }
+        }
+    };
+    __step.finish(|__never: ::core::convert::Infallible| match __never {})
+}

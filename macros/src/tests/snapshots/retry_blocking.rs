@@ -1,0 +1,49 @@
+fn read(path: &Path) -> io::Result<String> {
+    static __SITE: ::steadfast::__private::Site = ::steadfast::__private::Site {
+        function: ::core::concat!(::core::module_path!(), "::read"),
+        file: ::core::file!(),
+        line: ::core::line!(),
+        column: ::core::column!(),
+        package: ::core::env!("CARGO_PKG_NAME"),
+        policies: &[
+            ::steadfast::__private::Declared::retry(
+                ::core::option::Option::None,
+                ::steadfast::__private::RetrySettings::new(),
+            ),
+        ],
+    };
+    ::steadfast::__private::inventory::submit! {
+        ::steadfast::__private::Registered(& __SITE)
+    }
+    static __POLICY_0: ::steadfast::__private::Slot<::steadfast::Retry> = ::steadfast::__private::Slot::new(
+        &__SITE,
+        0usize,
+    );
+    let __call = &::steadfast::__private::Call::new();
+    let __step = {
+        let __policy = __POLICY_0.get();
+        let mut __attempts = __policy.begin(__call);
+        loop {
+            let __step = ::steadfast::__private::Step::<
+                _,
+                ::core::convert::Infallible,
+            >::Done(__call.body(|| -> io::Result<String> { fs::read_to_string(path) }));
+            let __next = __attempts
+                .next(
+                    ::steadfast::__private::Judge::new(
+                        &__step,
+                        ::steadfast::__private::Probe::of(&__step).traits(),
+                    ),
+                );
+            match __next {
+                ::steadfast::__private::Next::Again(__event) => {
+                    ::core::mem::drop(__step);
+                    ::steadfast::__private::on_retry(&__event, |event| log(event));
+                    __attempts.pause_blocking(__event);
+                }
+                _ => break __step,
+            }
+        }
+    };
+    __step.finish(|__never: ::core::convert::Infallible| match __never {})
+}

@@ -1,0 +1,58 @@
+//! What a limit answers.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// The answer to "may this call take its permits now?"
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) allowed: bool,
+    /// Permits that could be taken right after this decision.
+    pub(crate) remaining: u32,
+    /// How long to wait before asking again: zero where allowed, `None` where no wait helps.
+    pub(crate) retry_after: Option<Duration>,
+    /// How long until the limit is as if it had never been used.
+    pub(crate) reset_after: Duration,
+    /// Which permits these were, so that a refund gives back no more than they still hold.
+    pub(crate) mark: u64,
+}
+
+impl Decision {
+    /// Of a limit that lets nothing through.
+    pub(crate) const NOTHING: Self = Self {
+        allowed: false,
+        remaining: 0,
+        retry_after: None,
+        reset_after: Duration::ZERO,
+        mark: 0,
+    };
+}
+
+/// Why no limit can be made of these settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.message())]
+pub(crate) enum Unrepresentable {
+    NoPermits,
+    NoTime,
+    NoBurst,
+    TooFast,
+    TooLong,
+}
+
+impl Unrepresentable {
+    /// What is wrong, and what to write.
+    pub(crate) const fn message(self) -> &'static str {
+        match self {
+            Self::NoPermits => {
+                "a rate of no permits lets nothing through: write at least 1, as in \"1/s\""
+            }
+            Self::NoTime => "a rate needs a time longer than zero: write \"200/s\" or \"10/h\"",
+            Self::NoBurst => "`burst` must be at least 1: a bucket of 0 lets nothing through",
+            Self::TooFast => {
+                "more than eight permits a nanosecond cannot be counted: write a lower rate, or no limit"
+            }
+            Self::TooLong => "a time of more than 584 years cannot be counted: write a shorter one",
+        }
+    }
+}

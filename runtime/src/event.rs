@@ -1,0 +1,343 @@
+//! What policies tell: typed events to subscribers, the same as `tracing` events.
+
+use std::{
+    cell::RefCell,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, LazyLock, PoisonError, RwLock, Weak},
+    time::Duration,
+};
+
+use crate::{
+    circuit_state::CircuitState, error::ConfigError, kind::PolicyKind, name::PolicyName,
+    rejection::Rejection, served::Source,
+};
+
+/// Something that happened to a policy.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A circuit changed its state.
+    StateChanged(StateChanged),
+    /// A call will be made again.
+    Retry(RetryEvent),
+    /// A call failed for good: attempts, time or budget ran out.
+    RetriesExhausted(RetriesExhausted),
+    /// A breaker, limiter or bulkhead refused a call (or would have, where it does not enforce).
+    Refused(Refused),
+    /// A call was cut off.
+    TimedOut(CutOff),
+    /// A call went past a rate limit by its `bypass`.
+    Bypassed(Bypassed),
+    /// A fallback answered in place of the call.
+    FellBack(FellBack),
+    /// The settings of a policy are not as they should be.
+    Misconfigured(Misconfigured),
+}
+
+/// A circuit changed its state.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StateChanged {
+    /// The breaker.
+    pub policy: PolicyName,
+    /// Its state until now.
+    pub from: CircuitState,
+    /// Its state from now on.
+    pub to: CircuitState,
+    /// Counts the changes of this circuit: events of different threads may arrive out of order.
+    pub generation: u64,
+}
+
+/// A call will be made again after a delay.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RetryEvent {
+    /// The retry policy.
+    pub policy: PolicyName,
+    /// The attempt that just failed, from 1.
+    pub attempt: u32,
+    /// How long until the next one.
+    pub delay: Duration,
+}
+
+/// A call failed for good.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RetriesExhausted {
+    /// The retry policy.
+    pub policy: PolicyName,
+    /// How often the call was made.
+    pub attempts: u32,
+    /// Why there is no other attempt.
+    pub reason: Exhausted,
+}
+
+/// What ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Exhausted {
+    /// `max_attempts`.
+    Attempts,
+    /// `max_elapsed`, or the time left under a timeout further out.
+    Time,
+    /// The retry budget.
+    Budget,
+    /// The dependency asked for a longer pause than is allowed.
+    RetryAfter,
+}
+
+/// A policy refused a call.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Refused {
+    /// The policy.
+    pub policy: PolicyName,
+    /// Its kind.
+    pub kind: PolicyKind,
+    /// What the caller got.
+    pub rejection: Rejection,
+    /// `false` where the policy only watches (`enforce = false`) and let the call through.
+    pub enforced: bool,
+}
+
+/// A call was cut off.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CutOff {
+    /// The timeout.
+    pub policy: PolicyName,
+    /// The time that the call had.
+    pub after: Duration,
+}
+
+/// A call went past a rate limit.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Bypassed {
+    /// The limiter.
+    pub policy: PolicyName,
+}
+
+/// A fallback answered.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FellBack {
+    /// The fallback.
+    pub policy: PolicyName,
+    /// Where its answer came from.
+    pub source: Source,
+    /// How many answers since the last event of this kind that was a warning, this one included.
+    pub count: u64,
+    /// Whether this is the first of an outage, or the first for a minute.
+    pub notable: bool,
+}
+
+/// A policy's settings are not as they should be.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Misconfigured {
+    /// The policy.
+    pub policy: PolicyName,
+    /// What is wrong.
+    pub error: ConfigError,
+}
+
+impl Event {
+    /// The policy that it happened to.
+    #[must_use]
+    pub fn policy(&self) -> &PolicyName {
+        match self {
+            Self::StateChanged(event) => &event.policy,
+            Self::Retry(event) => &event.policy,
+            Self::RetriesExhausted(event) => &event.policy,
+            Self::Refused(event) => &event.policy,
+            Self::TimedOut(event) => &event.policy,
+            Self::Bypassed(event) => &event.policy,
+            Self::FellBack(event) => &event.policy,
+            Self::Misconfigured(event) => &event.policy,
+        }
+    }
+
+    /// The kind of that policy.
+    #[must_use]
+    pub fn kind(&self) -> PolicyKind {
+        match self {
+            Self::StateChanged(_) => PolicyKind::CircuitBreaker,
+            Self::Retry(_) | Self::RetriesExhausted(_) => PolicyKind::Retry,
+            Self::Refused(event) => event.kind,
+            Self::TimedOut(_) => PolicyKind::Timeout,
+            Self::Bypassed(_) => PolicyKind::RateLimiter,
+            Self::FellBack(_) => PolicyKind::Fallback,
+            Self::Misconfigured(event) => event.error.kind(),
+        }
+    }
+}
+
+type Callback = dyn Fn(&Event) + Send + Sync;
+
+/// Where the policies of one registry tell their events.
+#[derive(Clone)]
+pub(crate) struct Sink(Arc<Subscribers>);
+
+#[derive(Default)]
+struct Subscribers {
+    /// Replaced as a whole, so that callbacks run outside the lock.
+    list: RwLock<Arc<Vec<Arc<Callback>>>>,
+}
+
+/// Keeps a subscriber: dropping it ends the subscription.
+#[must_use = "dropping the subscription ends it"]
+pub struct Subscription {
+    subscribers: Weak<Subscribers>,
+    callback: Arc<Callback>,
+}
+
+impl Sink {
+    pub(crate) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// The sink of the registry in force on this thread: what policies outside a registry tell to.
+    pub(crate) fn current() -> Self {
+        static GLOBAL: LazyLock<Sink> = LazyLock::new(Sink::new);
+        SCOPED
+            .with_borrow(|scoped| scoped.last().cloned())
+            .unwrap_or_else(|| GLOBAL.clone())
+    }
+
+    /// Makes this the current sink of this thread, until [`leave`](Self::leave).
+    #[cfg(feature = "test-util")]
+    pub(crate) fn enter(&self) {
+        SCOPED.with_borrow_mut(|scoped| scoped.push(self.clone()));
+    }
+
+    #[cfg(feature = "test-util")]
+    pub(crate) fn leave() {
+        SCOPED.with_borrow_mut(|scoped| scoped.pop());
+    }
+
+    pub(crate) fn subscribe(
+        &self,
+        callback: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Subscription {
+        let callback: Arc<Callback> = Arc::new(callback);
+        self.0.change(|list| list.push(Arc::clone(&callback)));
+        Subscription {
+            subscribers: Arc::downgrade(&self.0),
+            callback,
+        }
+    }
+
+    /// Tells an event; never call it under a lock. For events on a path that must be fast, ask
+    /// [`hears_debug`](Self::hears_debug) first.
+    pub(crate) fn tell(&self, event: &Event) {
+        #[cfg(feature = "tracing")]
+        trace(event);
+        let list = Arc::clone(&self.0.list.read().unwrap_or_else(PoisonError::into_inner));
+        for callback in list.iter() {
+            // A subscriber that panics must hurt neither the call nor the other subscribers.
+            drop(catch_unwind(AssertUnwindSafe(|| callback(event))));
+        }
+    }
+
+    /// Tells an event of the debug level, which is only put together if somebody listens.
+    pub(crate) fn tell_debug(&self, event: impl FnOnce() -> Event) {
+        if self.hears_debug() {
+            self.tell(&event());
+        }
+    }
+
+    fn hears_debug(&self) -> bool {
+        #[cfg(feature = "tracing")]
+        if tracing::enabled!(target: "steadfast", tracing::Level::DEBUG) {
+            return true;
+        }
+        !self
+            .0
+            .list
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+}
+
+thread_local! {
+    static SCOPED: RefCell<Vec<Sink>> = const { RefCell::new(Vec::new()) };
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sink")
+    }
+}
+
+impl Subscribers {
+    fn change(&self, edit: impl FnOnce(&mut Vec<Arc<Callback>>)) {
+        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        let mut edited = Vec::clone(&list);
+        edit(&mut edited);
+        *list = Arc::new(edited);
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if let Some(subscribers) = self.subscribers.upgrade() {
+            subscribers.change(|list| list.retain(|other| !Arc::ptr_eq(other, &self.callback)));
+        }
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(feature = "tracing")]
+fn trace(event: &Event) {
+    use tracing::{debug, error, info, warn};
+
+    let policy = event.policy().as_str();
+    let kind = event.kind().as_str();
+    match event {
+        Event::StateChanged(e) => warn!(
+            target: "steadfast", policy, kind,
+            from = e.from.as_str(), state = e.to.as_str(), generation = e.generation,
+            "circuit changed its state"
+        ),
+        Event::Retry(e) => info!(
+            target: "steadfast", policy, kind, attempt = e.attempt, delay_ms = millis(e.delay),
+            "call will be retried"
+        ),
+        Event::RetriesExhausted(e) => warn!(
+            target: "steadfast", policy, kind, attempts = e.attempts, reason = ?e.reason,
+            "retries exhausted"
+        ),
+        Event::Refused(e) => debug!(
+            target: "steadfast", policy, kind, enforced = e.enforced,
+            retry_after_ms = e.rejection.retry_after().map(millis),
+            "call refused"
+        ),
+        Event::TimedOut(e) => debug!(
+            target: "steadfast", policy, kind, after_ms = millis(e.after),
+            "call timed out"
+        ),
+        Event::Bypassed(_) => debug!(target: "steadfast", policy, kind, "rate limit bypassed"),
+        Event::FellBack(e) if e.notable => warn!(
+            target: "steadfast", policy, kind, source = e.source.as_str(), count = e.count,
+            "fallback answered"
+        ),
+        Event::FellBack(e) => debug!(
+            target: "steadfast", policy, kind, source = e.source.as_str(),
+            "fallback answered"
+        ),
+        Event::Misconfigured(e) => error!(target: "steadfast", policy, kind, "{}", e.error),
+    }
+}

@@ -1,0 +1,691 @@
+//! State per key: bounded, sharded, and not to be exhausted by a flood of new keys.
+
+use std::{
+    fmt::{self, Display, Write},
+    hash::BuildHasher,
+};
+
+use foldhash::quality::RandomState;
+use hashbrown::HashTable;
+
+use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+
+const MAX_SHARDS: u64 = 64;
+/// A shard is worth its cache lines from this many keys on.
+const KEYS_PER_SHARD: u64 = 128;
+/// Shared states per shard for keys that found no room.
+const OVERFLOWS: u64 = 4;
+/// Entries that one new key may look at in search of an unused one, in the long run.
+const LOOKS: usize = 32;
+/// Other shards that one new key may ask for room, in the long run.
+const VISITS: u64 = 4;
+
+/// Names a state for as long as it may not be dropped (it is in use), without a copy of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    hash: u64,
+    pub(crate) room: Room,
+}
+
+/// Whose state a key was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Its own.
+    Own,
+    /// One that it shares with other late comers, because all others were in use.
+    Shared,
+}
+
+/// A map from key to state, of at most `max_keys` entries.
+///
+/// A known key is found by `&str` under the lock of its shard, without allocation. For a new one there
+/// is room, or an unused entry leaves, or it is given one of a few shared states: so a flood of keys
+/// neither grows the map, nor drops a state that matters, nor gets anything that one key would not.
+pub(crate) struct Keyed<V> {
+    shards: Box<[Shard<V>]>,
+    hasher: RandomState,
+    max_keys: AtomicU64,
+    /// Entries, and those about to be inserted: what is compared with the bound.
+    taken: AtomicU64,
+    /// The shard that is asked for room next.
+    hand: AtomicU64,
+    /// How many shards may be asked now; as with [`Table::looks`].
+    visits: AtomicU64,
+}
+
+/// On its own cache lines (two: the prefetcher takes them in pairs).
+#[repr(align(128))]
+struct Shard<V>(Mutex<Table<V>>);
+
+struct Table<V> {
+    entries: HashTable<Entry<V>>,
+    overflow: Vec<Option<V>>,
+    /// Where the search for an unused entry goes on.
+    hand: usize,
+    /// How many entries may be looked at now. Each new key adds a few: a full round is affordable
+    /// once in a while, a full round for every key of a flood is not.
+    looks: usize,
+}
+
+struct Entry<V> {
+    key: Key,
+    value: V,
+}
+
+/// Short keys lie in the table itself: comparing one that lies elsewhere is a cache miss, which costs
+/// as much as all the rest of a lookup.
+enum Key {
+    Short { len: u8, bytes: [u8; SHORT_KEY] },
+    Long(Box<[u8]>),
+}
+
+/// What fits beside the tag without making the key larger than three words.
+const SHORT_KEY: usize = 22;
+
+impl Key {
+    fn new(key: &str) -> Self {
+        let key = key.as_bytes();
+        let mut bytes = [0; SHORT_KEY];
+        match bytes.get_mut(..key.len()) {
+            None => Self::Long(key.into()),
+            Some(room) => {
+                room.copy_from_slice(key);
+                let len = key.len() as u8;
+                Self::Short { len, bytes }
+            }
+        }
+    }
+
+    #[inline]
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => &bytes[..usize::from(*len)],
+            Self::Long(key) => key,
+        }
+    }
+}
+
+impl<V> Keyed<V> {
+    pub(crate) fn new(max_keys: u32) -> Self {
+        let max_keys = u64::from(max_keys).max(1);
+        let shards = (max_keys / KEYS_PER_SHARD)
+            .next_power_of_two()
+            .clamp(1, MAX_SHARDS);
+        Self {
+            shards: (0..shards).map(|_| Shard::new()).collect(),
+            hasher: RandomState::default(),
+            max_keys: AtomicU64::new(max_keys),
+            taken: AtomicU64::new(0),
+            hand: AtomicU64::new(0),
+            visits: AtomicU64::new(shards),
+        }
+    }
+
+    /// Changes the bound. A lower one is reached as unused entries leave.
+    pub(crate) fn set_max_keys(&self, max_keys: u32) {
+        self.max_keys
+            .store(u64::from(max_keys).max(1), Ordering::Relaxed);
+    }
+
+    /// How many keys are remembered.
+    pub(crate) fn len(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Runs `act` on the state of `key`, under the lock of its shard: it should be short, and must not
+    /// come back in. A new key's state is made by `create`; `unused` says which states are as if
+    /// never used and may leave.
+    pub(crate) fn with<R>(
+        &self,
+        key: &str,
+        create: impl Fn() -> V,
+        unused: impl Fn(&V) -> bool,
+        act: impl FnOnce(&mut V, Place) -> R,
+    ) -> R {
+        let hash = self.hasher.hash_one(key.as_bytes());
+        let shard = self.shard(hash);
+        let own = Place {
+            hash,
+            room: Room::Own,
+        };
+        {
+            let mut table = shard.lock();
+            if let Some(value) = table.find(hash, key) {
+                return act(value, own);
+            }
+            if self.take_room() || self.vacate(&mut table, &unused) {
+                return act(table.insert(hash, key, create(), &self.hasher), own);
+            }
+        }
+        let vacated = self.vacate_elsewhere(hash, &unused);
+        let mut table = shard.lock();
+        // Whoever held the lock meanwhile may have brought the same key.
+        if let Some(value) = table.find(hash, key) {
+            if vacated {
+                self.give_room();
+            }
+            return act(value, own);
+        }
+        if vacated {
+            return act(table.insert(hash, key, create(), &self.hasher), own);
+        }
+        let shared = Place {
+            hash,
+            room: Room::Shared,
+        };
+        act(table.overflow(hash).get_or_insert_with(create), shared)
+    }
+
+    /// Runs `act` on the state of a known place, if it is still there.
+    pub(crate) fn at<R>(&self, place: Place, act: impl FnOnce(&mut V) -> R) -> Option<R> {
+        let mut table = self.shard(place.hash).lock();
+        let value = match place.room {
+            Room::Shared => table.overflow(place.hash).as_mut(),
+            Room::Own => {
+                let same =
+                    |entry: &Entry<V>| self.hasher.hash_one(entry.key.as_bytes()) == place.hash;
+                let found = table.entries.find_mut(place.hash, same);
+                found.map(|entry| &mut entry.value)
+            }
+        };
+        value.map(act)
+    }
+
+    /// Runs `act` on every state, shared ones included, one shard at a time.
+    pub(crate) fn for_each(&self, mut act: impl FnMut(&mut V)) {
+        for shard in &self.shards {
+            let mut table = shard.lock();
+            table.values().for_each(&mut act);
+        }
+    }
+
+    /// Forgets every state for which `keep` says no.
+    pub(crate) fn retain(&self, mut keep: impl FnMut(&mut V) -> bool) {
+        for shard in &self.shards {
+            let mut table = shard.lock();
+            let before = table.entries.len();
+            table.entries.retain(|entry| keep(&mut entry.value));
+            let gone = before - table.entries.len();
+            self.taken.fetch_sub(gone as u64, Ordering::Relaxed);
+            for shared in &mut table.overflow {
+                shared.take_if(|value| !keep(value));
+            }
+        }
+    }
+
+    fn shard(&self, hash: u64) -> &Shard<V> {
+        // The table inside takes the lowest and the highest bits.
+        let index = (hash >> 40) & (self.shards.len() as u64 - 1);
+        &self.shards[index as usize]
+    }
+
+    fn take_room(&self) -> bool {
+        let max_keys = self.max_keys.load(Ordering::Relaxed);
+        let mut taken = self.taken.load(Ordering::Relaxed);
+        while taken < max_keys {
+            match self.taken.compare_exchange_weak(
+                taken,
+                taken + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => taken = now,
+            }
+        }
+        false
+    }
+
+    fn give_room(&self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Makes room in this table. Under a lowered bound, entries leave without a successor.
+    fn vacate(&self, table: &mut Table<V>, unused: &impl Fn(&V) -> bool) -> bool {
+        while table.drop_unused(unused) {
+            if self.taken.load(Ordering::Relaxed) <= self.max_keys.load(Ordering::Relaxed) {
+                return true;
+            }
+            self.give_room();
+        }
+        false
+    }
+
+    /// Makes room in other tables, taking their locks one at a time and none besides.
+    fn vacate_elsewhere(&self, hash: u64, unused: &impl Fn(&V) -> bool) -> bool {
+        let shards = self.shards.len() as u64;
+        // Threads that lose each other's updates here only look a little more, or less.
+        let mut visits = (self.visits.load(Ordering::Relaxed) + VISITS).min(shards);
+        let mut vacated = false;
+        while visits > 0 && !vacated {
+            visits -= 1;
+            let index = self.hand.fetch_add(1, Ordering::Relaxed) & (shards - 1);
+            let shard = &self.shards[index as usize];
+            vacated =
+                !std::ptr::eq(shard, self.shard(hash)) && self.vacate(&mut shard.lock(), unused);
+        }
+        self.visits.store(visits, Ordering::Relaxed);
+        vacated
+    }
+}
+
+impl<V> Shard<V> {
+    fn new() -> Self {
+        Self(Mutex::new(Table {
+            entries: HashTable::new(),
+            overflow: Vec::new(),
+            hand: 0,
+            looks: usize::MAX - LOOKS,
+        }))
+    }
+
+    fn lock(&self) -> crate::sync::MutexGuard<'_, Table<V>> {
+        lock(&self.0)
+    }
+}
+
+impl<V> Table<V> {
+    fn find(&mut self, hash: u64, key: &str) -> Option<&mut V> {
+        let found = self
+            .entries
+            .find_mut(hash, |entry| entry.key.as_bytes() == key.as_bytes());
+        found.map(|entry| &mut entry.value)
+    }
+
+    fn insert(&mut self, hash: u64, key: &str, value: V, hasher: &RandomState) -> &mut V {
+        let entry = Entry {
+            key: Key::new(key),
+            value,
+        };
+        let rehash = |entry: &Entry<V>| hasher.hash_one(entry.key.as_bytes());
+        let inserted = self.entries.insert_unique(hash, entry, rehash);
+        &mut inserted.into_mut().value
+    }
+
+    fn overflow(&mut self, hash: u64) -> &mut Option<V> {
+        if self.overflow.is_empty() {
+            self.overflow.resize_with(OVERFLOWS as usize, || None);
+        }
+        &mut self.overflow[((hash >> 32) % OVERFLOWS) as usize]
+    }
+
+    /// Drops one unused entry, looking on from where the last search ended.
+    fn drop_unused(&mut self, unused: &impl Fn(&V) -> bool) -> bool {
+        let buckets = self.entries.num_buckets();
+        self.looks = (self.looks + LOOKS).min(buckets);
+        while self.looks > 0 {
+            self.looks -= 1;
+            self.hand = if self.hand + 1 < buckets {
+                self.hand + 1
+            } else {
+                0
+            };
+            if let Ok(entry) = self.entries.get_bucket_entry(self.hand)
+                && unused(&entry.get().value)
+            {
+                entry.remove();
+                return true;
+            }
+        }
+        false
+    }
+
+    fn values(&mut self) -> impl Iterator<Item = &mut V> {
+        let own = self.entries.iter_mut().map(|entry| &mut entry.value);
+        own.chain(self.overflow.iter_mut().flatten())
+    }
+}
+
+impl<V> fmt::Debug for Keyed<V> {
+    /// Without the keys: they may be somebody's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyed")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Room on the stack for a key; longer ones take the heap.
+const INLINE_KEY: usize = 128;
+
+/// Hands the text of a key to `act`, without allocating for one of up to 128 bytes.
+pub(crate) fn with_text<K: Display + ?Sized, R>(key: &K, act: impl FnOnce(&str) -> R) -> R {
+    let mut text = Text {
+        inline: [0; INLINE_KEY],
+        len: 0,
+        heap: String::new(),
+    };
+    // A `Display` that gives up has still named what it wrote.
+    let _ = write!(text, "{key}");
+    act(text.as_str())
+}
+
+struct Text {
+    inline: [u8; INLINE_KEY],
+    len: usize,
+    /// In use (and holding everything) once the text outgrew `inline`.
+    heap: String,
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        if self.heap.is_empty() {
+            self.inline()
+        } else {
+            &self.heap
+        }
+    }
+
+    fn inline(&self) -> &str {
+        // Only whole `str`s were copied in, so there is nothing to go wrong.
+        std::str::from_utf8(&self.inline[..self.len]).unwrap_or_default()
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        if self.heap.is_empty() {
+            let end = self.len + part.len();
+            if let Some(room) = self.inline.get_mut(self.len..end) {
+                room.copy_from_slice(part.as_bytes());
+                self.len = end;
+                return Ok(());
+            }
+            self.heap = String::with_capacity(2 * end);
+            let inline = std::str::from_utf8(&self.inline[..self.len]).unwrap_or_default();
+            self.heap.push_str(inline);
+        }
+        self.heap.push_str(part);
+        Ok(())
+    }
+}
+
+#[cfg(all(test, not(steadfast_loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::{cell::Cell, collections::HashMap};
+
+    fn add(map: &Keyed<u32>, key: &str, by: u32) -> (u32, Room) {
+        map.with(
+            key,
+            || 0,
+            |&v| v == 0,
+            |value, place| {
+                *value += by;
+                (*value, place.room)
+            },
+        )
+    }
+
+    #[test]
+    fn each_key_has_its_own_state() {
+        let map = Keyed::new(10);
+        assert_eq!(add(&map, "a", 1), (1, Room::Own));
+        assert_eq!(add(&map, "b", 5), (5, Room::Own));
+        assert_eq!(add(&map, "a", 1), (2, Room::Own));
+        assert_eq!(map.len(), 2);
+    }
+
+    #[test]
+    fn only_unused_states_leave() {
+        let map = Keyed::new(3);
+        for key in ["a", "b", "c"] {
+            add(&map, key, 1);
+        }
+        assert_eq!(add(&map, "late", 7).1, Room::Shared);
+        map.with("b", || 0, |_| false, |value, _| *value = 0);
+        assert_eq!(add(&map, "late", 1), (1, Room::Own), "takes the place of b");
+        assert_eq!(add(&map, "b", 1).1, Room::Shared);
+        assert_eq!((add(&map, "a", 0).0, add(&map, "c", 0).0), (1, 1));
+        assert_eq!(map.len(), 3);
+    }
+
+    #[test]
+    fn room_is_found_in_another_shard() {
+        let map = Keyed::new(1024);
+        for n in 0..1024 {
+            assert_eq!(
+                add(&map, &n.to_string(), 1).1,
+                Room::Own,
+                "the bound is exact"
+            );
+        }
+        assert_eq!(add(&map, "late", 1).1, Room::Shared);
+        map.for_each(|value| *value = 0);
+        assert_eq!(add(&map, "late", 1).1, Room::Own);
+        assert_eq!(map.len(), 1024);
+    }
+
+    #[test]
+    fn a_place_leads_back_to_its_state() {
+        let map = Keyed::new(1);
+        let own = map.with("a", || 1, |_| false, |_, place| place);
+        let shared = map.with("b", || 2, |_| false, |_, place| place);
+        assert_eq!(map.at(own, |v| std::mem::replace(v, 10)), Some(1));
+        assert_eq!(map.at(shared, |v| std::mem::replace(v, 20)), Some(2));
+        assert_eq!(
+            (map.at(own, |v| *v), map.at(shared, |v| *v)),
+            (Some(10), Some(20))
+        );
+        map.retain(|value| *value != 10);
+        assert_eq!(
+            (map.at(own, |v| *v), map.at(shared, |v| *v)),
+            (None, Some(20))
+        );
+        assert_eq!(map.len(), 0);
+    }
+
+    #[test]
+    fn a_lowered_bound_is_reached_as_unused_entries_leave() {
+        let map = Keyed::new(100);
+        for n in 0..100 {
+            add(&map, &n.to_string(), 1);
+        }
+        map.set_max_keys(10);
+        map.for_each(|value| *value = 0);
+        for n in 0..200 {
+            add(&map, &format!("new {n}"), 1);
+        }
+        assert_eq!(map.len(), 10);
+    }
+
+    #[test]
+    fn a_flood_of_new_keys_neither_grows_the_map_nor_drops_what_is_in_use() {
+        let map = Keyed::new(10_000);
+        for n in 0..10_000 {
+            add(&map, &format!("legit {n}"), 1);
+        }
+        let looks = Cell::new(0u64);
+        for n in 0..1_000_000 {
+            let unused = |&v: &u32| {
+                looks.set(looks.get() + 1);
+                v == 0
+            };
+            let room = with_text(&format_args!("flood {n}"), |key| {
+                map.with(
+                    key,
+                    || 0,
+                    unused,
+                    |value, place| {
+                        *value += 1;
+                        place.room
+                    },
+                )
+            });
+            assert_eq!(room, Room::Shared);
+        }
+        assert_eq!(map.len(), 10_000);
+        assert!(
+            looks.get() <= 1_000_000 * 5 * LOOKS as u64,
+            "{}",
+            looks.get()
+        );
+        let mut states = 0;
+        map.for_each(|_| states += 1);
+        assert!(states <= 10_000 + (MAX_SHARDS * OVERFLOWS) as usize);
+        for n in 0..10_000 {
+            assert_eq!(add(&map, &format!("legit {n}"), 0), (1, Room::Own));
+        }
+    }
+
+    #[test]
+    fn a_flood_over_unused_states_replaces_them_one_for_one() {
+        let map = Keyed::new(1_000);
+        for n in 0..1_000_000u32 {
+            let (_, room) = with_text(&n, |key| add(&map, key, 0));
+            assert_eq!(room, Room::Own);
+        }
+        assert_eq!(map.len(), 1_000);
+    }
+
+    #[test]
+    fn threads_do_not_exceed_the_bound() {
+        let map = Keyed::new(500);
+        std::thread::scope(|scope| {
+            for thread in 0..4u32 {
+                let map = &map;
+                scope.spawn(move || {
+                    for n in 0..20_000u32 {
+                        add(map, &(n * 4 + thread).to_string(), n % 2);
+                        assert!(map.len() <= 500);
+                    }
+                });
+            }
+        });
+        let mut states = 0;
+        map.for_each(|_| states += 1);
+        assert!(states <= 500 + (MAX_SHARDS * OVERFLOWS) as usize);
+    }
+
+    #[test]
+    fn a_panic_under_the_lock_does_not_close_the_shard() {
+        let map = Keyed::new(10);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            map.with("a", || 0u32, |_| false, |_, _| panic!("user's"))
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(add(&map, "a", 1), (1, Room::Own));
+    }
+
+    #[test]
+    fn memory_per_key_is_small() {
+        assert!(size_of::<Entry<[u64; 2]>>() <= 40);
+        let map = Keyed::new(100_000);
+        for n in 0..100_000u32 {
+            with_text(&n, |key| map.with(key, || [1u64; 2], |_| false, |_, _| ()));
+        }
+        let bytes: usize = map
+            .shards
+            .iter()
+            .map(|shard| shard.lock().entries.allocation_size())
+            .sum();
+        assert!(bytes / 100_000 <= 100, "{} bytes per key", bytes / 100_000);
+    }
+
+    #[test]
+    fn keys_of_any_length_are_told_apart() {
+        let map = Keyed::new(1_000);
+        let keys: Vec<_> = (0..100).map(|len| "k".repeat(len)).collect();
+        for (n, key) in (1..).zip(&keys) {
+            assert_eq!(add(&map, key, n), (n, Room::Own));
+        }
+        for (n, key) in (1..).zip(&keys) {
+            assert_eq!(add(&map, key, 0), (n, Room::Own));
+            assert_eq!(
+                map.at(map.with(key, || 0, |_| false, |_, place| place), |v| *v),
+                Some(n)
+            );
+        }
+    }
+
+    #[test]
+    fn text_of_any_length_is_handed_out_whole() {
+        for len in [0, 1, 127, 128, 129, 1000] {
+            let key = "é".repeat(len / 2) + &"x".repeat(len % 2);
+            with_text(&key, |text| assert_eq!(text, key));
+            with_text(&format_args!("{key}-{len}"), |text| {
+                assert_eq!(text, format!("{key}-{len}"));
+            });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_plain_map(
+            max in 1u32..40,
+            steps in prop::collection::vec((0u8..50, 0u32..3, any::<bool>()), 0..300),
+        ) {
+            let map = Keyed::new(max);
+            let mut model: HashMap<String, u32> = HashMap::new();
+            for (key, by, clear) in steps {
+                let key = key.to_string();
+                let (value, room) = map.with(&key, || 0, |&v| v == 0, |value, place| {
+                    *value = if clear && place.room == Room::Own { 0 } else { *value + by };
+                    (*value, place.room)
+                });
+                match room {
+                    Room::Own => {
+                        let expected = model.entry(key).or_insert(0);
+                        *expected = if clear { 0 } else { *expected + by };
+                        prop_assert_eq!(value, *expected);
+                    }
+                    Room::Shared => {
+                        prop_assert_eq!(model.get(&key).copied().unwrap_or(0), 0, "lost a state in use");
+                        prop_assert!(map.len() == u64::from(max));
+                    }
+                }
+                let in_use = model.values().filter(|&&value| value > 0).count() as u64;
+                prop_assert!(in_use <= map.len() && map.len() <= u64::from(max));
+            }
+        }
+    }
+}
+
+#[cfg(all(test, steadfast_loom))]
+mod models {
+    use super::*;
+    use crate::sync::Arc;
+
+    /// One state is all there is room for; whoever comes first uses it, or gives it up again.
+    fn come(map: &Keyed<u32>, key: &str, by: u32) -> Room {
+        map.with(
+            key,
+            || 0,
+            |&value| value == 0,
+            |value, place| {
+                *value += by;
+                place.room
+            },
+        )
+    }
+
+    #[test]
+    fn two_new_keys_never_exceed_the_bound() {
+        loom::model(|| {
+            let map = Arc::new(Keyed::new(1));
+            let other = Arc::clone(&map);
+            let thread = loom::thread::spawn(move || come(&other, "b", 1));
+            let here = come(&map, "a", 1);
+            let there = thread.join().unwrap();
+            assert_ne!(here, there, "one has its own, the other shares");
+            assert_eq!(map.len(), 1);
+        });
+    }
+
+    #[test]
+    fn an_unused_state_makes_room_and_is_not_counted_twice() {
+        loom::model(|| {
+            let map = Arc::new(Keyed::new(1));
+            come(&map, "idle", 0);
+            let other = Arc::clone(&map);
+            let thread = loom::thread::spawn(move || come(&other, "b", 1));
+            let here = come(&map, "a", 1);
+            let there = thread.join().unwrap();
+            assert_ne!(here, there);
+            assert_eq!(map.len(), 1);
+            map.retain(|_| false);
+            assert_eq!(map.len(), 0);
+        });
+    }
+}

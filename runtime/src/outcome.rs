@@ -1,0 +1,49 @@
+//! What a protected function returns.
+
+/// What a protected function returns: a value or an error. `Result` is one.
+///
+/// Attributes find it by trait, never by the spelling of a type: aliases, `io::Result` and
+/// `anyhow::Result` are outcomes, and so is a type of yours that implements this trait.
+#[diagnostic::on_unimplemented(
+    message = "a protected function must return a `Result`, not `{Self}`",
+    label = "the policies cannot tell success from failure in this type",
+    note = "return `Result<T, E>`, or implement `steadfast::Outcome` for `{Self}`"
+)]
+pub trait Outcome: Sized {
+    /// What a successful call gives.
+    type Value;
+    /// What a failed call gives.
+    type Error;
+
+    /// Looks at the outcome without taking it.
+    ///
+    /// # Errors
+    /// The error of a failed call.
+    fn as_result(&self) -> Result<&Self::Value, &Self::Error>;
+
+    /// Takes the outcome apart.
+    ///
+    /// # Errors
+    /// The error of a failed call.
+    fn into_result(self) -> Result<Self::Value, Self::Error>;
+
+    /// Puts an outcome together.
+    fn from_result(result: Result<Self::Value, Self::Error>) -> Self;
+}
+
+impl<T, E> Outcome for Result<T, E> {
+    type Value = T;
+    type Error = E;
+
+    fn as_result(&self) -> Result<&T, &E> {
+        self.as_ref()
+    }
+
+    fn into_result(self) -> Self {
+        self
+    }
+
+    fn from_result(result: Self) -> Self {
+        result
+    }
+}

@@ -1,0 +1,551 @@
+//! The policy.
+
+use std::{
+    fmt::Display,
+    future::Future,
+    sync::{Arc, OnceLock},
+};
+
+use super::{
+    BulkheadBuilder, BulkheadSettings,
+    gate::{Full, Gate, Waiting},
+    permit::{BulkheadPermit, Entry},
+    settings::Limits,
+};
+use crate::{
+    call::Call,
+    clock::{self, Nanos},
+    counter::Counters,
+    event::{Event, Refused, Sink},
+    keyed::{Keyed, with_text},
+    kind::PolicyKind,
+    name::PolicyName,
+    outcome::Outcome,
+    policy::{
+        Policy,
+        settings::{PolicySettings, Setting, Value},
+    },
+    rejection::{BulkheadFull, FromRejection, Rejection},
+    step::{Step, reject},
+    waiter::{wait, wait_blocking},
+};
+
+/// Keeps the number of calls that run at once under a limit, so that one slow dependency cannot take
+/// every connection, thread and byte that the others need.
+///
+/// The value behind `#[bulkhead]`. Cheap to clone; clones are one policy. Callers are served first
+/// come, first served; a newcomer never overtakes one who waits, and without waiters a place costs one
+/// atomic operation.
+///
+/// ```
+/// use steadfast::{Bulkhead, Rejection};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let bulkhead = Bulkhead::builder("reports").max_concurrent(1).build()?;
+///
+/// let permit = bulkhead.try_acquire()?;
+/// assert!(bulkhead.try_acquire().is_err());
+/// drop(permit);
+///
+/// let report: Result<&str, Rejection> = bulkhead.call(async { Ok("ready") }).await;
+/// assert_eq!(report?, "ready");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// With `max_wait`, a caller who finds it full waits that long for a place, behind at most `max_queue`
+/// others:
+///
+/// ```
+/// use std::time::Duration;
+/// use steadfast::Bulkhead;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let bulkhead = Bulkhead::builder("uploads")
+///     .max_concurrent(2)
+///     .max_wait(Duration::from_millis(250))
+///     .build()?;
+/// let _permit = bulkhead.acquire().await?;
+/// assert_eq!(bulkhead.metrics().in_flight, 1);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancellation
+/// A dropped call gives its place back, a dropped wait its place in the line; a place that was handed
+/// to a caller who is dropped before noticing goes to the next one.
+#[derive(Debug, Clone)]
+pub struct Bulkhead(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: PolicyName,
+    settings: BulkheadSettings,
+    limits: Limits,
+    gate: Gate,
+    /// Made when the first key is seen: most bulkheads have none.
+    keys: OnceLock<Keyed<Arc<Gate>>>,
+    refused: Counters<1>,
+    sink: Sink,
+}
+
+/// Where a bulkhead stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct BulkheadMetrics {
+    /// Calls that are running; with keys, those of all keys.
+    pub in_flight: u32,
+    /// Callers that are waiting; with keys, those of all keys.
+    pub waiting: u32,
+    /// Calls that may run at once; with keys, for each.
+    pub max_concurrent: u32,
+    /// Callers that found it full and were refused (or would have been, where it does not enforce),
+    /// since the start.
+    pub refused: u64,
+}
+
+impl Bulkhead {
+    /// Begins a bulkhead of that name.
+    pub fn builder(name: impl Into<PolicyName>) -> BulkheadBuilder {
+        BulkheadBuilder::new(name)
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &PolicyName {
+        &self.0.name
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn metrics(&self) -> BulkheadMetrics {
+        let mut metrics = BulkheadMetrics {
+            in_flight: 0,
+            waiting: 0,
+            max_concurrent: self.gate().max_concurrent(),
+            refused: self.0.refused.sum(0),
+        };
+        self.each_gate(|gate| {
+            metrics.in_flight = metrics.in_flight.saturating_add(gate.in_flight());
+            metrics.waiting = metrics.waiting.saturating_add(gate.waiting());
+        });
+        metrics
+    }
+
+    /// Takes a place if one is free and nobody waits for it.
+    ///
+    /// # Errors
+    /// [`BulkheadFull`] at once if not, whatever `max_wait` is.
+    pub fn try_acquire(&self) -> Result<BulkheadPermit, BulkheadFull> {
+        self.try_pass(self.gate())?;
+        Ok(BulkheadPermit::new(self.clone(), None))
+    }
+
+    /// [`try_acquire`](Self::try_acquire) for one key: each has places of its own.
+    ///
+    /// # Errors
+    /// [`BulkheadFull`] if the places of this key are taken.
+    pub fn try_acquire_for<K: Display + ?Sized>(
+        &self,
+        key: &K,
+    ) -> Result<BulkheadPermit, BulkheadFull> {
+        let gate = self.gate_of(key);
+        self.try_pass(&gate)?;
+        Ok(BulkheadPermit::new(self.clone(), Some(gate)))
+    }
+
+    /// Takes a place, and waits for one up to `max_wait` if none is free.
+    ///
+    /// # Errors
+    /// [`BulkheadFull`] if no place came free in time, at once if `max_queue` callers wait already or
+    /// no `max_wait` is set.
+    ///
+    /// # Panics
+    /// If it has to wait outside a tokio runtime with its timer enabled.
+    pub async fn acquire(&self) -> Result<BulkheadPermit, Rejection> {
+        self.pass(&Call::new(), self.gate()).await?;
+        Ok(BulkheadPermit::new(self.clone(), None))
+    }
+
+    /// [`acquire`](Self::acquire) for one key: each has places, and a line, of its own. The key is read
+    /// before the first wait and not kept.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    /// As [`acquire`](Self::acquire).
+    pub fn acquire_for<'b, K: Display + ?Sized>(
+        &'b self,
+        key: &K,
+    ) -> impl Future<Output = Result<BulkheadPermit, Rejection>> + use<'b, K> {
+        let gate = self.gate_of(key);
+        async move {
+            self.pass(&Call::new(), &gate).await?;
+            Ok(BulkheadPermit::new(self.clone(), Some(gate)))
+        }
+    }
+
+    /// [`acquire`](Self::acquire) for code that is not async: blocks the thread while it waits. Async
+    /// and blocking callers stand in one line.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    pub fn acquire_blocking(&self) -> Result<BulkheadPermit, Rejection> {
+        self.pass_blocking(&Call::new(), self.gate())?;
+        Ok(BulkheadPermit::new(self.clone(), None))
+    }
+
+    /// [`acquire_blocking`](Self::acquire_blocking) for one key.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    pub fn acquire_blocking_for<K: Display + ?Sized>(
+        &self,
+        key: &K,
+    ) -> Result<BulkheadPermit, Rejection> {
+        let gate = self.gate_of(key);
+        self.pass_blocking(&Call::new(), &gate)?;
+        Ok(BulkheadPermit::new(self.clone(), Some(gate)))
+    }
+
+    /// Makes the call once there is a place for it, and holds the place until it ends.
+    ///
+    /// # Errors
+    /// The call's own, or [`BulkheadFull`] in its type; then the call was not made.
+    ///
+    /// # Panics
+    /// As [`acquire`](Self::acquire), and whatever the call panics with.
+    pub async fn call<F>(&self, future: F) -> F::Output
+    where
+        F: Future<Output: Outcome<Error: FromRejection>>,
+    {
+        let call = Call::new();
+        let step = match self.enter(&call).await {
+            Ok(_entry) => Step::Done(future.await),
+            Err(rejection) => Step::Rejected(rejection),
+        };
+        step.finish(reject)
+    }
+
+    #[doc(hidden)]
+    /// Takes a place for a call of an annotated function.
+    #[inline]
+    pub async fn enter<'b>(&'b self, call: &Call) -> Result<Entry<&'b Gate>, Rejection> {
+        if !self.gate().try_enter() {
+            self.pass(call, self.gate()).await?;
+        }
+        Ok(Entry::new(self.gate()))
+    }
+
+    #[doc(hidden)]
+    /// The same for one key, which is not kept.
+    pub fn enter_key<'b, 'c, K: Display + ?Sized>(
+        &'b self,
+        call: &'c Call,
+        key: &K,
+    ) -> impl Future<Output = Result<Entry<Arc<Gate>>, Rejection>> + use<'b, 'c, K> {
+        let gate = self.gate_of(key);
+        async move {
+            if !gate.try_enter() {
+                self.pass(call, &gate).await?;
+            }
+            Ok(Entry::new(gate))
+        }
+    }
+
+    #[doc(hidden)]
+    /// The same for a synchronous function.
+    pub fn enter_blocking(&self, call: &Call) -> Result<Entry<&Gate>, Rejection> {
+        self.pass_blocking(call, self.gate())?;
+        Ok(Entry::new(self.gate()))
+    }
+
+    #[doc(hidden)]
+    /// The same for one key of a synchronous function.
+    pub fn enter_key_blocking<K: Display + ?Sized>(
+        &self,
+        call: &Call,
+        key: &K,
+    ) -> Result<Entry<Arc<Gate>>, Rejection> {
+        let gate = self.gate_of(key);
+        self.pass_blocking(call, &gate)?;
+        Ok(Entry::new(gate))
+    }
+
+    /// Changes how many calls may run at once. More than that which run already are left to end.
+    pub(crate) fn set_max_concurrent(&self, max_concurrent: u32) {
+        let mut gates = Vec::new();
+        if let Some(keys) = self.0.keys.get() {
+            keys.for_each(|gate| gates.push(Arc::clone(gate)));
+        }
+        // Outside the locks of the keys: it wakes callers.
+        self.gate().set_max_concurrent(max_concurrent);
+        for gate in gates {
+            gate.set_max_concurrent(max_concurrent);
+        }
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    fn gate_of<K: Display + ?Sized>(&self, key: &K) -> Arc<Gate> {
+        let keys = self
+            .0
+            .keys
+            .get_or_init(|| Keyed::new(self.0.limits.max_keys));
+        let create = || Arc::new(Gate::new(self.gate().max_concurrent()));
+        // Whoever is about to enter holds the gate, too.
+        let unused = |gate: &Arc<Gate>| Arc::strong_count(gate) == 1 && gate.is_idle();
+        with_text(key, |key| {
+            keys.with(key, create, unused, |gate, _| Arc::clone(gate))
+        })
+    }
+
+    fn try_pass(&self, gate: &Gate) -> Result<(), BulkheadFull> {
+        if gate.try_enter() {
+            return Ok(());
+        }
+        self.refuse(
+            gate,
+            Full {
+                waiting: gate.waiting(),
+            },
+        )
+    }
+
+    async fn pass(&self, call: &Call, gate: &Gate) -> Result<(), Rejection> {
+        if gate.try_enter() {
+            return Ok(());
+        }
+        let start = clock::now();
+        let waited = match self.line_up(call, gate, start) {
+            Ok(waiting) => wait(waiting).await,
+            Err(full) => Err(full),
+        };
+        self.settle(call, gate, start, waited)
+    }
+
+    fn pass_blocking(&self, call: &Call, gate: &Gate) -> Result<(), Rejection> {
+        if gate.try_enter() {
+            return Ok(());
+        }
+        let start = clock::now();
+        let waited = self.line_up(call, gate, start).and_then(wait_blocking);
+        self.settle(call, gate, start, waited)
+    }
+
+    /// Whether there is any point in waiting, and for how long.
+    fn line_up<'g>(
+        &self,
+        call: &Call,
+        gate: &'g Gate,
+        now: Nanos,
+    ) -> Result<Waiting<&'g Gate>, Full> {
+        let limits = &self.0.limits;
+        let deadline = call.deadline();
+        match limits.max_wait {
+            Some(max_wait) if limits.enforce && now < deadline => {
+                let give_up = now.after(max_wait).min(deadline);
+                Ok(Gate::wait(gate, give_up, limits.max_queue))
+            }
+            _ => Err(Full {
+                waiting: gate.waiting(),
+            }),
+        }
+    }
+
+    fn settle(
+        &self,
+        call: &Call,
+        gate: &Gate,
+        start: Nanos,
+        waited: Result<(), Full>,
+    ) -> Result<(), Rejection> {
+        call.add_waited(clock::now().since(start));
+        match waited {
+            Ok(()) => Ok(()),
+            Err(full) => Ok(self.refuse(gate, full)?),
+        }
+    }
+
+    /// Refuses, or lets in all the same where it only watches.
+    #[cold]
+    fn refuse(&self, gate: &Gate, full: Full) -> Result<(), BulkheadFull> {
+        let enforced = self.0.limits.enforce;
+        if !enforced {
+            gate.force();
+        }
+        let error = BulkheadFull {
+            policy: self.name().clone(),
+            max_concurrent: gate.max_concurrent(),
+            waiting: full.waiting,
+        };
+        self.0.refused.add(0, 1);
+        self.0.sink.tell_debug(|| {
+            Event::Refused(Refused {
+                policy: self.name().clone(),
+                kind: PolicyKind::Bulkhead,
+                rejection: error.clone().into(),
+                enforced,
+            })
+        });
+        if enforced { Err(error) } else { Ok(()) }
+    }
+
+    fn each_gate(&self, mut act: impl FnMut(&Gate)) {
+        act(self.gate());
+        if let Some(keys) = self.0.keys.get() {
+            keys.for_each(|gate| act(gate));
+        }
+    }
+}
+
+impl Policy for Bulkhead {
+    type Settings = BulkheadSettings;
+
+    fn assemble(name: PolicyName, settings: &BulkheadSettings, sink: Sink) -> Self {
+        let limits = settings.limits();
+        Self(Arc::new(Inner {
+            name,
+            settings: *settings,
+            limits,
+            gate: Gate::new(limits.max_concurrent),
+            keys: OnceLock::new(),
+            refused: Counters::new(),
+            sink,
+        }))
+    }
+
+    fn settings(&self) -> Vec<Setting> {
+        self.0.settings.effective()
+    }
+
+    fn observe(&self) -> Vec<(&'static str, Value)> {
+        let metrics = self.metrics();
+        vec![
+            ("in_flight", u64::from(metrics.in_flight).into()),
+            ("waiting", u64::from(metrics.waiting).into()),
+            ("max_concurrent", u64::from(metrics.max_concurrent).into()),
+            ("refused", metrics.refused.into()),
+        ]
+    }
+
+    /// Places that are taken stay taken, and waiters keep theirs: they belong to calls that run.
+    fn reset(&self) {
+        self.0.refused.reset();
+        if let Some(keys) = self.0.keys.get() {
+            keys.retain(|gate| Arc::strong_count(gate) > 1 || !gate.is_idle());
+        }
+    }
+}
+
+#[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{judge::Judge, probe::Probe};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn one(max_wait: Duration) -> Bulkhead {
+        let builder = Bulkhead::builder("test").max_concurrent(1);
+        builder.max_wait(max_wait).build().unwrap()
+    }
+
+    async fn hold(bulkhead: &Bulkhead, time: Duration) {
+        let permit = bulkhead.try_acquire().unwrap();
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            drop(permit);
+        });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_spent_in_the_line_is_no_part_of_the_call() {
+        let bulkhead = one(60 * SECOND);
+        let call = Call::new();
+        hold(&bulkhead, 5 * SECOND).await;
+        let entry = bulkhead.enter(&call).await.unwrap();
+        assert_eq!(call.waited(), 5 * SECOND);
+        let step = Step::<Result<(), Rejection>>::Done(Ok(()));
+        entry.settle(Judge::new(&step, Probe::of(&step).traits()));
+        assert_eq!(bulkhead.metrics().in_flight, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_past_the_deadline_of_a_timeout_further_out() {
+        let bulkhead = one(60 * SECOND);
+        let call = Call::new();
+        let start = clock::now();
+        call.limit(start.after(2 * SECOND));
+        hold(&bulkhead, 5 * SECOND).await;
+        assert!(bulkhead.enter(&call).await.is_err());
+        assert_eq!(clock::now().since(start), 2 * SECOND);
+        assert!(
+            bulkhead.enter(&call).await.is_err(),
+            "no time left: at once"
+        );
+        assert_eq!(clock::now().since(start), 2 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_keyed_entry_is_given_back_to_its_key() {
+        let bulkhead = one(SECOND);
+        let call = Call::new();
+        let entry = bulkhead.enter_key(&call, "a").await.unwrap();
+        assert!(bulkhead.enter_key(&call, "a").await.is_err());
+        assert!(bulkhead.enter_key_blocking(&call, "b").is_ok());
+        drop(entry);
+        assert!(bulkhead.enter_key(&call, "a").await.is_ok());
+        assert!(bulkhead.enter_blocking(&call).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_changed_limit_holds_for_every_key_and_for_those_to_come() {
+        let bulkhead = one(60 * SECOND);
+        let _held = bulkhead.try_acquire_for("a").unwrap();
+        let call = Call::new();
+        let mut waits = Box::pin(bulkhead.enter_key(&call, "a"));
+        let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(waits.as_mut().poll(cx)));
+        assert!(poll.await.is_pending());
+        bulkhead.set_max_concurrent(2);
+        let entry = waits.await.unwrap();
+        let _new = [
+            bulkhead.try_acquire_for("b").unwrap(),
+            bulkhead.try_acquire_for("b").unwrap(),
+        ];
+        bulkhead.set_max_concurrent(1);
+        drop(entry);
+        assert!(
+            bulkhead.try_acquire_for("a").is_err(),
+            "drained to one, which is held"
+        );
+        assert_eq!(bulkhead.metrics().max_concurrent, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reset_takes_nothing_from_those_inside() {
+        let bulkhead = one(SECOND);
+        let held = [
+            bulkhead.try_acquire().unwrap(),
+            bulkhead.try_acquire_for("a").unwrap(),
+        ];
+        assert!(bulkhead.try_acquire().is_err());
+        drop(bulkhead.try_acquire_for("idle").unwrap());
+        Policy::reset(&bulkhead);
+        assert_eq!(
+            (bulkhead.metrics().in_flight, bulkhead.metrics().refused),
+            (2, 0)
+        );
+        assert!(bulkhead.try_acquire_for("a").is_err());
+        drop(held);
+        assert_eq!(bulkhead.metrics().in_flight, 0);
+    }
+}

@@ -1,0 +1,807 @@
+//! Who is in, how many may be, and who waits: the state of one bulkhead (of one key).
+
+use std::task::Waker;
+
+use crate::{
+    clock::Nanos,
+    queue::{Queue, Ticket},
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock},
+    waiter::{Progress, Wait},
+};
+
+/// Everything that the fast path asks about is in one word:
+/// `max_concurrent` (32 bits), how many are in (31 bits), whether anybody waits (1 bit).
+///
+/// Without waiters a permit is one compare-and-swap, and so is giving it back. Once the waiter bit is
+/// set, the number changes under the lock of the line only: a permit that comes back goes straight to
+/// the first waiter, and no newcomer can overtake. The bit is set and cleared under that lock, and set
+/// only while nothing is free, in one step with that check; so no permit comes back unseen.
+#[derive(Debug)]
+pub struct Gate {
+    word: AtomicU64,
+    /// Boxed and made at the first wait: most keys of a keyed bulkhead never see one. Kept once made,
+    /// since tickets must not be given out twice.
+    line: Mutex<Option<Box<Queue<()>>>>,
+}
+
+const WAITERS: u64 = 1;
+const ONE: u64 = 2;
+const IN: u64 = ((1 << 32) - 1) & !WAITERS;
+const LIMIT_SHIFT: u32 = 32;
+
+/// The most that may be in at once: what its field in the word holds, with room for those that an
+/// unenforced limit lets through on top.
+pub(crate) const MAX_CONCURRENT: u32 = 1 << 30;
+
+/// Nothing is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full {
+    pub(crate) waiting: u32,
+}
+
+fn in_flight(word: u64) -> u32 {
+    ((word & IN) / ONE) as u32
+}
+
+fn limit(word: u64) -> u32 {
+    (word >> LIMIT_SHIFT) as u32
+}
+
+fn has_room(word: u64) -> bool {
+    in_flight(word) < limit(word)
+}
+
+impl Gate {
+    pub(crate) fn new(max_concurrent: u32) -> Self {
+        Self {
+            word: AtomicU64::new(u64::from(max_concurrent.min(MAX_CONCURRENT)) << LIMIT_SHIFT),
+            line: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        in_flight(self.word.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn max_concurrent(&self) -> u32 {
+        limit(self.word.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn waiting(&self) -> u32 {
+        if self.word.load(Ordering::Relaxed) & WAITERS == 0 {
+            return 0;
+        }
+        waiting(&self.line())
+    }
+
+    /// Nobody is in and nobody waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & (IN | WAITERS) == 0
+    }
+
+    /// Takes a permit if one is free and nobody waits for it. The caller owes a
+    /// [`release`](Self::release).
+    #[inline]
+    pub(crate) fn try_enter(&self) -> bool {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & WAITERS == 0 && has_room(word) {
+            // Acquire: what the one before did under this permit has been done.
+            match self.swap(word, word + ONE, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// Lets a caller in whatever the limit.
+    pub(crate) fn force(&self) {
+        self.word.fetch_add(ONE, Ordering::Acquire);
+    }
+
+    /// Gives a permit back: to the first waiter, if there is one and the limit has not been lowered.
+    #[inline]
+    pub(crate) fn release(&self) {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & WAITERS == 0 {
+            match self.swap(word, word - ONE, Ordering::Release) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+        self.hand_over();
+    }
+
+    #[cold]
+    fn hand_over(&self) {
+        let mut line = self.line();
+        self.word.fetch_sub(ONE, Ordering::Release);
+        let next = self.admit(&mut line);
+        drop(line);
+        wake(next);
+    }
+
+    /// Changes the limit. A lower one is reached as permits come back; a higher one lets waiters in.
+    pub(crate) fn set_max_concurrent(&self, max_concurrent: u32) {
+        {
+            let _line = self.line();
+            let limit = u64::from(max_concurrent.min(MAX_CONCURRENT)) << LIMIT_SHIFT;
+            let mut word = self.word.load(Ordering::Relaxed);
+            while let Err(now) = self.swap(word, limit | word & (IN | WAITERS), Ordering::Relaxed) {
+                word = now;
+            }
+        }
+        loop {
+            let next = self.admit(&mut self.line());
+            if next.is_none() {
+                return;
+            }
+            wake(next);
+        }
+    }
+
+    /// Waits for a permit until `give_up`, behind at most `max_queue` others.
+    pub(crate) fn wait<G: AsRef<Self>>(gate: G, give_up: Nanos, max_queue: u32) -> Waiting<G> {
+        Waiting {
+            gate,
+            give_up,
+            max_queue,
+            ticket: None,
+        }
+    }
+
+    fn line(&self) -> MutexGuard<'_, Option<Box<Queue<()>>>> {
+        lock(&self.line)
+    }
+
+    fn swap(&self, from: u64, to: u64, order: Ordering) -> Result<u64, u64> {
+        self.word
+            .compare_exchange_weak(from, to, order, Ordering::Relaxed)
+    }
+
+    /// Lets the first waiter in, if there is room. It is to be woken outside the lock; being gone from
+    /// the line is how it knows.
+    fn admit(&self, line: &mut Option<Box<Queue<()>>>) -> Option<Waker> {
+        let queue = line.as_mut()?;
+        if !has_room(self.word.load(Ordering::Relaxed)) {
+            return None;
+        }
+        let first = queue.pop_front()?;
+        self.word.fetch_add(ONE, Ordering::Relaxed);
+        self.clear_if_empty(queue);
+        Some(first.waker)
+    }
+
+    /// Takes a permit, or the last place in the line. Under its lock.
+    fn enter_or_queue(
+        &self,
+        line: &mut Option<Box<Queue<()>>>,
+        max_queue: u32,
+        waker: &Waker,
+    ) -> Result<Option<Ticket>, Full> {
+        let nobody_waits = line.as_ref().is_none_or(|queue| queue.is_empty());
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let (to, order) = if nobody_waits && has_room(word) {
+                (word + ONE, Ordering::Acquire)
+            } else if waiting(line) >= max_queue {
+                return Err(Full {
+                    waiting: waiting(line),
+                });
+            } else {
+                (word | WAITERS, Ordering::Relaxed)
+            };
+            match self.swap(word, to, order) {
+                Ok(_) if to & WAITERS == 0 => return Ok(None),
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+        let queue = line.get_or_insert_with(Box::default);
+        Ok(Some(queue.push((), 1, waker.clone())))
+    }
+
+    /// Leaves the line. `None` where the place is no longer in it: the permit has been handed over.
+    fn leave(&self, ticket: Ticket) -> Option<(Full, Waker)> {
+        let mut line = self.line();
+        let queue = line.as_mut()?;
+        let waiter = queue.remove(ticket)?;
+        self.clear_if_empty(queue);
+        let waiting = waiting(&line);
+        Some((Full { waiting }, waiter.waker))
+    }
+
+    fn clear_if_empty(&self, queue: &Queue<()>) {
+        if queue.is_empty() {
+            self.word.fetch_and(!WAITERS, Ordering::Relaxed);
+        }
+    }
+}
+
+impl AsRef<Self> for Gate {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+fn waiting(line: &Option<Box<Queue<()>>>) -> u32 {
+    let waiting = line.as_ref().map_or(0, |queue| queue.len());
+    u32::try_from(waiting).unwrap_or(u32::MAX)
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// A caller on its way in. Dropped, it gives up its place, or the permit that it was handed and never
+/// took.
+#[derive(Debug)]
+pub(crate) struct Waiting<G: AsRef<Gate>> {
+    gate: G,
+    give_up: Nanos,
+    max_queue: u32,
+    ticket: Option<Ticket>,
+}
+
+impl<G: AsRef<Gate>> Wait for Waiting<G> {
+    /// `Ok`: the caller is in, and owes a [`Gate::release`].
+    type Output = Result<(), Full>;
+
+    fn poll(&mut self, waker: &Waker, now: Nanos) -> Progress<Self::Output> {
+        match self.ticket {
+            None => self.line_up(waker),
+            Some(ticket) if now >= self.give_up => {
+                self.ticket = None;
+                let left = self.gate.as_ref().leave(ticket);
+                // Dropped here, outside the lock, is the waker.
+                Progress::Ready(left.map_or(Ok(()), |(full, _waker)| Err(full)))
+            }
+            Some(ticket) => self.look(ticket, waker),
+        }
+    }
+}
+
+impl<G: AsRef<Gate>> Waiting<G> {
+    fn line_up(&mut self, waker: &Waker) -> Progress<Result<(), Full>> {
+        let gate = self.gate.as_ref();
+        let entered = gate.enter_or_queue(&mut gate.line(), self.max_queue, waker);
+        match entered {
+            Ok(None) => Progress::Ready(Ok(())),
+            Err(full) => Progress::Ready(Err(full)),
+            Ok(ticket) => {
+                self.ticket = ticket;
+                Progress::Until(self.give_up)
+            }
+        }
+    }
+
+    fn look(&mut self, ticket: Ticket, waker: &Waker) -> Progress<Result<(), Full>> {
+        let mut line = self.gate.as_ref().line();
+        let queue = line.as_mut().filter(|queue| queue.contains(ticket));
+        let Some(queue) = queue else {
+            self.ticket = None;
+            return Progress::Ready(Ok(()));
+        };
+        let replaced = queue.set_waker(ticket, waker);
+        drop(line);
+        drop(replaced);
+        Progress::Until(self.give_up)
+    }
+}
+
+impl<G: AsRef<Gate>> Drop for Waiting<G> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else { return };
+        let gate = self.gate.as_ref();
+        if gate.leave(ticket).is_none() {
+            gate.release();
+        }
+    }
+}
+
+#[cfg(all(test, not(steadfast_loom)))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64 as Count},
+    };
+
+    const NOW: Nanos = Nanos(1 << 60);
+    const LATE: Nanos = Nanos((1 << 60) + 1_000);
+
+    fn waiting(gate: &Gate) -> Waiting<&Gate> {
+        Gate::wait(gate, LATE, 1_000)
+    }
+
+    fn poll(waiting: &mut Waiting<&Gate>, now: Nanos) -> Progress<Result<(), Full>> {
+        waiting.poll(Waker::noop(), now)
+    }
+
+    #[test]
+    fn admits_as_many_as_it_may() {
+        let gate = Gate::new(2);
+        assert!(gate.try_enter() && gate.try_enter() && !gate.try_enter());
+        gate.release();
+        assert!(gate.try_enter());
+        assert_eq!((gate.in_flight(), gate.max_concurrent()), (2, 2));
+    }
+
+    #[test]
+    fn hands_over_in_order_of_arrival_and_lets_nobody_overtake() {
+        let gate = Gate::new(1);
+        assert!(gate.try_enter());
+        let (mut first, mut second) = (waiting(&gate), waiting(&gate));
+        assert_eq!(poll(&mut first, NOW), Progress::Until(LATE));
+        assert_eq!(poll(&mut second, NOW), Progress::Until(LATE));
+        assert_eq!(gate.waiting(), 2);
+        gate.release();
+        assert!(!gate.try_enter(), "the permit is the first waiter's");
+        assert_eq!(poll(&mut second, NOW), Progress::Until(LATE));
+        assert_eq!(poll(&mut first, NOW), Progress::Ready(Ok(())));
+        gate.release();
+        assert_eq!(poll(&mut second, NOW), Progress::Ready(Ok(())));
+        gate.release();
+        assert!(gate.is_idle());
+    }
+
+    #[test]
+    fn a_wait_ends_when_its_time_is_up() {
+        let gate = Gate::new(1);
+        assert!(gate.try_enter());
+        let mut late = waiting(&gate);
+        assert_eq!(poll(&mut late, NOW), Progress::Until(LATE));
+        assert_eq!(
+            poll(&mut late, LATE),
+            Progress::Ready(Err(Full { waiting: 0 }))
+        );
+        gate.release();
+        assert!(gate.is_idle());
+    }
+
+    #[test]
+    fn a_permit_handed_over_at_the_last_moment_is_not_lost() {
+        let gate = Gate::new(1);
+        assert!(gate.try_enter());
+        let mut late = waiting(&gate);
+        assert_eq!(poll(&mut late, NOW), Progress::Until(LATE));
+        gate.release();
+        assert_eq!(poll(&mut late, LATE), Progress::Ready(Ok(())));
+        gate.release();
+        assert!(gate.is_idle());
+    }
+
+    #[test]
+    fn a_dropped_waiter_passes_on_what_it_was_handed() {
+        let gate = Gate::new(1);
+        assert!(gate.try_enter());
+        let (mut first, mut second) = (waiting(&gate), waiting(&gate));
+        assert_eq!(poll(&mut first, NOW), Progress::Until(LATE));
+        assert_eq!(poll(&mut second, NOW), Progress::Until(LATE));
+        gate.release();
+        drop(first);
+        assert_eq!(poll(&mut second, NOW), Progress::Ready(Ok(())));
+        gate.release();
+        assert!(gate.is_idle());
+    }
+
+    #[test]
+    fn the_line_has_an_end() {
+        let gate = Gate::new(1);
+        assert!(gate.try_enter());
+        let mut first = Gate::wait(&gate, LATE, 1);
+        let mut second = Gate::wait(&gate, LATE, 1);
+        assert_eq!(poll(&mut first, NOW), Progress::Until(LATE));
+        assert_eq!(
+            poll(&mut second, NOW),
+            Progress::Ready(Err(Full { waiting: 1 }))
+        );
+    }
+
+    #[test]
+    fn a_lowered_limit_drains_and_a_raised_one_admits() {
+        let gate = Gate::new(3);
+        assert!(gate.try_enter() && gate.try_enter() && gate.try_enter());
+        gate.set_max_concurrent(1);
+        gate.release();
+        gate.release();
+        assert!(!gate.try_enter(), "one is still in");
+        let (mut first, mut second) = (waiting(&gate), waiting(&gate));
+        assert_eq!(poll(&mut first, NOW), Progress::Until(LATE));
+        assert_eq!(poll(&mut second, NOW), Progress::Until(LATE));
+        gate.set_max_concurrent(3);
+        assert_eq!(poll(&mut first, NOW), Progress::Ready(Ok(())));
+        assert_eq!(poll(&mut second, NOW), Progress::Ready(Ok(())));
+        assert_eq!((gate.in_flight(), gate.waiting()), (3, 0));
+    }
+
+    #[test]
+    fn a_lowered_limit_hands_nothing_over_until_it_is_reached() {
+        let gate = Gate::new(2);
+        assert!(gate.try_enter() && gate.try_enter());
+        let mut first = waiting(&gate);
+        assert_eq!(poll(&mut first, NOW), Progress::Until(LATE));
+        gate.set_max_concurrent(1);
+        gate.release();
+        assert_eq!(poll(&mut first, NOW), Progress::Until(LATE));
+        gate.release();
+        assert_eq!(poll(&mut first, NOW), Progress::Ready(Ok(())));
+    }
+
+    #[test]
+    fn forced_entries_count_as_the_others() {
+        let gate = Gate::new(1);
+        gate.force();
+        gate.force();
+        assert_eq!(gate.in_flight(), 2);
+        gate.release();
+        assert!(!gate.try_enter());
+        gate.release();
+        assert!(gate.try_enter());
+    }
+
+    #[test]
+    fn a_key_that_never_waits_costs_little() {
+        assert!(size_of::<Gate>() <= 24, "{}", size_of::<Gate>());
+    }
+
+    #[test]
+    fn threads_that_wait_and_give_up_never_exceed_the_limit_and_lose_nothing() {
+        const LIMIT: u32 = 3;
+        let gate = Gate::new(LIMIT);
+        let (inside, most, entries) = (AtomicU32::new(0), AtomicU32::new(0), Count::new(0));
+        let given_up = Count::new(0);
+        std::thread::scope(|scope| {
+            for thread in 0..8u64 {
+                let (gate, inside, most) = (&gate, &inside, &most);
+                let (entries, given_up) = (&entries, &given_up);
+                scope.spawn(move || {
+                    let mut random = fastrand::Rng::with_seed(thread);
+                    for _ in 0..5_000 {
+                        let entered = match random.u8(..4) {
+                            0 => gate.try_enter(),
+                            1 => {
+                                let give_up = crate::clock::now()
+                                    .after(std::time::Duration::from_micros(random.u64(..50)));
+                                crate::waiter::wait_blocking(Gate::wait(gate, give_up, 1_000))
+                                    .is_ok()
+                            }
+                            // Let in at once, or dropped, handed a permit or not.
+                            2 => waiting(gate).poll(Waker::noop(), NOW) == Progress::Ready(Ok(())),
+                            _ => {
+                                crate::waiter::wait_blocking(Gate::wait(gate, Nanos::NEVER, 1_000))
+                                    .is_ok()
+                            }
+                        };
+                        if entered {
+                            most.fetch_max(
+                                inside.fetch_add(1, Ordering::SeqCst) + 1,
+                                Ordering::SeqCst,
+                            );
+                            entries.fetch_add(1, Ordering::Relaxed);
+                            if random.bool() {
+                                std::thread::yield_now();
+                            }
+                            inside.fetch_sub(1, Ordering::SeqCst);
+                            gate.release();
+                        } else {
+                            given_up.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(most.load(Ordering::SeqCst) <= LIMIT);
+        assert_eq!(
+            entries.load(Ordering::Relaxed) + given_up.load(Ordering::Relaxed),
+            40_000
+        );
+        assert!(gate.is_idle(), "{gate:?}");
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        Enter,
+        LineUp,
+        Poll(prop::sample::Index),
+        Drop(prop::sample::Index),
+        TimeOut(prop::sample::Index),
+        Release,
+        Limit(u32),
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        let index = any::<prop::sample::Index>;
+        prop_oneof![
+            2 => Just(Step::Enter),
+            4 => Just(Step::LineUp),
+            2 => index().prop_map(Step::Poll),
+            1 => index().prop_map(Step::Drop),
+            1 => index().prop_map(Step::TimeOut),
+            4 => Just(Step::Release),
+            1 => (1u32..5).prop_map(Step::Limit),
+        ]
+    }
+
+    proptest! {
+        /// The model: a number, and a list of waiters of whom the first so many have been let in.
+        #[test]
+        fn behaves_like_a_plain_line(steps in prop::collection::vec(any_step(), 0..200)) {
+            let gate = Gate::new(2);
+            let (mut limit, mut inside) = (2, 0u32);
+            let mut line: Vec<(Waiting<&Gate>, bool)> = Vec::new();
+            let admit = |line: &mut Vec<(Waiting<&Gate>, bool)>, inside: &mut u32, limit: u32| {
+                for (_, admitted) in line.iter_mut().filter(|(_, admitted)| !admitted) {
+                    if *inside < limit {
+                        *admitted = true;
+                        *inside += 1;
+                    }
+                }
+            };
+            for step in steps {
+                let waits = line.iter().any(|(_, admitted)| !admitted);
+                match step {
+                    Step::Enter => {
+                        let expected = !waits && inside < limit;
+                        prop_assert_eq!(gate.try_enter(), expected);
+                        inside += u32::from(expected);
+                    }
+                    Step::LineUp => {
+                        let mut waiting = waiting(&gate);
+                        let now = poll(&mut waiting, NOW);
+                        if !waits && inside < limit {
+                            prop_assert_eq!(now, Progress::Ready(Ok(())));
+                            inside += 1;
+                        } else {
+                            prop_assert_eq!(now, Progress::Until(LATE));
+                            line.push((waiting, false));
+                        }
+                    }
+                    Step::Poll(index) if !line.is_empty() => {
+                        let index = index.index(line.len());
+                        let polled = poll(&mut line[index].0, NOW);
+                        if line[index].1 {
+                            prop_assert_eq!(polled, Progress::Ready(Ok(())));
+                            line.remove(index);
+                        } else {
+                            prop_assert_eq!(polled, Progress::Until(LATE));
+                        }
+                    }
+                    Step::Drop(index) if !line.is_empty() => {
+                        let (waiting, admitted) = line.remove(index.index(line.len()));
+                        drop(waiting);
+                        inside -= u32::from(admitted);
+                        admit(&mut line, &mut inside, limit);
+                    }
+                    Step::TimeOut(index) if !line.is_empty() => {
+                        let (mut waiting, admitted) = line.remove(index.index(line.len()));
+                        let polled = poll(&mut waiting, LATE);
+                        let entered = matches!(polled, Progress::Ready(Ok(())));
+                        prop_assert_eq!(entered, admitted);
+                        prop_assert!(matches!(polled, Progress::Ready(_)));
+                    }
+                    Step::Release => {
+                        let untaken = line.iter().filter(|(_, admitted)| *admitted).count() as u32;
+                        if inside > untaken {
+                            gate.release();
+                            inside -= 1;
+                            admit(&mut line, &mut inside, limit);
+                        }
+                    }
+                    Step::Limit(to) => {
+                        limit = to;
+                        gate.set_max_concurrent(to);
+                        admit(&mut line, &mut inside, limit);
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(gate.in_flight(), inside);
+                let waits = line.iter().filter(|(_, admitted)| !admitted).count() as u32;
+                prop_assert_eq!(gate.waiting(), waits);
+            }
+            line.clear();
+            while gate.in_flight() > 0 {
+                gate.release();
+            }
+            prop_assert!(gate.is_idle());
+        }
+    }
+
+    #[test]
+    fn waking_runs_outside_the_lock() {
+        struct Nosy(Arc<Gate>);
+        impl std::task::Wake for Nosy {
+            fn wake(self: Arc<Self>) {
+                assert!(self.0.waiting() == 0 && !self.0.try_enter());
+            }
+        }
+        let gate = Arc::new(Gate::new(1));
+        assert!(gate.try_enter());
+        let mut waiting = Gate::wait(&*gate, LATE, 10);
+        let waker = Waker::from(Arc::new(Nosy(Arc::clone(&gate))));
+        assert_eq!(waiting.poll(&waker, NOW), Progress::Until(LATE));
+        gate.release();
+        assert_eq!(waiting.poll(&waker, NOW), Progress::Ready(Ok(())));
+    }
+}
+
+#[cfg(all(test, steadfast_loom))]
+mod models {
+    use super::*;
+    use crate::sync::{Arc, AtomicU32, AtomicUsize};
+    use std::task::Wake;
+
+    struct Unpark(loom::thread::Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    fn waker() -> Waker {
+        Waker::from(std::sync::Arc::new(Unpark(loom::thread::current())))
+    }
+
+    /// Never gives up: a lost wake-up is a deadlock, which loom reports.
+    fn enter(gate: &Gate) {
+        let waker = waker();
+        let mut waiting = Gate::wait(gate, Nanos::NEVER, 10);
+        while let Progress::Until(_) = waiting.poll(&waker, Nanos(0)) {
+            loom::thread::park();
+        }
+    }
+
+    struct Room {
+        gate: Gate,
+        inside: AtomicU32,
+        limit: u32,
+        entries: AtomicUsize,
+    }
+
+    impl Room {
+        fn new(limit: u32) -> Arc<Self> {
+            Arc::new(Self {
+                gate: Gate::new(limit),
+                inside: AtomicU32::new(0),
+                limit,
+                entries: AtomicUsize::new(0),
+            })
+        }
+
+        fn work(&self) {
+            assert!(self.inside.fetch_add(1, Ordering::Relaxed) < self.limit);
+            self.entries.fetch_add(1, Ordering::Relaxed);
+            self.inside.fetch_sub(1, Ordering::Relaxed);
+            self.gate.release();
+        }
+    }
+
+    fn spawn(room: &Arc<Room>, act: impl FnOnce(&Room) + 'static) -> loom::thread::JoinHandle<()> {
+        let room = Arc::clone(room);
+        loom::thread::spawn(move || act(&room))
+    }
+
+    fn enter_and_work(room: &Room) {
+        enter(&room.gate);
+        room.work();
+    }
+
+    fn done(room: &Room, entries: usize) {
+        assert_eq!(room.entries.load(Ordering::Relaxed), entries);
+        assert!(room.gate.is_idle());
+    }
+
+    #[test]
+    fn two_callers_and_one_permit() {
+        loom::model(|| {
+            let room = Room::new(1);
+            let other = spawn(&room, enter_and_work);
+            enter_and_work(&room);
+            other.join().unwrap();
+            done(&room, 2);
+        });
+    }
+
+    #[test]
+    fn three_callers_and_one_permit() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let room = Room::new(1);
+            let others = [spawn(&room, enter_and_work), spawn(&room, enter_and_work)];
+            enter_and_work(&room);
+            for other in others {
+                other.join().unwrap();
+            }
+            done(&room, 3);
+        });
+    }
+
+    #[test]
+    fn a_newcomer_that_does_not_wait_takes_a_permit_or_leaves_it() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let room = Room::new(1);
+            let waits = spawn(&room, enter_and_work);
+            let tries = spawn(&room, |room| {
+                if room.gate.try_enter() {
+                    room.work();
+                }
+            });
+            enter_and_work(&room);
+            waits.join().unwrap();
+            tries.join().unwrap();
+            assert!(room.entries.load(Ordering::Relaxed) >= 2);
+            assert!(room.gate.is_idle());
+        });
+    }
+
+    #[test]
+    fn a_dropped_waiter_passes_its_permit_on() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let room = Room::new(1);
+            assert!(room.gate.try_enter());
+            let gives_up = spawn(&room, |room| {
+                let mut waiting = Gate::wait(&room.gate, Nanos::NEVER, 10);
+                if let Progress::Ready(Ok(())) = waiting.poll(Waker::noop(), Nanos(0)) {
+                    room.gate.release();
+                }
+            });
+            let waits = spawn(&room, enter_and_work);
+            room.gate.release();
+            gives_up.join().unwrap();
+            waits.join().unwrap();
+            done(&room, 1);
+        });
+    }
+
+    #[test]
+    fn a_wait_that_times_out_as_it_is_served_keeps_the_permit_or_never_had_it() {
+        loom::model(|| {
+            let room = Room::new(1);
+            assert!(room.gate.try_enter());
+            let times_out = spawn(&room, |room| {
+                let mut waiting = Gate::wait(&room.gate, Nanos(1), 10);
+                let mut now = Nanos(0);
+                loop {
+                    match waiting.poll(Waker::noop(), now) {
+                        Progress::Ready(Ok(())) => return room.work(),
+                        Progress::Ready(Err(_)) => return,
+                        Progress::Until(until) => now = until,
+                    }
+                }
+            });
+            room.gate.release();
+            times_out.join().unwrap();
+            assert!(room.gate.is_idle());
+        });
+    }
+
+    #[test]
+    fn a_limit_that_is_raised_meanwhile_leaves_nobody_behind() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let room = Arc::new(Room {
+                gate: Gate::new(1),
+                inside: AtomicU32::new(0),
+                limit: 2,
+                entries: AtomicUsize::new(0),
+            });
+            let raises = spawn(&room, |room| room.gate.set_max_concurrent(2));
+            let waits = spawn(&room, enter_and_work);
+            enter_and_work(&room);
+            raises.join().unwrap();
+            waits.join().unwrap();
+            done(&room, 2);
+        });
+    }
+}

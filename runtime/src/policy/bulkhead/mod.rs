@@ -1,0 +1,10 @@
+//! `#[bulkhead]`: keeps the number of calls that run at once under a limit.
+
+mod bulkhead;
+mod gate;
+mod permit;
+mod settings;
+
+pub use bulkhead::{Bulkhead, BulkheadMetrics};
+pub use permit::{BulkheadPermit, Entry};
+pub use settings::{BulkheadBuilder, BulkheadSettings};

@@ -1,0 +1,161 @@
+//! What a bulkhead can be told.
+
+use std::time::Duration;
+
+use super::{Bulkhead, gate::MAX_CONCURRENT};
+use crate::{
+    kind::PolicyKind,
+    policy::settings::{PolicySettings, Problem, Setting, settings},
+};
+
+settings! {
+    /// Makes a [`Bulkhead`].
+    BulkheadSettings, BulkheadBuilder => Bulkhead;
+
+    /// Calls that may run at once, from 1 to 2³⁰. Default: 10.
+    max_concurrent: u32,
+    /// How long a caller waits for a place, longer than zero. Default: not at all.
+    max_wait: Duration,
+    /// Callers that may wait at once (for one key), at least 1; needs `max_wait`. Default: 1 000.
+    max_queue: u32,
+    /// Keys that are remembered, at least 1: only those that are in use cannot be forgotten, and where
+    /// all are, new keys share a few overflow places. Default: 10 000.
+    max_keys: u32,
+    /// `false`: counts and tells, but lets every call through. Default: true.
+    enforce: bool,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) max_concurrent: u32,
+    pub(super) max_wait: Option<Duration>,
+    pub(super) max_queue: u32,
+    pub(super) max_keys: u32,
+    pub(super) enforce: bool,
+}
+
+impl BulkheadSettings {
+    pub(crate) const fn problem(&self) -> Option<Problem> {
+        match *self {
+            Self {
+                max_concurrent: Some(0),
+                ..
+            } => Some(Problem::new(
+                "max_concurrent",
+                "`max_concurrent` must be at least 1: a bulkhead of 0 lets nothing through",
+            )),
+            Self {
+                max_concurrent: Some(n),
+                ..
+            } if n > MAX_CONCURRENT => Some(Problem::new(
+                "max_concurrent",
+                "`max_concurrent` is at most 1073741824 (2^30)",
+            )),
+            Self {
+                max_wait: Some(wait),
+                ..
+            } if wait.is_zero() => Some(Problem::new(
+                "max_wait",
+                "`max_wait` must be longer than zero: leave it out to refuse at once",
+            )),
+            Self {
+                max_queue: Some(0), ..
+            } => Some(Problem::new(
+                "max_queue",
+                "`max_queue` must be at least 1: leave `max_wait` out to let nobody wait",
+            )),
+            Self {
+                max_queue: Some(_),
+                max_wait: None,
+                ..
+            } => Some(Problem::new(
+                "max_queue",
+                "`max_queue` does nothing without `max_wait`: nobody waits; write `max_wait` too",
+            )),
+            Self {
+                max_keys: Some(0), ..
+            } => Some(Problem::new(
+                "max_keys",
+                "`max_keys` must be at least 1: some key has to be remembered",
+            )),
+            _ => None,
+        }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            max_concurrent: self.max_concurrent.unwrap_or(10),
+            max_wait: self.max_wait,
+            max_queue: self.max_queue.unwrap_or(1_000),
+            max_keys: self.max_keys.unwrap_or(10_000),
+            enforce: self.enforce.unwrap_or(true),
+        }
+    }
+}
+
+impl PolicySettings for BulkheadSettings {
+    const KIND: PolicyKind = PolicyKind::Bulkhead;
+
+    fn is_empty(&self) -> bool {
+        self.nothing_written()
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        self.problem().map_or(Ok(()), Err)
+    }
+
+    fn effective(&self) -> Vec<Setting> {
+        let limits = self.limits();
+        vec![
+            Setting::new("max_concurrent", limits.max_concurrent),
+            Setting::new("max_wait", limits.max_wait),
+            Setting::new("max_queue", limits.max_queue),
+            Setting::new("max_keys", limits.max_keys),
+            Setting::new("enforce", limits.enforce),
+        ]
+    }
+}
+
+#[cfg(all(test, not(steadfast_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mistake_is_told_by_its_setting() {
+        let new = BulkheadSettings::new;
+        let cases = [
+            (new().max_concurrent(0), "max_concurrent"),
+            (new().max_concurrent(MAX_CONCURRENT + 1), "max_concurrent"),
+            (new().max_wait(Duration::ZERO), "max_wait"),
+            (new().max_wait(Duration::MAX).max_queue(0), "max_queue"),
+            (new().max_queue(1), "max_queue"),
+            (new().max_keys(0), "max_keys"),
+        ];
+        for (settings, setting) in cases {
+            assert_eq!(
+                settings.check().map_err(|p| p.setting),
+                Err(setting),
+                "{settings:?}"
+            );
+        }
+        assert_eq!(new().check(), Ok(()));
+        assert_eq!(new().max_concurrent(MAX_CONCURRENT).check(), Ok(()));
+    }
+
+    #[test]
+    fn settings_in_force_are_spelt_as_in_the_attribute() {
+        let effective = BulkheadSettings::new().effective();
+        let spelt: Vec<_> = effective.iter().map(|s| (s.name, &*s.value)).collect();
+        assert_eq!(
+            spelt,
+            [
+                ("max_concurrent", "10"),
+                ("max_wait", "none"),
+                ("max_queue", "1000"),
+                ("max_keys", "10000"),
+                ("enforce", "true"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,265 @@
+//! The policy.
+
+use std::{fmt::Display, future::Future, sync::Arc};
+
+use super::{
+    CircuitBreakerBuilder, CircuitBreakerSettings, CircuitMetrics, CircuitPermit, CircuitWhen,
+    Permit, core::Core, ready::Ready,
+};
+use crate::{
+    call::{Body, Call},
+    circuit_state::CircuitState,
+    event::Sink,
+    judge::Judge,
+    name::PolicyName,
+    outcome::Outcome,
+    policy::{
+        Policy,
+        settings::{PolicySettings, Setting, Value},
+    },
+    probe::Traits,
+    rejection::{CircuitOpen, FromRejection, Rejection},
+    step::{Step, reject},
+    waiter,
+};
+
+/// Stops calling what keeps failing, so that callers get an answer at once and what is down gets a rest.
+///
+/// The value behind `#[circuit_breaker]`. Cheap to clone; clones are one breaker. It counts the outcomes
+/// of the calls made through it, opens at a number of consecutive failures or at a share of failed or
+/// slow calls, refuses for a while, and then lets a few probes decide whether to close again. All its
+/// settings are methods of its [builder](CircuitBreakerBuilder).
+///
+/// ```
+/// use std::{io, time::Duration};
+/// use steadfast::{CircuitBreaker, CircuitState};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let breaker = CircuitBreaker::builder("quotes")
+///     .failure_threshold(2)
+///     .recovery_timeout(Duration::from_secs(30))
+///     .build()?;
+///
+/// for _ in 0..2 {
+///     let answer: io::Result<u32> = breaker.call(async { Err(io::ErrorKind::TimedOut.into()) }).await;
+///     assert!(answer.is_err());
+/// }
+/// assert_eq!(breaker.state(), CircuitState::Open);
+///
+/// let refused: io::Result<u32> = breaker.call(async { Ok(42) }).await; // not polled at all
+/// assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancellation
+/// A call dropped before it ended gives its permit back and, by default, counts as neither success nor
+/// failure (`cancelled`). A panic in the call is a failure.
+#[derive(Debug, Clone)]
+pub struct CircuitBreaker(Arc<Core>);
+
+impl CircuitBreaker {
+    /// Begins a circuit breaker of that name.
+    pub fn builder(name: impl Into<PolicyName>) -> CircuitBreakerBuilder {
+        CircuitBreakerBuilder::new(name)
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &PolicyName {
+        &self.0.name
+    }
+
+    /// What it lets through now. Takes no lock.
+    ///
+    /// An open circuit becomes half-open when the first caller comes after the open time. Where there is
+    /// one circuit per key, this is what was set by hand for all of them, else `Closed`.
+    #[must_use]
+    pub fn state(&self) -> CircuitState {
+        self.0.cell.gate().phase().into()
+    }
+
+    /// What it has seen: in its window, and since its start.
+    #[must_use]
+    pub fn metrics(&self) -> CircuitMetrics {
+        self.0.metrics()
+    }
+
+    /// Refuses every call from now on, until [`reset`](Self::reset) or [`disable`](Self::disable): for
+    /// maintenance of what is being called, and for drills.
+    pub fn force_open(&self) {
+        self.0.force_open();
+    }
+
+    /// Admits every call from now on and decides nothing, until [`reset`](Self::reset) or
+    /// [`force_open`](Self::force_open).
+    pub fn disable(&self) {
+        self.0.disable();
+    }
+
+    /// Closes it, with an empty window and recovery begun anew. Calls that are still running no longer
+    /// count. Totals go on.
+    pub fn reset(&self) {
+        self.0.reset();
+    }
+
+    /// Waits until it would admit a call: for consumers that had better not take work that they cannot do.
+    ///
+    /// It takes no place; when it comes back, somebody else may have been faster.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), steadfast::ConfigError> {
+    /// let breaker = steadfast::CircuitBreaker::builder("orders").build()?;
+    /// breaker.ready().await; // closed: at once
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancellation
+    /// Dropping it ends the wait and changes nothing.
+    pub async fn ready(&self) {
+        if self.0.enforce {
+            waiter::wait(Ready::new(&self.0.cell)).await;
+        }
+    }
+
+    /// Asks for one call, for callers that cannot hand over a future. Tell the [`Permit`] how it ended.
+    ///
+    /// # Errors
+    /// [`CircuitOpen`], where the call must not be made.
+    pub fn try_acquire(&self) -> Result<Permit, CircuitOpen> {
+        let pass = self.0.admit(&self.0.cell)?;
+        Ok(Permit::new(Arc::clone(&self.0), None, pass))
+    }
+
+    /// The same, with one circuit per key, such as a host or a shard. At most `max_keys` circuits are
+    /// remembered: healthy ones, and those that have been quiet for a whole recovery, make room.
+    ///
+    /// # Errors
+    /// [`CircuitOpen`], where the call must not be made. It never tells the key.
+    pub fn try_acquire_for<K: Display + ?Sized>(&self, key: &K) -> Result<Permit, CircuitOpen> {
+        let keyed = self.0.cell_of(key);
+        let pass = self.0.admit(keyed.as_deref().unwrap_or(&self.0.cell))?;
+        Ok(Permit::new(Arc::clone(&self.0), keyed, pass))
+    }
+
+    /// Makes the call, if the circuit admits it. A refused future is dropped without being polled.
+    ///
+    /// Every error counts as a failure, also a refusal by another policy inside the call: unlike the
+    /// attribute, a method cannot look into an error type that it knows nothing of. Say with
+    /// [`when`](Self::when) what counts.
+    ///
+    /// # Errors
+    /// The call's own, or [`CircuitOpen`] in its type.
+    ///
+    /// # Cancellation
+    /// Dropping it drops the call, which then counts as `cancelled` says.
+    pub async fn call<F>(&self, future: F) -> F::Output
+    where
+        F: Future<Output: Outcome<Error: FromRejection>>,
+    {
+        self.call_judged(future, |judge| judge).await
+    }
+
+    /// Says which errors count as failures; the others count as successes.
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), steadfast::ConfigError> {
+    /// let breaker = steadfast::CircuitBreaker::builder("files").build()?;
+    /// let missing: io::Result<()> = breaker
+    ///     .when(|error: &io::Error| error.kind() != io::ErrorKind::NotFound)
+    ///     .call(async { Err(io::ErrorKind::NotFound.into()) })
+    ///     .await;
+    /// assert!(missing.is_err());
+    /// assert_eq!(breaker.metrics().failures, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn when<E, P: Fn(&E) -> bool>(&self, predicate: P) -> CircuitWhen<'_, P> {
+        CircuitWhen::new(self, predicate)
+    }
+
+    pub(super) async fn call_judged<F, R>(
+        &self,
+        future: F,
+        judge: impl for<'s> FnOnce(Judge<'s, R>) -> Judge<'s, R>,
+    ) -> R
+    where
+        F: Future<Output = R>,
+        R: Outcome<Error: FromRejection>,
+    {
+        let call = Call::new();
+        let permit = match self.enter(&call) {
+            Ok(permit) => permit,
+            Err(rejection) => return R::from_result(Err(reject(rejection))),
+        };
+        let step = Step::<R>::Done(Body::new(&call, future).await);
+        permit.settle(judge(Judge::new(&step, Traits::unknown())));
+        step.finish(reject)
+    }
+
+    /// Asks for one call of an annotated function.
+    ///
+    /// # Errors
+    /// A [`Rejection`], where the call must not be made.
+    #[doc(hidden)]
+    #[inline]
+    pub fn enter<'c>(&'c self, call: &'c Call) -> Result<CircuitPermit<'c>, Rejection> {
+        let pass = self.0.admit(&self.0.cell)?;
+        Ok(CircuitPermit::new(&self.0, call, None, pass))
+    }
+
+    /// The same, with one circuit per key.
+    ///
+    /// # Errors
+    /// A [`Rejection`], where the call must not be made.
+    #[doc(hidden)]
+    pub fn enter_key<'c, K: Display + ?Sized>(
+        &'c self,
+        call: &'c Call,
+        key: &K,
+    ) -> Result<CircuitPermit<'c>, Rejection> {
+        let keyed = self.0.cell_of(key);
+        let pass = self.0.admit(keyed.as_deref().unwrap_or(&self.0.cell))?;
+        Ok(CircuitPermit::new(&self.0, call, keyed, pass))
+    }
+}
+
+impl Policy for CircuitBreaker {
+    type Settings = CircuitBreakerSettings;
+
+    fn assemble(name: PolicyName, settings: &CircuitBreakerSettings, sink: Sink) -> Self {
+        Self(Arc::new(Core::new(name, settings, sink)))
+    }
+
+    fn settings(&self) -> Vec<Setting> {
+        self.0.settings.effective()
+    }
+
+    fn observe(&self) -> Vec<(&'static str, Value)> {
+        let metrics = self.metrics();
+        vec![
+            ("state", self.state().as_str().into()),
+            ("calls", metrics.calls.into()),
+            ("failures", metrics.failures.into()),
+            ("slow_calls", metrics.slow_calls.into()),
+            ("failure_rate", metrics.failure_rate.into()),
+            ("slow_call_rate", metrics.slow_call_rate.into()),
+            ("total_successes", metrics.total_successes.into()),
+            ("total_failures", metrics.total_failures.into()),
+            ("total_slow_calls", metrics.total_slow_calls.into()),
+            ("total_ignored", metrics.total_ignored.into()),
+            ("total_refused", metrics.total_refused.into()),
+        ]
+    }
+
+    fn reset(&self) {
+        self.0.reset();
+        self.0.reset_totals();
+    }
+}

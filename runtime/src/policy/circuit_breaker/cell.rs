@@ -1,0 +1,257 @@
+//! One circuit that many threads share: the machine under a lock, and a gate in front of it that spares
+//! most callers the lock.
+
+use std::task::Waker;
+
+use super::gate::Gate;
+use crate::{
+    algorithm::{
+        circuit::{Circuit, CircuitConfig, Outcome, Pass, Phase, Refusal, Transition, Verdict},
+        window::Tally,
+    },
+    clock::Nanos,
+    queue::{Queue, Ticket},
+    sync::{
+        AtomicU64, Mutex,
+        Ordering::{Acquire, Relaxed, Release},
+        lock,
+    },
+};
+
+/// A circuit. The gate is written under the lock only, after every change and before the lock is left,
+/// so whoever loads it sees the circuit as it was at that moment:
+/// - closed or disabled: the caller is admitted, and nothing has to be written;
+/// - a success while it is clean changes nothing, so nothing has to be written either. A failure that
+///   is recorded at the same time simply comes after it;
+/// - open, and the open time not over: refused.
+///
+/// Everything else takes the lock.
+#[derive(Debug)]
+pub(super) struct Cell {
+    gate: AtomicU64,
+    /// While open. Written before the gate that says so.
+    since: AtomicU64,
+    until: AtomicU64,
+    kept: Mutex<Kept>,
+}
+
+/// What a change may have made room for, besides what it says itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Freed {
+    Nothing,
+    /// A probe's place.
+    Place,
+}
+
+#[derive(Debug)]
+struct Kept {
+    circuit: Circuit,
+    /// Who wants to know when it would admit.
+    waiting: Queue<()>,
+}
+
+/// What is to be done once the lock is gone: callers' wakers and subscribers are foreign code.
+#[derive(Debug)]
+#[must_use = "wake who waits, and tell the transition"]
+pub(super) struct Aftermath {
+    transition: Option<Transition>,
+    wakers: Vec<Waker>,
+}
+
+impl Aftermath {
+    const NOTHING: Self = Self {
+        transition: None,
+        wakers: Vec::new(),
+    };
+
+    /// Wakes who waits, and leaves the transition to be told.
+    #[inline]
+    pub(super) fn wake(self) -> Option<Transition> {
+        for waker in self.wakers {
+            waker.wake();
+        }
+        self.transition
+    }
+}
+
+impl Cell {
+    pub(super) fn new(config: CircuitConfig) -> Self {
+        let circuit = Circuit::new(config);
+        Self {
+            gate: AtomicU64::new(Gate::of(&circuit).0),
+            since: AtomicU64::new(0),
+            until: AtomicU64::new(0),
+            kept: Mutex::new(Kept {
+                circuit,
+                waiting: Queue::new(),
+            }),
+        }
+    }
+
+    pub(super) fn gate(&self) -> Gate {
+        Gate(self.gate.load(Acquire))
+    }
+
+    /// Admits where that needs neither lock nor clock: the way of nearly every call.
+    #[inline]
+    pub(super) fn try_pass(&self) -> Option<Pass> {
+        let gate = self.gate();
+        match gate.phase() {
+            Phase::Closed | Phase::Disabled => Some(Pass {
+                generation: gate.generation(),
+                probe: None,
+            }),
+            _ => None,
+        }
+    }
+
+    pub(super) fn try_acquire(
+        &self,
+        now: impl FnOnce() -> Nanos,
+    ) -> (Result<Pass, Refusal>, Aftermath) {
+        if let Some(pass) = self.try_pass() {
+            return (Ok(pass), Aftermath::NOTHING);
+        }
+        let now = now();
+        match self.refuse_without_lock(now) {
+            Some(refusal) => (Err(refusal), Aftermath::NOTHING),
+            None => self.locked(Freed::Nothing, |circuit| circuit.try_acquire(now)),
+        }
+    }
+
+    fn refuse_without_lock(&self, now: Nanos) -> Option<Refusal> {
+        match self.gate().phase() {
+            Phase::ForcedOpen => Some(Refusal { retry_after: None }),
+            Phase::Open => {
+                // Both may belong to a later opening than the gate told of. Then that one is on now.
+                let since = Nanos(self.since.load(Relaxed));
+                let until = Nanos(self.until.load(Relaxed));
+                // A clock that fell back is for the machine to deal with.
+                (since <= now && now < until).then(|| Refusal {
+                    retry_after: Some(until.since(now)),
+                })
+            }
+            Phase::Closed | Phase::HalfOpen | Phase::Disabled => None,
+        }
+    }
+
+    /// Whether the end of a call changes nothing, as far as the gate can tell: true is certain.
+    #[inline]
+    pub(super) fn is_unmoved_by(&self, pass: Pass, outcome: Outcome) -> bool {
+        let gate = self.gate();
+        if pass.generation != gate.generation() {
+            // Generations only grow: it stays late whatever happens meanwhile.
+            return true;
+        }
+        match outcome.verdict {
+            Verdict::Success => gate.is_clean() && !outcome.slow,
+            Verdict::Failure => false,
+            // Both leave no mark; but a probe has a place to give back.
+            Verdict::Abandoned => pass.probe.is_none() && !outcome.slow,
+            Verdict::Ignored => pass.probe.is_none(),
+        }
+    }
+
+    /// Takes the end of a call that was admitted with `pass`.
+    pub(super) fn record(
+        &self,
+        pass: Pass,
+        outcome: Outcome,
+        now: Nanos,
+        random: impl FnOnce() -> f64,
+    ) -> Aftermath {
+        let record = |circuit: &mut Circuit| ((), circuit.record(now, pass, outcome, random));
+        self.locked(Freed::Place, record).1
+    }
+
+    pub(super) fn force_open(&self) -> Aftermath {
+        self.locked(Freed::Nothing, |circuit| ((), circuit.force_open()))
+            .1
+    }
+
+    pub(super) fn disable(&self) -> Aftermath {
+        self.locked(Freed::Nothing, |circuit| ((), circuit.disable()))
+            .1
+    }
+
+    pub(super) fn reset(&self) -> Aftermath {
+        self.locked(Freed::Nothing, |circuit| ((), circuit.reset()))
+            .1
+    }
+
+    pub(super) fn tally(&self, now: Nanos) -> Tally {
+        lock(&self.kept).circuit.tally(now)
+    }
+
+    /// Whether nothing is lost if this circuit begins anew.
+    pub(super) fn is_forgettable(&self, now: Nanos) -> bool {
+        lock(&self.kept).circuit.is_forgettable(now)
+    }
+
+    fn locked<T>(
+        &self,
+        freed: Freed,
+        act: impl FnOnce(&mut Circuit) -> (T, Option<Transition>),
+    ) -> (T, Aftermath) {
+        let mut kept = lock(&self.kept);
+        let (result, transition) = act(&mut kept.circuit);
+        self.publish(&kept.circuit);
+        let half_open = kept.circuit.phase() == Phase::HalfOpen;
+        let news = transition.is_some() || (freed == Freed::Place && half_open);
+        let wakers = if news { kept.waiting() } else { Vec::new() };
+        (result, Aftermath { transition, wakers })
+    }
+
+    fn publish(&self, circuit: &Circuit) {
+        if let Some((since, until)) = circuit.open_time() {
+            self.since.store(since.0, Relaxed);
+            self.until.store(until.0, Relaxed);
+        }
+        let gate = Gate::of(circuit);
+        // Unchanged, it stays in the caches of those who only read it.
+        if gate.0 != self.gate.load(Relaxed) {
+            self.gate.store(gate.0, Release);
+        }
+    }
+
+    /// When a caller would be admitted: `Ok` for now, else the time, as far as one is known. Then `waker`
+    /// waits at `ticket` for what comes before it.
+    pub(super) fn poll_ready(
+        &self,
+        ticket: &mut Option<Ticket>,
+        waker: &Waker,
+        now: Nanos,
+    ) -> Result<(), Nanos> {
+        let mut kept = lock(&self.kept);
+        let admits_at = kept.circuit.admits_at(now).unwrap_or(Nanos::NEVER);
+        if admits_at <= now {
+            return Ok(());
+        }
+        let held = ticket.filter(|ticket| kept.waiting.contains(*ticket));
+        let replaced = match held {
+            Some(held) => kept.waiting.set_waker(held, waker),
+            None => {
+                *ticket = Some(kept.waiting.push((), 1, waker.clone()));
+                None
+            }
+        };
+        drop(kept);
+        drop(replaced);
+        Err(admits_at)
+    }
+
+    /// Ends a wait.
+    pub(super) fn leave(&self, ticket: Ticket) {
+        let left = lock(&self.kept).waiting.remove(ticket);
+        drop(left);
+    }
+}
+
+impl Kept {
+    /// All who wait: there may be news for them, and they look again for themselves.
+    fn waiting(&mut self) -> Vec<Waker> {
+        std::iter::from_fn(|| self.waiting.pop_front())
+            .map(|waiter| waiter.waker)
+            .collect()
+    }
+}

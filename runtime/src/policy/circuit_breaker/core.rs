@@ -1,0 +1,268 @@
+//! What the handles and the permits of one breaker share.
+
+use std::{
+    fmt::Display,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use super::{
+    Cancelled, CircuitBreakerSettings, CircuitMetrics,
+    cell::{Aftermath, Cell},
+    stopwatch::Stopwatch,
+};
+use crate::{
+    algorithm::{
+        circuit::{CircuitConfig, Outcome, Pass, Phase, Refusal, Transition, Verdict},
+        window::Tally,
+    },
+    call::Call,
+    clock::{self, Nanos},
+    counter::Counters,
+    event::{Event, Refused, Sink, StateChanged},
+    keyed::{Keyed, with_text},
+    kind::PolicyKind,
+    name::PolicyName,
+    rejection::CircuitOpen,
+};
+
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) name: PolicyName,
+    pub(super) settings: CircuitBreakerSettings,
+    config: CircuitConfig,
+    slow_call: Option<Duration>,
+    cancelled: Cancelled,
+    pub(super) enforce: bool,
+    /// The one circuit; where there is one per key, what is set by hand for all of them.
+    pub(super) cell: Cell,
+    keyed: OnceLock<Keyed<Arc<Cell>>>,
+    totals: Counters<TOTALS>,
+    sink: Sink,
+}
+
+const SUCCESSES: usize = 0;
+const FAILURES: usize = 1;
+const SLOW: usize = 2;
+const IGNORED: usize = 3;
+const REFUSED: usize = 4;
+const TOTALS: usize = 5;
+
+impl Core {
+    pub(super) fn new(name: PolicyName, settings: &CircuitBreakerSettings, sink: Sink) -> Self {
+        let config = settings.config();
+        Self {
+            name,
+            settings: *settings,
+            config,
+            slow_call: settings.slow_call,
+            cancelled: settings.cancelled.unwrap_or_default(),
+            enforce: settings.enforce.unwrap_or(true),
+            cell: Cell::new(config),
+            keyed: OnceLock::new(),
+            totals: Counters::new(),
+            sink,
+        }
+    }
+
+    /// The circuit of a key, unless all are set by hand.
+    pub(super) fn cell_of<K: Display + ?Sized>(&self, key: &K) -> Option<Arc<Cell>> {
+        if let Phase::ForcedOpen | Phase::Disabled = self.cell.gate().phase() {
+            return None;
+        }
+        let keyed = self.keyed.get_or_init(|| Keyed::new(self.settings.keys()));
+        let create = || Arc::new(Cell::new(self.config));
+        let unused =
+            |cell: &Arc<Cell>| Arc::strong_count(cell) == 1 && cell.is_forgettable(clock::now());
+        Some(with_text(key, |key| {
+            keyed.with(key, create, unused, |cell, _| Arc::clone(cell))
+        }))
+    }
+
+    #[inline]
+    pub(super) fn admit(&self, cell: &Cell) -> Result<Pass, CircuitOpen> {
+        match cell.try_pass() {
+            Some(pass) => Ok(pass),
+            None => self.admit_if_due(cell),
+        }
+    }
+
+    #[cold]
+    fn admit_if_due(&self, cell: &Cell) -> Result<Pass, CircuitOpen> {
+        let (admitted, aftermath) = cell.try_acquire(clock::now);
+        self.follow(aftermath);
+        admitted.or_else(|refusal| self.refuse(refusal))
+    }
+
+    fn refuse(&self, Refusal { retry_after }: Refusal) -> Result<Pass, CircuitOpen> {
+        self.totals.add(REFUSED, 1);
+        let error = CircuitOpen {
+            policy: self.name.clone(),
+            retry_after,
+        };
+        self.sink.tell_debug(|| {
+            Event::Refused(Refused {
+                policy: self.name.clone(),
+                kind: PolicyKind::CircuitBreaker,
+                rejection: error.clone().into(),
+                enforced: self.enforce,
+            })
+        });
+        if self.enforce {
+            Err(error)
+        } else {
+            Ok(Pass::STRAY)
+        }
+    }
+
+    #[inline]
+    pub(super) fn stopwatch(&self, call: Option<&Call>) -> Stopwatch {
+        match self.slow_call {
+            None => Stopwatch::OFF,
+            Some(_) => Stopwatch::start(clock::now(), call),
+        }
+    }
+
+    /// Takes the end of a call that was made.
+    #[inline]
+    pub(super) fn ended(
+        &self,
+        cell: &Cell,
+        pass: Pass,
+        verdict: Verdict,
+        stopwatch: Stopwatch,
+        call: Option<&Call>,
+    ) {
+        let Some(limit) = self.slow_call else {
+            let outcome = Outcome {
+                verdict,
+                slow: false,
+            };
+            self.count(outcome);
+            return self.record(cell, pass, outcome, clock::now);
+        };
+        let now = clock::now();
+        let slow = stopwatch.elapsed(now, call) > limit;
+        let outcome = Outcome { verdict, slow };
+        self.count(outcome);
+        self.record(cell, pass, outcome, || now);
+    }
+
+    /// What a call counts as that its caller dropped.
+    pub(super) fn verdict_of_cancelled(&self) -> Verdict {
+        match self.cancelled {
+            Cancelled::Ignore => Verdict::Abandoned,
+            Cancelled::Failure => Verdict::Failure,
+        }
+    }
+
+    /// Gives back what was taken for a call that was not made after all.
+    pub(super) fn give_back(&self, cell: &Cell, pass: Pass) {
+        let nothing = Outcome {
+            verdict: Verdict::Ignored,
+            slow: false,
+        };
+        self.record(cell, pass, nothing, clock::now);
+    }
+
+    #[inline]
+    fn record(&self, cell: &Cell, pass: Pass, outcome: Outcome, now: impl FnOnce() -> Nanos) {
+        if !cell.is_unmoved_by(pass, outcome) {
+            self.record_under_lock(cell, pass, outcome, now());
+        }
+    }
+
+    #[inline(never)]
+    fn record_under_lock(&self, cell: &Cell, pass: Pass, outcome: Outcome, now: Nanos) {
+        self.follow(cell.record(pass, outcome, now, fastrand::f64));
+    }
+
+    #[inline]
+    fn count(&self, outcome: Outcome) {
+        let total = match outcome.verdict {
+            Verdict::Success => SUCCESSES,
+            Verdict::Failure => FAILURES,
+            Verdict::Abandoned | Verdict::Ignored => IGNORED,
+        };
+        self.totals.add(total, 1);
+        if outcome.slow {
+            self.totals.add(SLOW, 1);
+        }
+    }
+
+    /// What has to wait until the circuit's lock is gone: subscribers and wakers may call back in.
+    #[inline]
+    fn follow(&self, aftermath: Aftermath) {
+        if let Some(transition) = aftermath.wake() {
+            self.tell(transition);
+        }
+    }
+
+    #[cold]
+    fn tell(
+        &self,
+        Transition {
+            from,
+            to,
+            generation,
+        }: Transition,
+    ) {
+        self.sink.tell(&Event::StateChanged(StateChanged {
+            policy: self.name.clone(),
+            from: from.into(),
+            to: to.into(),
+            generation,
+        }));
+    }
+
+    pub(super) fn force_open(&self) {
+        self.follow(self.cell.force_open());
+    }
+
+    pub(super) fn disable(&self) {
+        self.follow(self.cell.disable());
+    }
+
+    /// Circuits of keys are forgotten: calls that still hold one report to what nobody asks any more.
+    pub(super) fn reset(&self) {
+        let mut aftermaths = vec![self.cell.reset()];
+        if let Some(keyed) = self.keyed.get() {
+            keyed.retain(|cell| {
+                aftermaths.push(cell.reset());
+                false
+            });
+        }
+        for aftermath in aftermaths {
+            self.follow(aftermath);
+        }
+    }
+
+    pub(super) fn reset_totals(&self) {
+        self.totals.reset();
+    }
+
+    pub(super) fn metrics(&self) -> CircuitMetrics {
+        let tally = self.tally(clock::now());
+        CircuitMetrics {
+            calls: tally.calls,
+            failures: tally.failures,
+            slow_calls: tally.slow,
+            failure_rate: tally.failure_rate(),
+            slow_call_rate: self.slow_call.and_then(|_| tally.slow_rate()),
+            total_successes: self.totals.sum(SUCCESSES),
+            total_failures: self.totals.sum(FAILURES),
+            total_slow_calls: self.totals.sum(SLOW),
+            total_ignored: self.totals.sum(IGNORED),
+            total_refused: self.totals.sum(REFUSED),
+        }
+    }
+
+    /// Over all circuits.
+    fn tally(&self, now: Nanos) -> Tally {
+        let mut sum = self.cell.tally(now);
+        if let Some(keyed) = self.keyed.get() {
+            keyed.for_each(|cell| sum.join(cell.tally(now)));
+        }
+        sum
+    }
+}

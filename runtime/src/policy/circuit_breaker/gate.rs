@@ -1,0 +1,52 @@
+//! What every caller may know of a circuit without its lock, in one word.
+
+use crate::{
+    algorithm::circuit::{Circuit, Phase},
+    circuit_state::CircuitState,
+};
+
+/// Generation, state, and whether a success would change anything. One load is one consistent view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gate(pub(super) u64);
+
+const CLEAN: u64 = 1 << 3;
+const PHASE: u64 = CLEAN - 1;
+const GENERATION_SHIFT: u32 = 4;
+
+impl Gate {
+    pub(super) fn of(circuit: &Circuit) -> Self {
+        let clean = if circuit.is_clean() { CLEAN } else { 0 };
+        Self(circuit.generation() << GENERATION_SHIFT | clean | circuit.phase() as u64)
+    }
+
+    pub(super) fn phase(self) -> Phase {
+        match self.0 & PHASE {
+            phase if phase == Phase::Closed as u64 => Phase::Closed,
+            phase if phase == Phase::Open as u64 => Phase::Open,
+            phase if phase == Phase::HalfOpen as u64 => Phase::HalfOpen,
+            phase if phase == Phase::ForcedOpen as u64 => Phase::ForcedOpen,
+            _ => Phase::Disabled,
+        }
+    }
+
+    pub(super) fn generation(self) -> u64 {
+        self.0 >> GENERATION_SHIFT
+    }
+
+    /// Closed, and the window is full of nothing but quick successes.
+    pub(super) fn is_clean(self) -> bool {
+        self.0 & CLEAN != 0
+    }
+}
+
+impl From<Phase> for CircuitState {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Closed => Self::Closed,
+            Phase::Open => Self::Open,
+            Phase::HalfOpen => Self::HalfOpen,
+            Phase::ForcedOpen => Self::ForcedOpen,
+            Phase::Disabled => Self::Disabled,
+        }
+    }
+}

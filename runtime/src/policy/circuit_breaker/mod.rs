@@ -1,0 +1,27 @@
+//! `#[circuit_breaker]`: stops calling what keeps failing.
+
+mod breaker;
+mod cancelled;
+mod cell;
+mod core;
+mod entry;
+mod gate;
+mod metrics;
+mod permit;
+mod ready;
+mod settings;
+mod stopwatch;
+mod when;
+mod window;
+
+#[cfg(all(test, steadfast_loom))]
+mod models;
+
+pub use breaker::CircuitBreaker;
+pub use cancelled::Cancelled;
+pub use entry::CircuitPermit;
+pub use metrics::CircuitMetrics;
+pub use permit::Permit;
+pub use settings::{CircuitBreakerBuilder, CircuitBreakerSettings};
+pub use when::CircuitWhen;
+pub use window::{Window, WindowArg};

@@ -1,0 +1,255 @@
+//! Every interleaving of the gate, the machine behind it, and those who wait. Run with
+//! `RUSTFLAGS="--cfg steadfast_loom" cargo test -p steadfast --lib --release loom_`.
+
+use std::{num::NonZeroU32, task::Wake, time::Duration};
+
+use loom::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use super::cell::Cell;
+use crate::{
+    algorithm::{
+        circuit::{CircuitConfig, Outcome, Pass, Phase, Recovery, Refusal, Transition, Verdict},
+        window::Span,
+    },
+    clock::Nanos,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const START: Nanos = Nanos(1 << 60);
+
+fn number(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).unwrap()
+}
+
+fn config(threshold: u32, window: u32, probes: u32) -> CircuitConfig {
+    CircuitConfig {
+        failure_threshold: Some(number(threshold)),
+        failure_rate: None,
+        slow_rate: None,
+        window: Span::Count(number(window)),
+        minimum_calls: number(1),
+        recovery: Recovery {
+            timeout: SECOND * 10,
+            longest: None,
+            jitter: 0.0,
+        },
+        half_open_requests: number(probes),
+        success_threshold: number(probes),
+        half_open_timeout: SECOND * 10,
+    }
+}
+
+fn acquire(cell: &Cell, now: Nanos) -> Result<Pass, Refusal> {
+    let (admitted, aftermath) = cell.try_acquire(|| now);
+    aftermath.wake();
+    admitted
+}
+
+fn end(cell: &Cell, pass: Pass, now: Nanos, verdict: Verdict) -> Option<Transition> {
+    let outcome = Outcome {
+        verdict,
+        slow: false,
+    };
+    if cell.is_unmoved_by(pass, outcome) {
+        return None;
+    }
+    cell.record(pass, outcome, now, || 0.0).wake()
+}
+
+/// A circuit that is due to become half-open at `START + 10 s`.
+fn open(probes: u32) -> Cell {
+    let cell = Cell::new(config(1, 1, probes));
+    let pass = acquire(&cell, START).unwrap();
+    end(&cell, pass, START, Verdict::Failure).unwrap();
+    cell
+}
+
+fn half_open() -> Nanos {
+    START.after(SECOND * 10)
+}
+
+#[test]
+fn loom_a_failure_beside_a_success_on_a_clean_window_is_not_lost() {
+    loom::model(|| {
+        let cell = Arc::new(Cell::new(config(9, 2, 1)));
+        let pass = acquire(&cell, START).unwrap();
+        for _ in 0..2 {
+            end(&cell, pass, START, Verdict::Success);
+        }
+        assert!(cell.gate().is_clean());
+        let failing = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                end(&cell, pass, START, Verdict::Failure);
+                // Whoever knows of the failure sees a window that is not clean.
+                assert!(!cell.gate().is_clean());
+            })
+        };
+        end(&cell, pass, START, Verdict::Success);
+        failing.join().unwrap();
+        assert_eq!(cell.tally(START).failures, 1);
+        end(&cell, pass, START, Verdict::Success);
+        end(&cell, pass, START, Verdict::Success);
+        assert!(cell.gate().is_clean());
+        assert_eq!(cell.tally(START).failures, 0);
+    });
+}
+
+#[test]
+fn loom_failures_of_two_threads_add_up_and_one_of_them_tells() {
+    loom::model(|| {
+        let cell = Arc::new(Cell::new(config(2, 4, 1)));
+        let failing = {
+            let cell = Arc::clone(&cell);
+            move || {
+                let pass = acquire(&cell, START).unwrap();
+                end(&cell, pass, START, Verdict::Failure)
+            }
+        };
+        let other = thread::spawn(failing.clone());
+        let told = [failing(), other.join().unwrap()];
+        let told: Vec<_> = told.into_iter().flatten().collect();
+        assert_eq!(told.len(), 1);
+        assert_eq!((told[0].to, told[0].generation), (Phase::Open, 1));
+        assert_eq!(cell.tally(START).failures, 2);
+    });
+}
+
+#[test]
+fn loom_half_open_admits_exactly_its_probes() {
+    for probes in 1..=2 {
+        loom::model(move || {
+            let cell = Arc::new(open(probes));
+            let callers: Vec<_> = (0..2)
+                .map(|_| {
+                    let cell = Arc::clone(&cell);
+                    thread::spawn(move || acquire(&cell, half_open()).is_ok())
+                })
+                .collect();
+            let mut admitted = u32::from(acquire(&cell, half_open()).is_ok());
+            for caller in callers {
+                admitted += u32::from(caller.join().unwrap());
+            }
+            assert_eq!(admitted, probes);
+        });
+    }
+}
+
+#[test]
+fn loom_a_place_that_is_given_back_is_taken_once() {
+    loom::model(|| {
+        let cell = Arc::new(open(1));
+        let probe = acquire(&cell, half_open()).unwrap();
+        let cancelling = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                end(&cell, probe, half_open(), Verdict::Abandoned);
+            })
+        };
+        let caller = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || acquire(&cell, half_open()).is_ok())
+        };
+        let mine = acquire(&cell, half_open()).is_ok();
+        let theirs = caller.join().unwrap();
+        cancelling.join().unwrap();
+        assert!(!(mine && theirs));
+        let later = acquire(&cell, half_open()).is_ok();
+        assert_eq!(later, !(mine || theirs));
+    });
+}
+
+#[test]
+fn loom_a_late_result_changes_nothing() {
+    for late in [Verdict::Success, Verdict::Failure] {
+        loom::model(move || {
+            let cell = Arc::new(Cell::new(config(1, 1, 1)));
+            let old = acquire(&cell, START).unwrap();
+            end(&cell, old, START, Verdict::Failure).unwrap();
+            let ending = {
+                let cell = Arc::clone(&cell);
+                thread::spawn(move || end(&cell, old, half_open(), late))
+            };
+            let probe = acquire(&cell, half_open()).unwrap();
+            let told = end(&cell, probe, half_open(), Verdict::Success).unwrap();
+            assert_eq!((told.from, told.to), (Phase::HalfOpen, Phase::Closed));
+            assert_eq!(ending.join().unwrap(), None);
+            assert_eq!(cell.gate().phase(), Phase::Closed);
+            assert_eq!(cell.gate().generation(), 3);
+            assert_eq!(cell.tally(half_open()).calls, 0);
+        });
+    }
+}
+
+#[test]
+fn loom_a_refusal_without_the_lock_knows_its_time() {
+    loom::model(|| {
+        let cell = Arc::new(Cell::new(config(1, 1, 1)));
+        let opening = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                let pass = acquire(&cell, START).unwrap();
+                end(&cell, pass, START, Verdict::Failure);
+            })
+        };
+        match acquire(&cell, START.after(SECOND * 4)) {
+            Ok(pass) => assert_eq!((pass.generation, pass.probe), (0, None)),
+            Err(refusal) => assert_eq!(refusal.retry_after, Some(SECOND * 6)),
+        }
+        opening.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_changes_by_hand_and_by_outcome_are_told_once_each() {
+    loom::model(|| {
+        let cell = Arc::new(Cell::new(config(1, 1, 1)));
+        let pass = acquire(&cell, START).unwrap();
+        let by_hand = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || cell.force_open().wake())
+        };
+        let by_outcome = end(&cell, pass, START, Verdict::Failure);
+        let by_hand = by_hand.join().unwrap().unwrap();
+        assert_eq!(by_hand.to, Phase::ForcedOpen);
+        assert_eq!(cell.gate().phase(), Phase::ForcedOpen);
+        match by_outcome {
+            Some(opened) => assert_eq!((opened.generation, by_hand.generation), (1, 2)),
+            None => assert_eq!(by_hand.generation, 1),
+        }
+    });
+}
+
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+#[test]
+fn loom_who_waits_is_told_or_sees_it() {
+    loom::model(|| {
+        let cell = Arc::new(open(1));
+        let probe = acquire(&cell, half_open()).unwrap();
+        let ending = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                end(&cell, probe, half_open(), Verdict::Success);
+            })
+        };
+        let flag = std::sync::Arc::new(Flag(AtomicBool::new(false)));
+        let mut ticket = None;
+        let waker = std::sync::Arc::clone(&flag).into();
+        let ready = cell.poll_ready(&mut ticket, &waker, half_open()).is_ok();
+        ending.join().unwrap();
+        assert!(ready || flag.0.load(Ordering::Acquire));
+    });
+}

@@ -1,0 +1,290 @@
+//! What a circuit breaker can be told.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use super::{Cancelled, CircuitBreaker, Window};
+use crate::{
+    algorithm::circuit::{CircuitConfig, Recovery},
+    kind::PolicyKind,
+    policy::settings::{PolicySettings, Problem, Setting, settings},
+};
+
+settings! {
+    /// Makes a [`CircuitBreaker`].
+    ///
+    /// Without a single setting it opens at 5 consecutive failures, stays open for a minute, and closes
+    /// when 3 probes have succeeded.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use steadfast::CircuitBreaker;
+    ///
+    /// # fn main() -> Result<(), steadfast::ConfigError> {
+    /// let breaker = CircuitBreaker::builder("quotes")
+    ///     .failure_rate(0.5)
+    ///     .window(Duration::from_secs(30))
+    ///     .minimum_calls(20)
+    ///     .recovery_timeout(Duration::from_secs(10))
+    ///     .build()?;
+    /// # let _ = breaker;
+    /// # Ok(())
+    /// # }
+    /// ```
+    CircuitBreakerSettings, CircuitBreakerBuilder => CircuitBreaker;
+
+    /// Consecutive failures that open it, at least 1. Default 5; off where `failure_rate` is set and
+    /// this is not.
+    failure_threshold: u32,
+    /// The share of failures in the window that opens it: it does once the share is as high. Above 0, at
+    /// most 1. Default: off.
+    failure_rate: f64,
+    /// Which calls the rates are taken over: the last so many, or those of the last while. Default: the
+    /// last 100.
+    window: Window [into],
+    /// Outcomes in the window before a rate means anything, at least 1; with a count window at most its
+    /// size is asked for. Default 10.
+    minimum_calls: u32,
+    /// A call that takes longer is slow, time spent waiting in the policies below not counted. Default:
+    /// off.
+    slow_call: Duration,
+    /// The share of slow calls in the window that opens it, above 0, at most 1; only with `slow_call`.
+    /// Default 0.5.
+    slow_call_rate: f64,
+    /// How long it stays open before it lets probes through. Default 60 s.
+    recovery_timeout: Duration,
+    /// The share of the open time that is added at random, from 0 to 1, so that a fleet does not probe at
+    /// once. Default 0.
+    recovery_jitter: f64,
+    /// Doubles the open time at each failed recovery, up to this (jitter comes on top). Default: off.
+    max_recovery_timeout: Duration,
+    /// Probes in flight at once while half-open, at least 1. Default: `success_threshold`.
+    half_open_requests: u32,
+    /// Probes that must succeed to close it, at least 1. Default 3.
+    success_threshold: u32,
+    /// A probe that has not ended by then has lost its place, and its result no longer counts. Default:
+    /// `recovery_timeout`.
+    half_open_timeout: Duration,
+    /// What a call counts as that was dropped by its caller. Default: nothing.
+    cancelled: Cancelled,
+    /// Circuits that are remembered where there is one per key, at least 1. Default 10 000.
+    max_keys: u32,
+    /// `false`: decides, records and tells, but lets every call through. Default `true`.
+    enforce: bool,
+}
+
+const FAILURE_THRESHOLD: u32 = 5;
+const MINIMUM_CALLS: u32 = 10;
+const SLOW_CALL_RATE: f64 = 0.5;
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(60);
+const SUCCESS_THRESHOLD: u32 = 3;
+const MAX_KEYS: u32 = 10_000;
+
+impl CircuitBreakerSettings {
+    pub(crate) const fn problem(&self) -> Option<Problem> {
+        if let Some(problem) = self.problem_with_counts() {
+            return Some(problem);
+        }
+        if let Some(problem) = self.problem_with_times() {
+            return Some(problem);
+        }
+        self.problem_with_shares()
+    }
+
+    const fn problem_with_counts(&self) -> Option<Problem> {
+        let (setting, message) = if is_zero(self.failure_threshold) {
+            (
+                "failure_threshold",
+                "`failure_threshold` must be at least 1",
+            )
+        } else if is_zero(self.minimum_calls) {
+            ("minimum_calls", "`minimum_calls` must be at least 1")
+        } else if is_zero(self.half_open_requests) {
+            (
+                "half_open_requests",
+                "`half_open_requests` must be at least 1: without a probe it would never close",
+            )
+        } else if is_zero(self.success_threshold) {
+            (
+                "success_threshold",
+                "`success_threshold` must be at least 1: only a successful probe closes it",
+            )
+        } else if is_zero(self.max_keys) {
+            ("max_keys", "`max_keys` must be at least 1")
+        } else {
+            return None;
+        };
+        Some(Problem::new(setting, message))
+    }
+
+    const fn problem_with_times(&self) -> Option<Problem> {
+        let (setting, message) = if is_instant(self.slow_call) {
+            (
+                "slow_call",
+                "`slow_call` must be longer than zero: every call would be slow",
+            )
+        } else if is_instant(self.recovery_timeout) {
+            (
+                "recovery_timeout",
+                "`recovery_timeout` must be longer than zero",
+            )
+        } else if is_instant(self.half_open_timeout) {
+            (
+                "half_open_timeout",
+                "`half_open_timeout` must be longer than zero: a probe needs some time",
+            )
+        } else if let Some(window) = self.window
+            && window.is_empty()
+        {
+            (
+                "window",
+                "`window` must hold at least one call, or be longer than zero",
+            )
+        } else if let Some(longest) = self.max_recovery_timeout
+            && longest.as_nanos() < self.recovery_time().as_nanos()
+        {
+            (
+                "max_recovery_timeout",
+                "`max_recovery_timeout` must not be shorter than `recovery_timeout` (60 s where it is not set)",
+            )
+        } else {
+            return None;
+        };
+        Some(Problem::new(setting, message))
+    }
+
+    const fn problem_with_shares(&self) -> Option<Problem> {
+        let (setting, message) = if !is_share(self.failure_rate) {
+            (
+                "failure_rate",
+                "`failure_rate` must be above 0 and at most 1: `0.5` is every second call",
+            )
+        } else if !is_share(self.slow_call_rate) {
+            (
+                "slow_call_rate",
+                "`slow_call_rate` must be above 0 and at most 1: `0.5` is every second call",
+            )
+        } else if self.slow_call_rate.is_some() && self.slow_call.is_none() {
+            (
+                "slow_call_rate",
+                "`slow_call_rate` needs `slow_call`, which says when a call is slow",
+            )
+        } else if let Some(jitter) = self.recovery_jitter
+            && !(jitter >= 0.0 && jitter <= 1.0)
+        {
+            (
+                "recovery_jitter",
+                "`recovery_jitter` must be from 0 to 1: `0.2` adds up to a fifth of the open time",
+            )
+        } else {
+            return None;
+        };
+        Some(Problem::new(setting, message))
+    }
+
+    const fn recovery_time(&self) -> Duration {
+        match self.recovery_timeout {
+            Some(timeout) => timeout,
+            None => RECOVERY_TIMEOUT,
+        }
+    }
+
+    /// The consecutive failures in force: a rate takes the place of the default.
+    fn threshold(&self) -> Option<u32> {
+        let default = self.failure_rate.is_none().then_some(FAILURE_THRESHOLD);
+        self.failure_threshold.or(default)
+    }
+
+    fn probes_to_close(&self) -> u32 {
+        self.success_threshold.unwrap_or(SUCCESS_THRESHOLD)
+    }
+
+    fn slow_rate(&self) -> Option<f64> {
+        self.slow_call
+            .map(|_| self.slow_call_rate.unwrap_or(SLOW_CALL_RATE))
+    }
+
+    pub(super) fn keys(&self) -> u32 {
+        self.max_keys.unwrap_or(MAX_KEYS)
+    }
+
+    /// What the machine is to do. Numbers that the checks would refuse become the least possible.
+    pub(super) fn config(&self) -> CircuitConfig {
+        let recovery_timeout = self.recovery_time();
+        CircuitConfig {
+            failure_threshold: self.threshold().map(at_least_one),
+            failure_rate: self.failure_rate,
+            slow_rate: self.slow_rate(),
+            window: self.window.unwrap_or(Window::DEFAULT).span(),
+            minimum_calls: at_least_one(self.minimum_calls.unwrap_or(MINIMUM_CALLS)),
+            recovery: Recovery {
+                timeout: recovery_timeout,
+                longest: self.max_recovery_timeout,
+                jitter: self.recovery_jitter.unwrap_or(0.0),
+            },
+            half_open_requests: at_least_one(
+                self.half_open_requests.unwrap_or(self.probes_to_close()),
+            ),
+            success_threshold: at_least_one(self.probes_to_close()),
+            half_open_timeout: self.half_open_timeout.unwrap_or(recovery_timeout),
+        }
+    }
+}
+
+const fn is_zero(count: Option<u32>) -> bool {
+    matches!(count, Some(0))
+}
+
+const fn is_instant(time: Option<Duration>) -> bool {
+    matches!(time, Some(Duration::ZERO))
+}
+
+/// False for "not a number", too.
+const fn is_share(rate: Option<f64>) -> bool {
+    match rate {
+        Some(rate) => rate > 0.0 && rate <= 1.0,
+        None => true,
+    }
+}
+
+fn at_least_one(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
+}
+
+impl PolicySettings for CircuitBreakerSettings {
+    const KIND: PolicyKind = PolicyKind::CircuitBreaker;
+
+    fn is_empty(&self) -> bool {
+        self.nothing_written()
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        self.problem().map_or(Ok(()), Err)
+    }
+
+    fn effective(&self) -> Vec<Setting> {
+        let recovery_timeout = self.recovery_time();
+        vec![
+            Setting::new("failure_threshold", self.threshold()),
+            Setting::new("failure_rate", self.failure_rate),
+            Setting::new("window", self.window.unwrap_or(Window::DEFAULT)),
+            Setting::new("minimum_calls", self.minimum_calls.unwrap_or(MINIMUM_CALLS)),
+            Setting::new("slow_call", self.slow_call),
+            Setting::new("slow_call_rate", self.slow_rate()),
+            Setting::new("recovery_timeout", recovery_timeout),
+            Setting::new("recovery_jitter", self.recovery_jitter.unwrap_or(0.0)),
+            Setting::new("max_recovery_timeout", self.max_recovery_timeout),
+            Setting::new(
+                "half_open_requests",
+                self.half_open_requests.unwrap_or(self.probes_to_close()),
+            ),
+            Setting::new("success_threshold", self.probes_to_close()),
+            Setting::new(
+                "half_open_timeout",
+                self.half_open_timeout.unwrap_or(recovery_timeout),
+            ),
+            Setting::new("cancelled", self.cancelled.unwrap_or_default()),
+            Setting::new("max_keys", self.keys()),
+            Setting::new("enforce", self.enforce.unwrap_or(true)),
+        ]
+    }
+}

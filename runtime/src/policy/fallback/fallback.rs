@@ -1,0 +1,283 @@
+//! The policy.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{
+    Answering, FallbackBuilder, FallbackSettings, Forgetful, Marks, OrElse, Pass,
+    memory::{Answers, CacheKey, Recalled},
+    outage::Outage,
+    settings::{Ages, MAX_ENTRIES},
+};
+use crate::{
+    clock,
+    counter::Counters,
+    event::{Event, FellBack, Sink},
+    judge::Judge,
+    name::PolicyName,
+    outcome::Outcome,
+    policy::{
+        Policy,
+        settings::{PolicySettings, Setting, Value},
+    },
+    served::Source,
+    step::{Rejected, Step},
+};
+
+/// Answers in place of a call that failed: with an earlier answer, or with one of your own.
+///
+/// The value behind `#[fallback]`. Cheap to clone; clones are one policy.
+///
+/// ```
+/// use steadfast::Fallback;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), steadfast::ConfigError> {
+/// let fallback = Fallback::builder("greeting").build()?;
+/// let result: Result<&str, &str> = fallback
+///     .or_else(|_error| async { Ok("hello anyway") })
+///     .call(async { Err("no connection") })
+///     .await;
+/// assert_eq!(result, Ok("hello anyway"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancellation
+/// Nothing is held across the call; a call that is dropped is neither answered nor remembered.
+#[derive(Debug, Clone)]
+pub struct Fallback(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: PolicyName,
+    settings: FallbackSettings,
+    ages: Ages,
+    answers: Answers,
+    outage: Mutex<Outage>,
+    totals: Counters<4>,
+    sink: Sink,
+}
+
+const CACHED: usize = 0;
+const STALE: usize = 1;
+const ANSWERED: usize = 2;
+const PASSED: usize = 3;
+
+/// What a fallback counted since its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct FallbackMetrics {
+    /// Failed calls answered with a fresh earlier answer.
+    pub cached: u64,
+    /// Failed calls answered with a stale earlier answer.
+    pub stale: u64,
+    /// Failed calls answered by the fallback's own answer.
+    pub answered: u64,
+    /// Failed calls for which there was no answer: the error went to the caller.
+    pub passed: u64,
+    /// Answers remembered now.
+    pub entries: u64,
+}
+
+/// What is left of a step once the fallback has looked at it.
+#[derive(Debug)]
+pub enum Taken<R: Outcome, X> {
+    /// It stays as it is.
+    Keep(Step<R, X>),
+    /// It failed, and is to be answered.
+    Failed(R::Error),
+}
+
+impl Fallback {
+    /// Begins a fallback of that name.
+    pub fn builder(name: impl Into<PolicyName>) -> FallbackBuilder {
+        FallbackBuilder::new(name)
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &PolicyName {
+        &self.0.name
+    }
+
+    /// What it counted.
+    #[must_use]
+    pub fn metrics(&self) -> FallbackMetrics {
+        let totals = &self.0.totals;
+        FallbackMetrics {
+            cached: totals.sum(CACHED),
+            stale: totals.sum(STALE),
+            answered: totals.sum(ANSWERED),
+            passed: totals.sum(PASSED),
+            entries: self.0.answers.len() as u64,
+        }
+    }
+
+    /// Answers a failed call with what `answer` makes of its error.
+    pub fn or_else<A>(&self, answer: A) -> Answering<'_, Forgetful, OrElse<A>> {
+        Answering::new(self).or_else(answer)
+    }
+
+    /// Remembers good answers under `key`, and serves them when the call fails: fresh ones up to
+    /// `fresh`, stale ones up to `stale`. Without a hit, the error passes, or what is said with
+    /// [`or_else`](Answering::or_else) answers.
+    pub fn cached(&self, key: &(impl fmt::Display + ?Sized)) -> Answering<'_, CacheKey, Pass> {
+        Answering::new(self).cached(self.cache_key(key))
+    }
+
+    /// Makes the call. Where nothing is said about answers, its error passes; see
+    /// [`or_else`](Self::or_else) and [`cached`](Self::cached).
+    pub async fn call<F>(&self, future: F) -> F::Output
+    where
+        F: Future<Output: Outcome>,
+    {
+        Answering::<Forgetful, Pass>::new(self).call(future).await
+    }
+
+    #[doc(hidden)]
+    /// The key of this call's answer.
+    pub fn cache_key(&self, key: &(impl fmt::Display + ?Sized)) -> CacheKey {
+        CacheKey::new(key)
+    }
+
+    #[doc(hidden)]
+    /// Whether this step is to be answered.
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn serves<R: Outcome>(&self, judge: Judge<'_, R>) -> bool {
+        judge.wants_answer()
+    }
+
+    #[doc(hidden)]
+    /// Takes the error out of a step that is to be answered.
+    pub fn take<R: Outcome, X: Rejected>(&self, step: Step<R, X>, serve: bool) -> Taken<R, X> {
+        match step {
+            Step::Done(outcome) | Step::Settled(outcome, _) if serve => match outcome.into_result()
+            {
+                Err(error) => Taken::Failed(error),
+                Ok(value) => Taken::Keep(Step::Done(R::from_result(Ok(value)))),
+            },
+            step => Taken::Keep(step),
+        }
+    }
+
+    #[doc(hidden)]
+    /// Remembers a good answer.
+    pub fn remember<R: Outcome, X>(&self, key: &CacheKey, step: &Step<R, X>, marks: Marks<R::Value>)
+    where
+        R::Value: Clone + Send + Sync + 'static,
+    {
+        let Step::Done(outcome) = step else { return };
+        if let Ok(value) = outcome.as_result()
+            && marks.is_primary(value)
+        {
+            self.0.answers.remember(key, value.clone(), clock::now());
+        }
+    }
+
+    #[doc(hidden)]
+    /// An earlier answer, if there is one young enough.
+    pub fn recall<R: Outcome>(&self, key: &CacheKey, marks: Marks<R::Value>) -> Option<R>
+    where
+        R::Value: Clone + Send + Sync + 'static,
+    {
+        let Recalled {
+            mut value,
+            age,
+            fresh,
+        } = self
+            .0
+            .answers
+            .recall::<R::Value>(key, self.0.ages, clock::now())?;
+        let source = if fresh {
+            Source::Cache
+        } else {
+            Source::StaleCache
+        };
+        marks.mark(&mut value, source, Some(age));
+        self.note(source, if fresh { CACHED } else { STALE });
+        Some(R::from_result(Ok(value)))
+    }
+
+    #[doc(hidden)]
+    /// The fallback's own answer.
+    #[must_use]
+    pub fn answered<R: Outcome>(&self, answer: R, marks: Marks<R::Value>) -> R {
+        self.note(Source::Fallback, ANSWERED);
+        R::from_result(answer.into_result().map(|mut value| {
+            marks.mark(&mut value, Source::Fallback, None);
+            value
+        }))
+    }
+
+    #[doc(hidden)]
+    /// There is no answer: the error passes.
+    pub fn passed<R: Outcome, X>(&self, error: R::Error) -> Step<R, X> {
+        self.0.totals.add(PASSED, 1);
+        Step::Done(R::from_result(Err(error)))
+    }
+
+    fn note(&self, source: Source, counter: usize) {
+        self.0.totals.add(counter, 1);
+        let now = clock::now();
+        let worth_a_warning = self
+            .0
+            .outage
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .note(now);
+        let event = |count, notable| {
+            Event::FellBack(FellBack {
+                policy: self.0.name.clone(),
+                source,
+                count,
+                notable,
+            })
+        };
+        match worth_a_warning {
+            Some(count) => self.0.sink.tell(&event(count, true)),
+            None => self.0.sink.tell_debug(|| event(1, false)),
+        }
+    }
+}
+
+impl Policy for Fallback {
+    type Settings = FallbackSettings;
+
+    fn assemble(name: PolicyName, settings: &FallbackSettings, sink: Sink) -> Self {
+        Self(Arc::new(Inner {
+            name,
+            settings: *settings,
+            ages: settings.ages(),
+            answers: Answers::new(settings.max_entries.unwrap_or(MAX_ENTRIES)),
+            outage: Mutex::default(),
+            totals: Counters::new(),
+            sink,
+        }))
+    }
+
+    fn settings(&self) -> Vec<Setting> {
+        self.0.settings.effective()
+    }
+
+    fn observe(&self) -> Vec<(&'static str, Value)> {
+        let metrics = self.metrics();
+        vec![
+            ("cached", metrics.cached.into()),
+            ("stale", metrics.stale.into()),
+            ("answered", metrics.answered.into()),
+            ("passed", metrics.passed.into()),
+            ("entries", metrics.entries.into()),
+        ]
+    }
+
+    fn reset(&self) {
+        self.0.answers.clear();
+        self.0.totals.reset();
+        *self.0.outage.lock().unwrap_or_else(PoisonError::into_inner) = Outage::default();
+    }
+}

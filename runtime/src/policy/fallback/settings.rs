@@ -1,0 +1,79 @@
+//! What a fallback can be told.
+
+use std::time::Duration;
+
+use super::Fallback;
+use crate::{
+    kind::PolicyKind,
+    policy::settings::{PolicySettings, Problem, Setting, settings},
+};
+
+pub(super) const MAX_ENTRIES: u32 = 10_000;
+
+settings! {
+    /// Makes a [`Fallback`].
+    FallbackSettings, FallbackBuilder => Fallback;
+
+    /// How old a remembered answer may be and still count as fresh. Default: as `stale`, or nothing is
+    /// remembered where neither is set.
+    fresh: Duration,
+    /// How old a remembered answer may be at the most; past `fresh` it is marked stale. Default: as
+    /// `fresh`.
+    stale: Duration,
+    /// How many answers are remembered at the most. Default: 10 000.
+    max_entries: u32,
+}
+
+impl FallbackSettings {
+    pub(crate) const fn problem(&self) -> Option<Problem> {
+        if let (Some(fresh), Some(stale)) = (self.fresh, self.stale)
+            && stale.as_nanos() < fresh.as_nanos()
+        {
+            return Some(Problem::new(
+                "stale",
+                "`stale` must not be shorter than `fresh`: an answer is fresh first, then stale",
+            ));
+        }
+        match self.max_entries {
+            Some(0) => Some(Problem::new(
+                "max_entries",
+                "`max_entries` must be at least 1",
+            )),
+            _ => None,
+        }
+    }
+
+    pub(super) fn ages(&self) -> Ages {
+        Ages {
+            fresh: self.fresh.or(self.stale).unwrap_or_default(),
+            stale: self.stale.or(self.fresh).unwrap_or_default(),
+        }
+    }
+}
+
+/// How old a remembered answer may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ages {
+    pub(super) fresh: Duration,
+    pub(super) stale: Duration,
+}
+
+impl PolicySettings for FallbackSettings {
+    const KIND: PolicyKind = PolicyKind::Fallback;
+
+    fn is_empty(&self) -> bool {
+        self.nothing_written()
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        self.problem().map_or(Ok(()), Err)
+    }
+
+    fn effective(&self) -> Vec<Setting> {
+        vec![
+            Setting::new("fresh", self.fresh.or(self.stale)),
+            Setting::new("stale", self.stale.or(self.fresh)),
+            Setting::new("max_entries", self.max_entries.unwrap_or(MAX_ENTRIES)),
+        ]
+    }
+}

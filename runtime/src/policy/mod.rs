@@ -1,0 +1,64 @@
+//! The policies: settings, an algorithm, a clock and permits, put together.
+
+pub(crate) mod bulkhead;
+pub(crate) mod circuit_breaker;
+pub(crate) mod fallback;
+pub(crate) mod rate_limiter;
+pub(crate) mod retry;
+pub(crate) mod settings;
+pub(crate) mod timeout;
+
+use crate::{error::ConfigError, event::Sink, kind::PolicyKind, name::PolicyName};
+use settings::{PolicySettings, Setting, Value};
+
+/// What the registry needs of a policy.
+pub(crate) trait Policy: Clone + Send + Sync + 'static {
+    /// Its settings as written, unset ones included.
+    type Settings: PolicySettings;
+
+    /// A policy of settings that have been checked.
+    fn assemble(name: PolicyName, settings: &Self::Settings, sink: Sink) -> Self;
+
+    /// Its settings in force.
+    fn settings(&self) -> Vec<Setting>;
+
+    /// What it counts and which state it is in, for snapshots. Never a key's value.
+    fn observe(&self) -> Vec<(&'static str, Value)>;
+
+    /// Back to the initial state, settings kept.
+    fn reset(&self);
+}
+
+/// Checks the settings and makes an instance that no registry knows of.
+pub(crate) fn build<P: Policy>(name: PolicyName, settings: &P::Settings) -> Result<P, ConfigError> {
+    check::<P>(&name, settings)?;
+    Ok(P::assemble(name, settings, Sink::current()))
+}
+
+pub(crate) fn check<P: Policy>(
+    name: &PolicyName,
+    settings: &P::Settings,
+) -> Result<(), ConfigError> {
+    settings
+        .check()
+        .map_err(|problem| ConfigError::BadSetting {
+            kind: P::Settings::KIND,
+            policy: name.clone(),
+            setting: problem.setting,
+            problem: problem.message.to_owned(),
+        })?;
+    match settings.missing() {
+        None => Ok(()),
+        Some(setting) => Err(ConfigError::BadSetting {
+            kind: P::Settings::KIND,
+            policy: name.clone(),
+            setting,
+            problem: format!("`{setting}` is required"),
+        }),
+    }
+}
+
+/// The kind of a policy type.
+pub(crate) const fn kind_of<P: Policy>() -> PolicyKind {
+    P::Settings::KIND
+}

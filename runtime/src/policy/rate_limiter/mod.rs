@@ -1,0 +1,19 @@
+//! `#[rate_limited]`: keeps calls under a rate.
+
+mod admission;
+mod algorithm;
+mod allowance;
+mod gate;
+mod lane;
+mod limiter;
+mod request;
+mod rules;
+mod settings;
+mod turn;
+
+pub use admission::Admission;
+pub use algorithm::Algorithm;
+pub use allowance::Allowance;
+pub use limiter::{RateLimiter, RateLimiterMetrics};
+pub use request::Request;
+pub use settings::{RateLimiterBuilder, RateLimiterSettings};

@@ -1,0 +1,633 @@
+//! The attempts of one call: whether there is another one, and when.
+
+use std::time::Duration;
+
+use super::Retry;
+use crate::{
+    call::Call,
+    clock::{self, Nanos},
+    event::{Event, Exhausted, RetriesExhausted, RetryEvent},
+    judge::{Finding, Judge},
+    outcome::Outcome,
+    rejection::{ConditionNotMet, Rejection},
+    waiter,
+};
+
+/// The attempts of one call. Dropping it, however the call ended, counts the call.
+#[derive(Debug)]
+pub struct Attempts<'c> {
+    retry: &'c Retry,
+    call: &'c Call,
+    attempt: u32,
+    previous: Option<Duration>,
+    /// The end of `max_elapsed`.
+    give_up: Nanos,
+}
+
+/// What follows an attempt.
+#[derive(Debug)]
+pub enum Next {
+    /// Nothing: the caller gets this outcome.
+    Stop,
+    /// Nothing, although the value is not as wanted: the caller gets this rejection.
+    Unmet(Rejection),
+    /// Another attempt, after [`Attempts::pause`].
+    Again(RetryEvent),
+}
+
+/// The delay that the site's own function plans.
+type Planned<'f> = Option<&'f mut dyn FnMut(u32) -> Duration>;
+
+impl<'c> Attempts<'c> {
+    #[inline]
+    pub(super) fn new(retry: &'c Retry, call: &'c Call) -> Self {
+        let plan = retry.plan();
+        if let Some(share) = plan.share {
+            retry.budget().deposit(share);
+        }
+        let end = |elapsed| clock::now().after(elapsed);
+        Self {
+            retry,
+            call,
+            attempt: 1,
+            previous: None,
+            give_up: plan.max_elapsed.map_or(Nanos::NEVER, end),
+        }
+    }
+
+    /// The number of the attempt that is running or to be run, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Judges the attempt.
+    #[inline]
+    pub fn next<R: Outcome>(&mut self, judge: Judge<'_, R>) -> Next {
+        match judge.finding() {
+            Finding::Final => Next::Stop,
+            finding => self.after(finding, None),
+        }
+    }
+
+    /// The same with the site's own backoff.
+    pub fn next_with<R: Outcome>(
+        &mut self,
+        judge: Judge<'_, R>,
+        mut backoff: impl FnMut(u32) -> Duration,
+    ) -> Next {
+        match judge.finding() {
+            Finding::Final => Next::Stop,
+            finding => self.after(finding, Some(&mut backoff)),
+        }
+    }
+
+    /// Waits before the next attempt.
+    pub async fn pause(&mut self, event: RetryEvent) {
+        let delay = self.at_most_what_is_left(event.delay);
+        if delay.is_zero() {
+            // A call that fails at once and is retried at once must not keep the others from running.
+            tokio::task::yield_now().await;
+        } else {
+            waiter::sleep(delay).await;
+        }
+        self.resume(delay);
+    }
+
+    /// The same, blocking the thread.
+    pub fn pause_blocking(&mut self, event: RetryEvent) {
+        let delay = self.at_most_what_is_left(event.delay);
+        waiter::sleep_blocking(delay);
+        self.resume(delay);
+    }
+
+    #[cold]
+    fn after(&mut self, finding: Finding, planned: Planned<'_>) -> Next {
+        let plan = self.retry.plan();
+        let (retried, asked, paid) = match finding {
+            Finding::Final => return Next::Stop,
+            Finding::Unmet => (true, None, false),
+            Finding::Failed { retry_after } => (true, retry_after, true),
+            Finding::TimedOut => (plan.timeouts, None, true),
+            Finding::Refused { retry_after } => (plan.rejections, retry_after, true),
+        };
+        if !retried {
+            return Next::Stop;
+        }
+        match self.delay(asked.unwrap_or_default(), paid, planned) {
+            Ok(delay) => Next::Again(self.again(delay)),
+            Err(reason) => self.exhausted(reason, finding),
+        }
+    }
+
+    /// How long to wait before the next attempt, at least for as long as was `asked`.
+    fn delay(
+        &mut self,
+        asked: Duration,
+        paid: bool,
+        planned: Planned<'_>,
+    ) -> Result<Duration, Exhausted> {
+        let plan = self.retry.plan();
+        if self.attempt >= plan.max_attempts {
+            return Err(Exhausted::Attempts);
+        }
+        let left = self.left();
+        if asked > plan.schedule.max() || left.is_some_and(|left| asked > left) {
+            return Err(Exhausted::RetryAfter);
+        }
+        let random = fastrand::u64(..);
+        let own = match planned {
+            None => plan.schedule.delay(self.attempt, self.previous, random),
+            Some(planned) => {
+                let planned = planned(self.attempt);
+                plan.schedule.delay_of(planned, self.previous, random)
+            }
+        };
+        let delay = own.max(asked);
+        if left.is_some_and(|left| delay > left || left.is_zero()) {
+            return Err(Exhausted::Time);
+        }
+        if paid && plan.share.is_some() && !self.retry.budget().withdraw() {
+            return Err(Exhausted::Budget);
+        }
+        self.previous = Some(own);
+        Ok(delay)
+    }
+
+    /// The time until no delay may last any longer: the end of `max_elapsed`, or of a timeout further
+    /// out. `None`: for ever, and the clock has not been read.
+    fn left(&self) -> Option<Duration> {
+        let end = self.give_up.min(self.call.deadline());
+        (end != Nanos::NEVER).then(|| end.since(clock::now()))
+    }
+
+    /// `on_retry` may have taken its time since the delay was decided upon.
+    fn at_most_what_is_left(&self, delay: Duration) -> Duration {
+        self.left().map_or(delay, |left| delay.min(left))
+    }
+
+    fn again(&self, delay: Duration) -> RetryEvent {
+        let event = RetryEvent {
+            policy: self.retry.name().clone(),
+            attempt: self.attempt,
+            delay,
+        };
+        self.retry.count_retry();
+        self.retry.tell(&Event::Retry(event.clone()));
+        event
+    }
+
+    fn exhausted(&self, reason: Exhausted, finding: Finding) -> Next {
+        let policy = self.retry.name();
+        self.retry.count_exhausted();
+        self.retry.tell(&Event::RetriesExhausted(RetriesExhausted {
+            policy: policy.clone(),
+            attempts: self.attempt,
+            reason,
+        }));
+        match finding {
+            Finding::Unmet => Next::Unmet(Rejection::ConditionNotMet(ConditionNotMet {
+                policy: policy.clone(),
+                attempts: self.attempt,
+            })),
+            _ => Next::Stop,
+        }
+    }
+
+    fn resume(&mut self, waited: Duration) {
+        self.call.add_waited(waited);
+        self.retry.count_wait(waited);
+        self.attempt = self.attempt.saturating_add(1);
+    }
+}
+
+impl Drop for Attempts<'_> {
+    fn drop(&mut self) {
+        self.retry.count_call(self.attempt);
+    }
+}
+
+#[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::{
+        algorithm::{backoff::Backoff, jitter::Jitter},
+        event::Sink,
+        policy::{Policy, retry::RetrySettings, settings::PolicySettings},
+        probe::Traits,
+        rejection::{CircuitOpen, TimedOut},
+        step::Step,
+    };
+
+    type Answer = Result<u32, &'static str>;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Exact delays: 1, 2, 4… seconds.
+    fn settings() -> RetrySettings {
+        RetrySettings::new().max_attempts(4).jitter(Jitter::None)
+    }
+
+    struct Bench {
+        retry: Retry,
+        events: Arc<Mutex<Vec<String>>>,
+        _subscription: crate::Subscription,
+    }
+
+    fn bench(settings: RetrySettings) -> Bench {
+        assert_eq!(settings.check(), Ok(()));
+        let sink = Sink::new();
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&events);
+        let subscription = sink.subscribe(move |event| {
+            heard.lock().unwrap().push(match event {
+                Event::Retry(e) => format!("{} after {:?}", e.attempt, e.delay),
+                Event::RetriesExhausted(e) => format!("{:?} after {}", e.reason, e.attempts),
+                other => format!("{other:?}"),
+            });
+        });
+        Bench {
+            retry: Retry::assemble("test".into(), &settings, sink),
+            events,
+            _subscription: subscription,
+        }
+    }
+
+    impl Bench {
+        fn heard(&self) -> Vec<String> {
+            std::mem::take(&mut self.events.lock().unwrap())
+        }
+    }
+
+    fn failed() -> Step<Answer> {
+        Step::Done(Err("broken"))
+    }
+
+    fn value(value: u32) -> Step<Answer> {
+        Step::Done(Ok(value))
+    }
+
+    fn timed_out() -> Step<Answer> {
+        Step::Rejected(Rejection::TimedOut(TimedOut {
+            policy: "slow".into(),
+            after: SECOND,
+        }))
+    }
+
+    fn refused(retry_after: Option<Duration>) -> Step<Answer> {
+        Step::Rejected(Rejection::CircuitOpen(CircuitOpen {
+            policy: "open".into(),
+            retry_after,
+        }))
+    }
+
+    fn judge(step: &Step<Answer>) -> Judge<'_, Answer> {
+        Judge::new(step, Traits::unknown())
+    }
+
+    fn asks(step: &Step<Answer>, pause: Duration) -> Judge<'_, Answer> {
+        judge(step).retry_after(move |_| Some(pause))
+    }
+
+    #[track_caller]
+    fn delay(next: &Next) -> Duration {
+        match next {
+            Next::Again(event) => event.delay,
+            other => panic!("not retried: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn stops(next: Next) {
+        assert!(matches!(next, Next::Stop), "{next:?}");
+    }
+
+    async fn go_on(attempts: &mut Attempts<'_>, next: Next) {
+        match next {
+            Next::Again(event) => attempts.pause(event).await,
+            other => panic!("not retried: {other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_are_numbered_and_run_out() {
+        let bench = bench(settings());
+        let call = Call::new();
+        let mut attempts = bench.retry.begin(&call);
+        let start = clock::now();
+        for attempt in 1..4 {
+            assert_eq!(attempts.attempt(), attempt);
+            let next = attempts.next(judge(&failed()));
+            go_on(&mut attempts, next).await;
+        }
+        stops(attempts.next(judge(&failed())));
+        assert_eq!(clock::now().since(start), 7 * SECOND);
+        assert_eq!(call.waited(), 7 * SECOND);
+        drop(attempts);
+        assert_eq!(
+            bench.heard(),
+            ["1 after 1s", "2 after 2s", "3 after 4s", "Attempts after 4"]
+        );
+        let metrics = bench.retry.metrics();
+        assert_eq!((metrics.calls, metrics.retried, metrics.retries), (1, 1, 3));
+        assert_eq!((metrics.exhausted, metrics.by_attempts[3]), (1, 1));
+        assert_eq!((metrics.waited, metrics.budget_left), (7 * SECOND, None));
+    }
+
+    #[test]
+    fn a_success_and_an_error_that_is_final_end_it_silently() {
+        let bench = bench(settings());
+        let call = Call::new();
+        stops(bench.retry.begin(&call).next(judge(&value(1))));
+        let step = failed();
+        let judge = judge(&step).when(|_| false);
+        stops(bench.retry.begin(&call).next(judge));
+        assert!(bench.heard().is_empty());
+        assert_eq!(
+            (bench.retry.metrics().calls, bench.retry.metrics().exhausted),
+            (2, 0)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_server_asked_for_is_a_lower_bound() {
+        let bench = bench(settings());
+        let call = Call::new();
+        let mut attempts = bench.retry.begin(&call);
+        let next = attempts.next(asks(&failed(), 5 * SECOND));
+        assert_eq!(delay(&next), 5 * SECOND);
+        go_on(&mut attempts, next).await;
+        let next = attempts.next(asks(&failed(), SECOND));
+        assert_eq!(delay(&next), 2 * SECOND, "its own is longer");
+    }
+
+    #[test]
+    fn a_server_that_asks_for_more_than_the_longest_delay_is_not_asked_again() {
+        let bench = bench(settings().max_delay(8 * SECOND));
+        let call = Call::new();
+        let next = bench.retry.begin(&call).next(asks(&failed(), 8 * SECOND));
+        assert_eq!(delay(&next), 8 * SECOND);
+        stops(
+            bench
+                .retry
+                .begin(&call)
+                .next(asks(&failed(), 8 * SECOND + Duration::from_nanos(1))),
+        );
+        assert_eq!(bench.heard(), ["1 after 8s", "RetryAfter after 1"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nor_one_that_asks_for_more_than_is_left() {
+        let bench = bench(settings().max_elapsed(6 * SECOND));
+        let call = Call::new();
+        let attempts = bench.retry.begin(&call);
+        tokio::time::sleep(2 * SECOND).await;
+        let mut attempts = attempts;
+        assert_eq!(
+            delay(&attempts.next(asks(&failed(), 4 * SECOND))),
+            4 * SECOND
+        );
+        stops(attempts.next(asks(&failed(), 4 * SECOND + Duration::from_millis(1))));
+        assert_eq!(bench.heard(), ["1 after 4s", "RetryAfter after 1"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_delay_is_begun_that_would_pass_max_elapsed() {
+        let bench = bench(settings().max_elapsed(3 * SECOND));
+        let call = Call::new();
+        let mut attempts = bench.retry.begin(&call);
+        let next = attempts.next(judge(&failed()));
+        go_on(&mut attempts, next).await;
+        let next = attempts.next(judge(&failed()));
+        assert_eq!(delay(&next), 2 * SECOND, "ends exactly then");
+        go_on(&mut attempts, next).await;
+        stops(attempts.next(judge(&failed())));
+        assert_eq!(bench.heard()[2], "Time after 3");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nor_one_that_would_pass_the_deadline_of_a_timeout_further_out() {
+        let bench = bench(settings());
+        let call = Call::new();
+        call.limit(clock::now().after(2 * SECOND));
+        let mut attempts = bench.retry.begin(&call);
+        let next = attempts.next(judge(&failed()));
+        go_on(&mut attempts, next).await;
+        stops(attempts.next(judge(&failed())));
+        assert_eq!(bench.heard(), ["1 after 1s", "Time after 2"]);
+    }
+
+    #[test]
+    fn refusals_are_not_retried() {
+        let bench = bench(settings());
+        let call = Call::new();
+        stops(bench.retry.begin(&call).next(judge(&refused(Some(SECOND)))));
+        stops(bench.retry.begin(&call).next(judge(&refused(None))));
+        assert!(bench.heard().is_empty());
+    }
+
+    #[test]
+    fn unless_told_so_and_then_after_their_time() {
+        let bench = bench(settings().rejections(true));
+        let call = Call::new();
+        let after = |pause| delay(&bench.retry.begin(&call).next(judge(&refused(pause))));
+        assert_eq!(after(None), SECOND);
+        assert_eq!(after(Some(7 * SECOND)), 7 * SECOND);
+        let too_long = refused(Some(61 * SECOND));
+        stops(bench.retry.begin(&call).next(judge(&too_long)));
+    }
+
+    #[test]
+    fn a_timed_out_attempt_is_made_again_unless_told_otherwise() {
+        let call = Call::new();
+        let idempotent = bench(settings());
+        assert_eq!(
+            delay(&idempotent.retry.begin(&call).next(judge(&timed_out()))),
+            SECOND
+        );
+        let other = bench(settings().timeouts(false));
+        stops(other.retry.begin(&call).next(judge(&timed_out())));
+        assert_eq!(
+            delay(&other.retry.begin(&call).next(judge(&failed()))),
+            SECOND
+        );
+    }
+
+    #[test]
+    fn predicates_are_not_asked_about_a_timeout() {
+        let bench = bench(settings());
+        let call = Call::new();
+        let step = timed_out();
+        let judge = judge(&step).when(|_| panic!("asked"));
+        assert_eq!(delay(&bench.retry.begin(&call).next(judge)), SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn polling_that_is_never_satisfied_ends_in_condition_not_met() {
+        let bench = bench(settings().max_attempts(2));
+        let call = Call::new();
+        let mut attempts = bench.retry.begin(&call);
+        let next = attempts.next(judge(&value(1)).until(|&v| v > 5));
+        go_on(&mut attempts, next).await;
+        match attempts.next(judge(&value(5)).until(|&v| v > 5)) {
+            Next::Unmet(Rejection::ConditionNotMet(unmet)) => {
+                assert_eq!((&*unmet.policy, unmet.attempts), ("test", 2));
+            }
+            other => panic!("{other:?}"),
+        }
+        stops(attempts.next(judge(&value(6)).until(|&v| v > 5)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_while_polling_stays_the_callers() {
+        let bench = bench(settings().max_attempts(1));
+        let call = Call::new();
+        let mut attempts = bench.retry.begin(&call);
+        stops(attempts.next(judge(&failed()).until(|_| true)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_that_counts_as_a_failure_goes_to_the_caller_in_the_end() {
+        let bench = bench(settings().max_attempts(2));
+        let call = Call::new();
+        let mut attempts = bench.retry.begin(&call);
+        let next = attempts.next(judge(&value(0)).when_value(|&v| v == 0));
+        go_on(&mut attempts, next).await;
+        stops(attempts.next(judge(&value(0)).when_value(|&v| v == 0)));
+        assert_eq!(bench.heard()[1], "Attempts after 2");
+    }
+
+    #[test]
+    fn a_budget_that_is_used_up_ends_it_and_calls_fill_it_again() {
+        let bench = bench(settings().budget(0.5));
+        let call = Call::new();
+        for _ in 0..100 {
+            let next = bench.retry.begin(&call).next(judge(&failed()));
+            assert_eq!(delay(&next), SECOND);
+        }
+        // The hundred calls have filled in fifty but for the first half, added to a full balance.
+        assert_eq!(bench.retry.metrics().budget_left, Some(49));
+        let mut retried = 0;
+        for _ in 0..200 {
+            let mut attempts = bench.retry.begin(&call);
+            retried += u32::from(matches!(attempts.next(judge(&failed())), Next::Again(_)));
+        }
+        assert_eq!(retried, 49 + 100);
+        assert!(bench.heard().contains(&"Budget after 1".to_owned()));
+        bench.retry.reset();
+        assert_eq!(bench.retry.metrics().budget_left, Some(100));
+        assert_eq!(bench.retry.metrics().calls, 0);
+    }
+
+    #[test]
+    fn polling_costs_no_budget() {
+        let bench = bench(settings().budget(0.1));
+        let call = Call::new();
+        for _ in 0..500 {
+            let next = bench
+                .retry
+                .begin(&call)
+                .next(judge(&value(0)).until(|_| false));
+            assert_eq!(delay(&next), SECOND);
+        }
+        assert_eq!(bench.retry.metrics().budget_left, Some(100));
+    }
+
+    #[test]
+    fn what_is_not_retried_for_another_reason_costs_no_budget() {
+        let bench = bench(settings().budget(0.1).max_attempts(1));
+        let call = Call::new();
+        stops(bench.retry.begin(&call).next(judge(&failed())));
+        assert_eq!(bench.retry.metrics().budget_left, Some(100));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_sites_own_backoff_is_asked_for_each_retry_and_capped() {
+        let bench = bench(settings().max_delay(20 * SECOND));
+        let call = Call::new();
+        let mut attempts = bench.retry.begin(&call);
+        let own = |retry: u32| 9 * SECOND * retry;
+        for expected in [9, 18, 20] {
+            let next = attempts.next_with(judge(&failed()), own);
+            assert_eq!(delay(&next), expected * SECOND);
+            go_on(&mut attempts, next).await;
+        }
+        stops(attempts.next_with(judge(&failed()), |_| panic!("asked")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_that_the_server_asked_for_is_no_step_of_a_random_walk() {
+        let bench = bench(settings().jitter(Jitter::Decorrelated).max_attempts(100));
+        let call = Call::new();
+        for _ in 0..100 {
+            let mut attempts = bench.retry.begin(&call);
+            let next = attempts.next(asks(&failed(), 50 * SECOND));
+            go_on(&mut attempts, next).await;
+            assert!(delay(&attempts.next(judge(&failed()))) <= 9 * SECOND);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_spent_in_on_retry_does_not_make_the_delay_pass_the_deadline() {
+        let bench = bench(
+            settings()
+                .max_elapsed(5 * SECOND)
+                .backoff(Backoff::Fixed)
+                .base_delay(3 * SECOND),
+        );
+        let call = Call::new();
+        let mut attempts = bench.retry.begin(&call);
+        let start = clock::now();
+        let next = attempts.next(judge(&failed()));
+        tokio::time::sleep(4 * SECOND).await;
+        go_on(&mut attempts, next).await;
+        assert_eq!(clock::now().since(start), 5 * SECOND);
+        assert_eq!(call.waited(), SECOND);
+    }
+
+    #[tokio::test]
+    async fn a_delay_of_nothing_lets_others_run() {
+        let bench = bench(settings());
+        let call = Call::new();
+        let mut attempts = bench.retry.begin(&call);
+        let next = attempts.next_with(judge(&failed()), |_| Duration::ZERO);
+        let Next::Again(event) = next else {
+            panic!("{next:?}")
+        };
+        let mut pause = Box::pin(attempts.pause(event));
+        let first =
+            std::future::poll_fn(|cx| std::task::Poll::Ready(pause.as_mut().poll(cx))).await;
+        assert!(first.is_pending());
+        pause.await;
+        assert_eq!(attempts.attempt(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_dropped_in_a_delay_is_counted_with_the_attempts_it_made() {
+        let bench = bench(settings());
+        let call = Call::new();
+        let mut attempts = bench.retry.begin(&call);
+        let next = attempts.next(judge(&failed()));
+        drop(tokio::time::timeout(SECOND / 2, go_on(&mut attempts, next)).await);
+        drop(attempts);
+        let metrics = bench.retry.metrics();
+        assert_eq!(
+            (metrics.by_attempts[0], metrics.waited),
+            (1, Duration::ZERO)
+        );
+    }
+
+    #[test]
+    fn calls_of_many_attempts_are_counted_together() {
+        let bench = bench(settings());
+        for attempts in [1, 16, 17, u32::MAX] {
+            bench.retry.count_call(attempts);
+        }
+        let metrics = bench.retry.metrics();
+        assert_eq!((metrics.by_attempts[0], metrics.by_attempts[15]), (1, 3));
+        assert_eq!((metrics.calls, metrics.retried), (4, 3));
+    }
+}

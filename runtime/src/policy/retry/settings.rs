@@ -1,0 +1,284 @@
+//! What a retry can be told.
+
+use std::time::Duration;
+
+use super::Retry;
+use crate::{
+    algorithm::{backoff::Backoff, budget::Share, jitter::Jitter, schedule::Schedule},
+    kind::PolicyKind,
+    policy::settings::{PolicySettings, Problem, Setting, Show, settings},
+};
+
+settings! {
+    /// Makes a [`Retry`].
+    RetrySettings, RetryBuilder => Retry;
+
+    /// Attempts in all, the first included; at least 1. Default: 3.
+    max_attempts: u32,
+    /// How the delay grows. Default: [`Backoff::Exponential`].
+    backoff: Backoff,
+    /// The delay that the backoff starts from, longer than zero. Default: 1 s.
+    base_delay: Duration,
+    /// The longest delay, jitter included; at least `base_delay`. Default: 60 s.
+    max_delay: Duration,
+    /// What an exponential delay is multiplied by each time, at least 1. Default: 2.
+    multiplier: f64,
+    /// How the delays are spread out. Default: [`Jitter::Full`].
+    jitter: Jitter,
+    /// No delay is begun that would end later than this after the first attempt began. A running
+    /// attempt is not cut off: that is a timeout's work. Default: no limit.
+    max_elapsed: Duration,
+    /// Whether an attempt that a timeout cut off is made again: set it to false where the call may not
+    /// happen twice. Default: true.
+    timeouts: bool,
+    /// Retries for each call in the long run, more than 0: 0.2 is one retry in five calls, after a
+    /// reserve of 100. It keeps an outage from being met by a storm of retries. Polling is not
+    /// counted. Default: no limit.
+    budget: f64,
+    /// Whether a refusal by a policy further in is retried too, after its `retry_after` at the
+    /// earliest. Default: false.
+    rejections: bool,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) schedule: Schedule,
+    pub(super) max_attempts: u32,
+    pub(super) max_elapsed: Option<Duration>,
+    pub(super) timeouts: bool,
+    pub(super) share: Option<Share>,
+    pub(super) rejections: bool,
+}
+
+const BASE_DELAY: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(60);
+const MULTIPLIER: f64 = 2.0;
+
+impl RetrySettings {
+    pub(crate) const fn problem(&self) -> Option<Problem> {
+        if let Some(0) = self.max_attempts {
+            return Some(Problem::new(
+                "max_attempts",
+                "`max_attempts` must be at least 1: the first attempt counts, so 1 never retries",
+            ));
+        }
+        if let Some(problem) = self.delay_problem() {
+            return Some(problem);
+        }
+        match (self.multiplier, self.backoff) {
+            (Some(_), Some(Backoff::Linear | Backoff::Fixed)) => {
+                return Some(Problem::new(
+                    "multiplier",
+                    "`multiplier` does nothing without `backoff = exponential`: leave it out",
+                ));
+            }
+            (Some(multiplier), _) if !(multiplier >= 1.0 && multiplier.is_finite()) => {
+                return Some(Problem::new(
+                    "multiplier",
+                    "`multiplier` must be at least 1: below it the delays would shrink",
+                ));
+            }
+            _ => {}
+        }
+        match (self.jitter, self.budget) {
+            (Some(Jitter::Fraction(fraction)), _) if !(fraction >= 0.0 && fraction <= 1.0) => {
+                Some(Problem::new(
+                    "jitter",
+                    "`jitter` as a fraction lies between 0.0 and 1.0: 0.1 is ten percent either way",
+                ))
+            }
+            (_, Some(budget)) if !(budget > 0.0 && budget.is_finite()) => Some(Problem::new(
+                "budget",
+                "`budget` must be more than 0: 0.2 allows one retry in five calls",
+            )),
+            _ => None,
+        }
+    }
+
+    const fn delay_problem(&self) -> Option<Problem> {
+        if matches!(self.base_delay, Some(delay) if delay.is_zero()) {
+            return Some(Problem::new(
+                "base_delay",
+                "`base_delay` must be longer than zero: write \"1ms\" to retry almost at once",
+            ));
+        }
+        if matches!(self.max_elapsed, Some(time) if time.is_zero()) {
+            return Some(Problem::new(
+                "max_elapsed",
+                "`max_elapsed` must be longer than zero: leave it out for no limit",
+            ));
+        }
+        let (base, max) = (self.base_in_force(), self.max_in_force());
+        if max.as_nanos() >= base.as_nanos() {
+            return None;
+        }
+        Some(match (self.base_delay, self.max_delay) {
+            (_, None) => Problem::new(
+                "max_delay",
+                "`base_delay` is over `max_delay`, which is 60s by default: write `max_delay` too",
+            ),
+            (None, _) => Problem::new(
+                "max_delay",
+                "`max_delay` is under `base_delay`, which is 1s by default: write `base_delay` too",
+            ),
+            _ => Problem::new(
+                "max_delay",
+                "`max_delay` is under `base_delay`: it must be at least as long",
+            ),
+        })
+    }
+
+    const fn base_in_force(&self) -> Duration {
+        match self.base_delay {
+            Some(delay) => delay,
+            None => BASE_DELAY,
+        }
+    }
+
+    const fn max_in_force(&self) -> Duration {
+        match self.max_delay {
+            Some(delay) => delay,
+            None => MAX_DELAY,
+        }
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        Plan {
+            schedule: Schedule::new(
+                self.backoff.unwrap_or_default(),
+                self.jitter.unwrap_or_default(),
+                self.base_in_force(),
+                self.max_in_force(),
+                self.multiplier.unwrap_or(MULTIPLIER),
+            ),
+            max_attempts: self.max_attempts.unwrap_or(3),
+            max_elapsed: self.max_elapsed,
+            timeouts: self.timeouts.unwrap_or(true),
+            share: self.budget.map(Share::new),
+            rejections: self.rejections.unwrap_or(false),
+        }
+    }
+}
+
+impl PolicySettings for RetrySettings {
+    const KIND: PolicyKind = PolicyKind::Retry;
+
+    fn is_empty(&self) -> bool {
+        self.nothing_written()
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        self.problem().map_or(Ok(()), Err)
+    }
+
+    fn effective(&self) -> Vec<Setting> {
+        let plan = self.plan();
+        vec![
+            Setting::new("max_attempts", plan.max_attempts),
+            Setting::new("backoff", self.backoff.unwrap_or_default()),
+            Setting::new("base_delay", self.base_in_force()),
+            Setting::new("max_delay", self.max_in_force()),
+            Setting::new("multiplier", self.multiplier.unwrap_or(MULTIPLIER)),
+            Setting::new("jitter", self.jitter.unwrap_or_default()),
+            Setting::new("max_elapsed", plan.max_elapsed),
+            Setting::new("timeouts", plan.timeouts),
+            Setting::new("budget", self.budget),
+            Setting::new("rejections", plan.rejections),
+        ]
+    }
+}
+
+impl Show for Backoff {
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Show for Jitter {
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+#[cfg(all(test, not(steadfast_loom)))]
+mod tests {
+    use super::*;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn each_mistake_is_told_by_its_setting() {
+        let new = RetrySettings::new;
+        let cases = [
+            (new().max_attempts(0), "max_attempts"),
+            (new().base_delay(Duration::ZERO), "base_delay"),
+            (new().max_delay(Duration::ZERO), "max_delay"),
+            (new().base_delay(seconds(61)), "max_delay"),
+            (new().max_delay(seconds(1) / 2), "max_delay"),
+            (
+                new().base_delay(seconds(9)).max_delay(seconds(8)),
+                "max_delay",
+            ),
+            (new().max_elapsed(Duration::ZERO), "max_elapsed"),
+            (new().multiplier(0.99), "multiplier"),
+            (new().multiplier(f64::NAN), "multiplier"),
+            (new().multiplier(f64::INFINITY), "multiplier"),
+            (new().backoff(Backoff::Linear).multiplier(2.0), "multiplier"),
+            (new().backoff(Backoff::Fixed).multiplier(2.0), "multiplier"),
+            (new().jitter(Jitter::Fraction(1.01)), "jitter"),
+            (new().jitter(Jitter::Fraction(-0.1)), "jitter"),
+            (new().jitter(Jitter::Fraction(f64::NAN)), "jitter"),
+            (new().budget(0.0), "budget"),
+            (new().budget(f64::NAN), "budget"),
+        ];
+        for (settings, setting) in cases {
+            assert_eq!(
+                settings.check().map_err(|p| p.setting),
+                Err(setting),
+                "{settings:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_ends_of_each_range_are_allowed() {
+        const SETTINGS: RetrySettings = RetrySettings::new()
+            .max_attempts(u32::MAX)
+            .backoff(Backoff::Exponential)
+            .base_delay(seconds(8))
+            .max_delay(seconds(8))
+            .multiplier(1.0)
+            .jitter(Jitter::Fraction(1.0))
+            .max_elapsed(Duration::MAX)
+            .timeouts(false)
+            .budget(1e-9)
+            .rejections(true)
+            .checked();
+        assert!(!SETTINGS.is_empty() && RetrySettings::new().is_empty());
+        assert_eq!(RetrySettings::new().check(), Ok(()));
+    }
+
+    #[test]
+    fn settings_in_force_are_spelt_as_in_the_attribute() {
+        let effective = RetrySettings::new().jitter(Jitter::Equal).effective();
+        let spelt: Vec<_> = effective.iter().map(|s| (s.name, &*s.value)).collect();
+        assert_eq!(
+            spelt,
+            [
+                ("max_attempts", "3"),
+                ("backoff", "exponential"),
+                ("base_delay", "1s"),
+                ("max_delay", "60s"),
+                ("multiplier", "2"),
+                ("jitter", "equal"),
+                ("max_elapsed", "none"),
+                ("timeouts", "true"),
+                ("budget", "none"),
+                ("rejections", "false"),
+            ]
+        );
+    }
+}

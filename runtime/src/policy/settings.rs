@@ -1,0 +1,227 @@
+//! What all settings have in common: each is optional where it is written, is checked in const
+//! context, and can be shown.
+
+use std::{fmt, time::Duration};
+
+use crate::kind::PolicyKind;
+
+/// The settings of one kind of policy, as written: `None` where nothing is.
+pub(crate) trait PolicySettings:
+    Copy + Default + fmt::Debug + Send + Sync + 'static
+{
+    /// The kind of policy.
+    const KIND: PolicyKind;
+
+    /// Whether anything is written at all; a site that only names a policy joins it.
+    fn is_empty(&self) -> bool;
+
+    /// The first mistake.
+    fn check(&self) -> Result<(), Problem>;
+
+    /// Every setting as it is in force, defaults filled in: what two sites of one name must agree on.
+    fn effective(&self) -> Vec<Setting>;
+
+    /// A required setting that is not written.
+    fn missing(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// These settings with the required ones filled in so that the policy lets everything through: a
+    /// site that joins a name which nobody defines must not take the program down.
+    #[must_use]
+    fn harmless(self) -> Self {
+        self
+    }
+}
+
+/// A mistake in a setting, in words that fit a compile error as well as a run-time one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The setting.
+    pub(crate) setting: &'static str,
+    /// What is wrong, then what to write.
+    pub(crate) message: &'static str,
+}
+
+impl Problem {
+    pub(crate) const fn new(setting: &'static str, message: &'static str) -> Self {
+        Self { setting, message }
+    }
+}
+
+/// One setting in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Setting {
+    /// Its name, as in the attribute.
+    pub name: &'static str,
+    /// Its value, spelt as in the attribute; `none` where it is off.
+    pub value: String,
+}
+
+impl Setting {
+    pub(crate) fn new(name: &'static str, value: impl Show) -> Self {
+        Self {
+            name,
+            value: value.show(),
+        }
+    }
+}
+
+/// A value in a snapshot.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(untagged))]
+#[non_exhaustive]
+pub enum Value {
+    /// A count.
+    Count(u64),
+    /// A ratio or a rate.
+    Number(f64),
+    /// A state or a choice.
+    Text(String),
+    /// Not known (yet).
+    Unknown,
+}
+
+impl From<u64> for Value {
+    fn from(count: u64) -> Self {
+        Self::Count(count)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl<V: Into<Value>> From<Option<V>> for Value {
+    fn from(value: Option<V>) -> Self {
+        value.map_or(Self::Unknown, Into::into)
+    }
+}
+
+/// How a setting is spelt.
+pub(crate) trait Show {
+    fn show(&self) -> String;
+}
+
+macro_rules! show_by_display {
+    ($($ty:ty),*) => {$(
+        impl Show for $ty {
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
+}
+show_by_display!(u32, f64, bool);
+
+impl Show for Duration {
+    fn show(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl<V: Show> Show for Option<V> {
+    fn show(&self) -> String {
+        self.as_ref().map_or_else(|| "none".to_owned(), Show::show)
+    }
+}
+
+/// Declares the settings of a policy once: the struct that attributes fill in const context, and the
+/// builder with a method of the same name for each.
+///
+/// `[into]` after a type lets the builder's method take `impl Into` of it.
+macro_rules! settings {
+    (
+        $(#[$meta:meta])*
+        $Settings:ident, $Builder:ident => $Policy:ident;
+        $( $(#[$doc:meta])* $field:ident: $ty:ty $([$into:ident])?, )*
+    ) => {
+        #[doc = concat!("The settings of a [`", stringify!($Policy), "`](crate::", stringify!($Policy), ") as written.")]
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub struct $Settings {
+            $(pub(crate) $field: Option<$ty>,)*
+        }
+
+        impl $Settings {
+            /// Nothing written.
+            #[must_use]
+            pub const fn new() -> Self {
+                Self { $($field: None,)* }
+            }
+
+            $(
+                $(#[$doc])*
+                #[must_use]
+                pub const fn $field(mut self, value: $ty) -> Self {
+                    self.$field = Some(value);
+                    self
+                }
+            )*
+
+            pub(crate) const fn nothing_written(&self) -> bool {
+                true $(&& self.$field.is_none())*
+            }
+
+            /// Stops the compilation at the first mistake.
+            pub(crate) const fn checked(self) -> Self {
+                match self.problem() {
+                    None => self,
+                    Some(problem) => panic!("{}", problem.message),
+                }
+            }
+        }
+
+        impl Default for $Settings {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        $(#[$meta])*
+        #[derive(Debug, Clone)]
+        #[must_use = "a builder does nothing until `build()` or `install()`"]
+        pub struct $Builder {
+            pub(crate) name: $crate::name::PolicyName,
+            pub(crate) settings: $Settings,
+        }
+
+        impl $Builder {
+            pub(crate) fn new(name: impl Into<$crate::name::PolicyName>) -> Self {
+                Self { name: name.into(), settings: $Settings::new() }
+            }
+
+            $(
+                $(#[$doc])*
+                pub fn $field(mut self, value: settings!(@arg $ty $(, $into)?)) -> Self {
+                    self.settings = self.settings.$field(settings!(@value value $(, $into)?));
+                    self
+                }
+            )*
+
+            /// Checks the settings and makes the policy: an independent instance that no attribute
+            /// joins.
+            ///
+            /// # Errors
+            /// The first setting that has a value it cannot have, or a required one that is missing.
+            pub fn build(self) -> Result<$Policy, $crate::error::ConfigError> {
+                $crate::policy::build(self.name, &self.settings)
+            }
+        }
+    };
+    (@arg $ty:ty) => { $ty };
+    (@arg $ty:ty, into) => { impl Into<$ty> };
+    (@value $value:ident) => { $value };
+    (@value $value:ident, into) => { $value.into() };
+}
+pub(crate) use settings;

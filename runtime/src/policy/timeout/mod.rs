@@ -1,0 +1,9 @@
+//! `#[timeout]`: drops a call at its deadline.
+
+mod run;
+mod settings;
+mod timeout;
+
+pub use run::Run;
+pub use settings::{TimeoutBuilder, TimeoutSettings};
+pub use timeout::{Timeout, TimeoutMetrics};

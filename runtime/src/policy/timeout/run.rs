@@ -1,0 +1,98 @@
+//! The future that a timeout makes of the layers inside it.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
+
+use super::Timeout;
+use crate::{
+    call::Call,
+    clock::{self, Nanos},
+    rejection::Rejection,
+    step::Step,
+    waiter::sleep_until,
+};
+
+pin_project! {
+    /// Runs the inner layers until the deadline. A call that ends at its first poll arms no timer.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Run<'c, F> {
+        timeout: &'c Timeout,
+        call: &'c Call,
+        after: Duration,
+        // Taken at the first poll.
+        deadlines: Option<Deadlines>,
+        #[pin]
+        inner: Option<F>,
+        #[pin]
+        sleep: Option<Sleep>,
+    }
+}
+
+/// Whole words, for they live across awaits.
+#[derive(Clone, Copy)]
+struct Deadlines {
+    own: Nanos,
+    /// The one in force outside, to be put back.
+    outer: Nanos,
+}
+
+impl Deadlines {
+    fn begin(call: &Call, after: Duration) -> Self {
+        let own = clock::now().after(after);
+        Self {
+            own,
+            outer: call.limit(own),
+        }
+    }
+}
+
+impl<'c, F> Run<'c, F> {
+    pub(super) fn new(timeout: &'c Timeout, call: &'c Call, after: Duration, inner: F) -> Self {
+        Self {
+            timeout,
+            call,
+            after,
+            deadlines: None,
+            inner: Some(inner),
+            sleep: None,
+        }
+    }
+}
+
+impl<R, F: Future<Output = Step<R, Rejection>>> Future for Run<'_, F> {
+    type Output = Step<R, Rejection>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let call = *this.call;
+        let begin = || Deadlines::begin(call, *this.after);
+        let deadlines = *this.deadlines.get_or_insert_with(begin);
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
+            // Polled again after it ended: never ready, as a fused future.
+            return Poll::Pending;
+        };
+        if let Poll::Ready(step) = inner.poll(context) {
+            call.restore(deadlines.outer);
+            return Poll::Ready(step);
+        }
+        if this.sleep.is_none() {
+            // The first poll may have taken its time.
+            this.sleep.set(Some(sleep_until(deadlines.own)));
+        }
+        match this.sleep.as_pin_mut().map(|sleep| sleep.poll(context)) {
+            Some(Poll::Ready(())) => {
+                call.cut(|| this.inner.set(None));
+                call.restore(deadlines.outer);
+                Poll::Ready(Step::Rejected(this.timeout.timed_out(*this.after)))
+            }
+            _ => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What emitted code names. Not for users: it changes without notice.
+
+pub use inventory;
+
+pub use crate::{
+    call::{Body, Call},
+    emitted::{answer, hint, on_retry, succeeded},
+    judge::Judge,
+    policy::{
+        bulkhead::{BulkheadSettings, Entry},
+        circuit_breaker::{CircuitBreakerSettings, CircuitPermit, WindowArg},
+        fallback::{CacheKey, FallbackSettings, Mark, Marks, Taken, Unmarked},
+        rate_limiter::{Admission, RateLimiterSettings, Request},
+        retry::{Attempts, Next, RetrySettings},
+        timeout::{Run, TimeoutSettings},
+    },
+    probe::{
+        ClassifiedDynamic, ClassifiedOpaque, Dynamic, Opaque, Probe, Traits, Unclassified,
+        UnclassifiedDynamic,
+    },
+    registry::{AnySettings, Declared, Registered, Resolve, Site, Slot},
+    rejection::{FromRejection, RejectionKind},
+    step::{Rejected, Step, reject},
+};

@@ -1,0 +1,16 @@
+//! Which policies there are, by kind and name.
+
+mod catalog;
+mod declared;
+mod policies;
+mod registry;
+mod shelf;
+mod site;
+mod slot;
+mod snapshot;
+
+pub use declared::{AnySettings, Declared};
+pub use registry::{Registry, registry};
+pub use site::{Registered, Site};
+pub use slot::{Resolve, Slot};
+pub use snapshot::{PolicySnapshot, Snapshot};

@@ -1,0 +1,256 @@
+//! The registry of one program, or of one test.
+
+use std::{
+    fmt,
+    panic::Location,
+    sync::{Arc, LazyLock},
+};
+
+#[allow(clippy::wildcard_imports)]
+use super::policies::*;
+use super::{
+    catalog::{self, Ruling},
+    declared::AnySettings,
+    shelf::{Shelved, Shelves},
+    site::Site,
+    snapshot::{PolicySnapshot, Snapshot},
+};
+use crate::{
+    error::{ConfigError, ConfigErrors, Said},
+    event::{Event, Misconfigured, Sink, Subscription},
+    name::PolicyName,
+    place::Place,
+    policy::{self, kind_of},
+};
+
+/// Every policy of the program by kind and name: handles, snapshots, events.
+///
+/// Obtained from [`registry()`]. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry(Arc<Inner>);
+
+struct Inner {
+    shelves: Shelves,
+    sink: Sink,
+}
+
+static GLOBAL: LazyLock<Registry> = LazyLock::new(|| Registry::with(Sink::current()));
+
+/// The registry in force: the program's, or inside [`test::isolated`](crate::test::isolated) that test's.
+///
+/// ```
+/// use steadfast::CircuitBreaker;
+///
+/// # fn main() -> Result<(), steadfast::ConfigError> {
+/// CircuitBreaker::builder("payments").failure_threshold(3).install()?;
+/// let breaker = steadfast::registry().circuit_breaker("payments").expect("just installed");
+/// breaker.force_open();
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn registry() -> Registry {
+    #[cfg(feature = "test-util")]
+    if let Some(registry) = crate::test::current() {
+        return registry;
+    }
+    GLOBAL.clone()
+}
+
+impl Registry {
+    pub(crate) fn with(sink: Sink) -> Self {
+        Self(Arc::new(Inner {
+            shelves: Shelves::default(),
+            sink,
+        }))
+    }
+
+    /// The instance that a site's attribute stands for.
+    pub(crate) fn resolve<P: Shelved>(&self, site: &Site, index: usize) -> &'static P {
+        self.obtain(&catalog::name_of(site, index))
+    }
+
+    fn obtain<P: Shelved>(&self, name: &PolicyName) -> &'static P {
+        let shelf = P::shelf(&self.0.shelves);
+        if let Some(policy) = shelf.find(name) {
+            return policy;
+        }
+        let Ruling { settings, mistakes } = catalog::rule::<P>(name);
+        let (policy, new) = shelf.find_or_make(name, false, || {
+            P::assemble(name.clone(), &settings, self.0.sink.clone())
+        });
+        if new {
+            mistakes.into_iter().for_each(|error| self.tell(error));
+        }
+        policy
+    }
+
+    fn find<P: Shelved>(&self, name: &str) -> Option<P> {
+        let shelf = P::shelf(&self.0.shelves);
+        if let Some(policy) = shelf.find(name) {
+            return Some(policy.clone());
+        }
+        let name = PolicyName::from(name);
+        catalog::declares::<P>(&name).then(|| self.obtain::<P>(&name).clone())
+    }
+
+    fn install<P: Shelved>(
+        &self,
+        name: PolicyName,
+        settings: &P::Settings,
+        caller: &'static Location<'static>,
+    ) -> Result<P, ConfigError> {
+        policy::check::<P>(&name, settings)?;
+        if let Some((site, (setting, first, second))) = catalog::dissenter::<P>(&name, settings) {
+            let here = Place {
+                function: "install",
+                file: caller.file(),
+                line: caller.line(),
+            };
+            return Err(ConfigError::Conflict {
+                kind: kind_of::<P>(),
+                policy: name,
+                setting,
+                first: Said::boxed(first, site.place()),
+                second: Said::boxed(second, here),
+            });
+        }
+        let shelf = P::shelf(&self.0.shelves);
+        let make = || P::assemble(name.clone(), settings, self.0.sink.clone());
+        match shelf.find_or_make(&name, true, make) {
+            (policy, true) => Ok(policy.clone()),
+            (_, false) => Err(ConfigError::AlreadyInUse {
+                kind: kind_of::<P>(),
+                policy: name,
+            }),
+        }
+    }
+
+    fn tell(&self, error: ConfigError) {
+        self.0.sink.tell(&Event::Misconfigured(Misconfigured {
+            policy: error.policy().clone(),
+            error,
+        }));
+    }
+
+    /// Calls `callback` for every event, on the thread that caused it, after the change is made and
+    /// outside every lock: it may call back into policies and registry. A callback that panics hurts
+    /// nobody.
+    ///
+    /// ```
+    /// use steadfast::Event;
+    ///
+    /// let subscription = steadfast::registry().subscribe(|event| {
+    ///     if let Event::StateChanged(change) = event {
+    ///         println!("{}: {} -> {}", change.policy, change.from, change.to);
+    ///     }
+    /// });
+    /// drop(subscription); // ends it
+    /// ```
+    pub fn subscribe(&self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
+        self.0.sink.subscribe(callback)
+    }
+
+    /// What every policy is set to, counts, and stands at, those never called included.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.make_all();
+        let mut policies = Vec::new();
+        self.0.shelves.for_each(|kind, name, policy| {
+            policies.push(PolicySnapshot {
+                kind,
+                name: name.clone(),
+                settings: policy
+                    .settings()
+                    .into_iter()
+                    .map(|s| (s.name, s.value))
+                    .collect(),
+                state: policy.observe().into_iter().collect(),
+            });
+        });
+        Snapshot { policies }
+    }
+
+    /// Every policy back to its initial state; settings, and permits that are out, are kept.
+    pub fn reset(&self) {
+        self.0.shelves.for_each(|_, _, policy| policy.reset());
+    }
+
+    /// Answers with every mistake in what the attributes say, at once: best asked at the start of
+    /// `main`.
+    ///
+    /// # Errors
+    /// Sites of one name that disagree, settings of one name in two packages, a name that is joined but
+    /// never defined.
+    pub fn validate(&self) -> Result<(), ConfigErrors> {
+        let mistakes = self.mistakes();
+        if mistakes.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigErrors(mistakes))
+        }
+    }
+
+    #[cfg(feature = "test-util")]
+    pub(crate) fn sink(&self) -> &Sink {
+        &self.0.sink
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").finish_non_exhaustive()
+    }
+}
+
+macro_rules! offer {
+    ($($handle:ident: $Policy:ident, $Settings:ident, $Builder:ident;)*) => {
+        $(
+            impl $Builder {
+                /// Checks the settings, makes the policy and puts it into the registry, for attributes
+                /// of its name to join.
+                ///
+                /// # Errors
+                /// A setting with a value it cannot have; a name that is already in use; a site of that
+                /// name which says otherwise.
+                #[track_caller]
+                pub fn install(self) -> Result<$Policy, ConfigError> {
+                    registry().install(self.name, &self.settings, Location::caller())
+                }
+            }
+        )*
+
+        impl Registry {
+            $(
+                #[doc = concat!("The [`", stringify!($Policy), "`](crate::", stringify!($Policy), ") of that name, if a site declares it or it was installed.")]
+                #[must_use]
+                pub fn $handle(&self, name: &str) -> Option<$Policy> {
+                    self.find(name)
+                }
+            )*
+
+            /// Makes every policy that some site declares, so that a snapshot shows those that were
+            /// never called, too.
+            fn make_all(&self) {
+                for site in catalog::sites() {
+                    for (index, declared) in site.policies.iter().enumerate() {
+                        match declared.settings {
+                            _ if declared.supplied => {}
+                            $(AnySettings::$Policy(_) => {
+                                self.resolve::<$Policy>(site, index);
+                            })*
+                        }
+                    }
+                }
+            }
+
+            /// Every mistake in what the sites say.
+            fn mistakes(&self) -> Vec<ConfigError> {
+                let mut mistakes = Vec::new();
+                $(mistakes.extend(catalog::mistakes(&self.0.shelves.$handle));)*
+                mistakes
+            }
+        }
+    };
+}
+policies!(offer);

@@ -1,0 +1,78 @@
+//! What one layer of a stack hands to the layer around it.
+
+use std::convert::Infallible;
+
+use crate::{
+    outcome::Outcome,
+    rejection::{FromRejection, Rejection, RejectionKind},
+};
+
+/// The result of a layer. `X` is [`Rejection`], or `Infallible` where nothing in the stack can reject:
+/// such a function's error type needs no place for a rejection.
+#[derive(Debug)]
+pub enum Step<R, X = Rejection> {
+    /// The body ran, and this is what it returned.
+    Done(R),
+    /// A policy ended the call; not yet the caller's error type, so that outer layers see what it was.
+    Rejected(X),
+    /// A rejection in the caller's error type, with what outer layers need to know of it.
+    Settled(R, RejectionKind),
+}
+
+/// What can stand in [`Step::Rejected`].
+pub trait Rejected {
+    /// What outer layers need to know.
+    fn kind(&self) -> RejectionKind;
+}
+
+impl Rejected for Rejection {
+    fn kind(&self) -> RejectionKind {
+        Rejection::kind(self)
+    }
+}
+
+impl Rejected for Infallible {
+    fn kind(&self) -> RejectionKind {
+        match *self {}
+    }
+}
+
+impl<R: Outcome, X: Rejected> Step<R, X> {
+    /// A rejection that a layer's own `reject_with` has already turned into the caller's error.
+    pub fn rejected_with<Y: Rejected>(rejection: Y, convert: impl FnOnce(Y) -> R::Error) -> Self {
+        let kind = rejection.kind();
+        Self::Settled(R::from_result(Err(convert(rejection))), kind)
+    }
+
+    /// Turns a rejection into the caller's error type, and remembers what it was. What the layers around
+    /// may reject with is then open again.
+    #[must_use]
+    pub fn settle<Y: Rejected>(self, convert: impl FnOnce(X) -> R::Error) -> Step<R, Y> {
+        match self {
+            Self::Done(outcome) => Step::Done(outcome),
+            Self::Rejected(rejection) => Step::rejected_with(rejection, convert),
+            Self::Settled(outcome, kind) => Step::Settled(outcome, kind),
+        }
+    }
+}
+
+impl<R, X> Step<R, X> {
+    /// The function's return value.
+    ///
+    /// The bound stands here and not on the `impl`, so that a type which is no outcome is told so, in
+    /// place of that there is no such method.
+    pub fn finish(self, convert: impl FnOnce(X) -> R::Error) -> R
+    where
+        R: Outcome,
+    {
+        match self {
+            Self::Done(outcome) | Self::Settled(outcome, _) => outcome,
+            Self::Rejected(rejection) => R::from_result(Err(convert(rejection))),
+        }
+    }
+}
+
+/// The caller's error for a rejection, where no `reject_with` is written.
+pub fn reject<E: FromRejection>(rejection: Rejection) -> E {
+    E::from_rejection(rejection)
+}
