@@ -26,15 +26,13 @@ async fn in_stock(item: &str) -> Result<u32, Error> {
 
 async fn ask_and_tell() {
     let answer = in_stock("umbrellas").await;
-    let breaker = steadfast::registry().circuit_breaker("inventory");
-    println!(
-        "  {:?}: {}",
-        breaker.map(|breaker| breaker.state()),
-        answer.map_or_else(
-            |error| error.to_string(),
-            |count| format!("{count} in stock")
-        ),
-    );
+    if let Some(breaker) = steadfast::registry().circuit_breaker("inventory") {
+        print!("  {}: ", breaker.state());
+    }
+    match answer {
+        Ok(count) => println!("{count} in stock"),
+        Err(error) => println!("{error}"),
+    }
 }
 
 #[tokio::main]

@@ -29,13 +29,16 @@ fn usual_weather(city: &str, error: Error) -> Result<Served<String>, Error> {
 
 async fn show(city: &str) -> Result<(), Error> {
     let answer = weather(city).await?;
+    let age = answer.age.map(|age| format!(", {age:.0?} old"));
     println!(
-        "  {:?}, {:?} old, degraded: {}: {}",
+        "  {}{}: {}",
         answer.source,
-        answer.age,
-        answer.degraded(),
+        age.unwrap_or_default(),
         answer.value
     );
+    if answer.degraded() {
+        println!("    {:?}", answer.warnings);
+    }
     Ok(())
 }
 

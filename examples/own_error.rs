@@ -32,7 +32,7 @@ impl Classify for ShopError {
 
 #[retry(max_attempts = 3, base_delay = "10ms", attempt = n)]
 #[circuit_breaker(failure_threshold = 3)]
-#[rate_limited(rate = "10/s", burst = 4)]
+#[rate_limited(rate = "1/s", burst = 4)]
 async fn order(number: u32) -> Result<&'static str, ShopError> {
     println!("  attempt {n} for order {number}");
     match (number, n) {
@@ -46,7 +46,10 @@ async fn order(number: u32) -> Result<&'static str, ShopError> {
 
 #[tokio::main]
 async fn main() {
-    println!("Busy: asked again, not before the shop wants it.");
+    println!(
+        "Busy is worth another attempt, as soon as the shop allows; \"no such order\" is not."
+    );
+    println!("And the last attempt goes over the rate limit:");
     for number in [1, 404, 2] {
         match order(number).await {
             Ok(state) => println!("  {state}"),

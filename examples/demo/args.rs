@@ -3,6 +3,10 @@
 use lexopt::{Arg, Parser};
 use std::ffi::OsStr;
 
+pub(crate) const STORY: &str = "
+A service has a bad day: it is healthy, then slow, then failing half its calls, then down, then back.
+120 callers a second want a quote from it, over HTTP, whatever became of the calls before theirs.";
+
 pub(crate) const HELP: &str = "\
 A service has a bad day, twice: first its callers are unprotected, then six attributes protect them.
 

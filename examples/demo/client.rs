@@ -63,9 +63,9 @@ impl Quotes {
         "quotes",
         failure_rate = 0.8,
         slow_call = "100ms",
-        window = 50,
-        recovery_timeout = "400ms",
-        half_open_requests = 2
+        window = 30,
+        recovery_timeout = "250ms",
+        success_threshold = 1
     )]
     #[rate_limited("quotes", rate = "300/s", burst = 60, max_wait = "50ms")]
     #[bulkhead("quotes", max_concurrent = 32)]

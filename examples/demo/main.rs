@@ -20,6 +20,7 @@ use run::Protection;
 use screen::Screen;
 use std::io;
 use std::process::ExitCode;
+use table::Table;
 
 fn main() -> ExitCode {
     let command = match args::parse(lexopt::Parser::from_env()) {
@@ -51,11 +52,17 @@ fn main() -> ExitCode {
 async fn both_days(seed: u64, screen: &mut Screen) -> io::Result<bool> {
     // The back-off draws from this generator; seeded, it repeats itself.
     fastrand::seed(seed);
+    screen.text(args::STORY)?;
     screen.title("1 of 2: unprotected")?;
     let without = run::run(Protection::None, seed, screen).await?;
     screen.title("2 of 2: the same day, the same calls, protected")?;
     let with = run::run(Protection::Full, seed, screen).await?;
-    table::show(screen, [&without, &with])?;
+    Table {
+        screen,
+        unprotected: &without,
+        protected: &with,
+    }
+    .show()?;
     conclude(screen, &without, &with)
 }
 

@@ -21,6 +21,13 @@ pub(crate) struct Call {
     pub(crate) answer: Answer,
 }
 
+impl Call {
+    /// Answered by the service, but nobody likes to wait that long.
+    pub(crate) fn late(&self) -> bool {
+        self.answer == Answer::Service && self.latency > Duration::from_millis(500)
+    }
+}
+
 pub(crate) struct Report {
     pub(crate) calls: Vec<Call>,
     /// When requests were sent, attempts on a closed port included.
@@ -43,11 +50,9 @@ impl Report {
         self.calls.len() - self.answers(Answer::Failed)
     }
 
-    pub(crate) fn slower_than(&self, latency: Duration) -> usize {
-        self.calls
-            .iter()
-            .filter(|call| call.latency > latency)
-            .count()
+    /// Answers of the service that came late.
+    pub(crate) fn late(&self) -> usize {
+        self.calls.iter().filter(|call| call.late()).count()
     }
 
     /// The latency that `percent` of all calls stay within.

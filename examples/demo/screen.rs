@@ -49,8 +49,6 @@ enum Colour {
 /// One mark in a bar stands for up to this many answers.
 const ANSWERS_PER_MARK: usize = 4;
 const LONGEST_BAR: usize = 36;
-/// Nobody likes to wait longer.
-pub(crate) const LATE: Duration = Duration::from_millis(500);
 
 impl Mark {
     const ALL: [Self; 6] = [
@@ -64,7 +62,7 @@ impl Mark {
 
     pub(crate) fn of(call: &Call) -> Self {
         match call.answer {
-            Answer::Service if call.latency > LATE => Self::Late,
+            Answer::Service if call.late() => Self::Late,
             Answer::Service => Self::InTime,
             Answer::Cache => Self::Cache,
             Answer::Stale => Self::Stale,

@@ -29,10 +29,11 @@ pub(crate) struct Service {
     thread: JoinHandle<io::Result<()>>,
 }
 
-/// What the handlers share: the time of day, the dice, and the count of the requests that came.
+/// What the handlers share.
 struct Ledger {
     morning: Instant,
-    dice: Mutex<fastrand::Rng>,
+    /// One for each weather, so that a request more or less in one phase does not change the next.
+    dice: Mutex<[fastrand::Rng; 4]>,
     requests: AtomicU32,
 }
 
@@ -43,7 +44,7 @@ impl Service {
         let address = listener.local_addr()?;
         let ledger = Arc::new(Ledger {
             morning,
-            dice: Mutex::new(fastrand::Rng::with_seed(seed)),
+            dice: Mutex::new([1, 2, 3, 4].map(|n| fastrand::Rng::with_seed(seed.wrapping_add(n)))),
             requests: AtomicU32::new(0),
         });
         let (stop, stopped) = oneshot::channel();
@@ -137,7 +138,8 @@ async fn quote(
 impl Ledger {
     /// How long a request takes in this weather, and whether it fails.
     fn roll(&self, weather: Weather) -> (Duration, bool) {
-        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        let dice = &mut all[weather as usize];
         let millis = match weather {
             Weather::Slow => dice.u64(800..1_600),
             _ => dice.u64(6..12),

@@ -2,127 +2,100 @@
 
 use crate::day::{self, Weather};
 use crate::report::{Answer, Report};
-use crate::screen::{LATE, Screen};
+use crate::screen::Screen;
 use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 
-/// The first column is the run without protection.
-pub(crate) fn show(screen: &mut Screen, runs: [&Report; 2]) -> io::Result<()> {
-    screen.title("Both runs, side by side")?;
-    row(screen, "", ["unprotected", "protected"])?;
-    answers(screen, runs)?;
-    screen.text("")?;
-    latencies(screen, runs)?;
-    screen.text("")?;
-    requests(screen, runs)?;
-    screen.text("")?;
-    costs(screen, runs)
+pub(crate) struct Table<'a> {
+    pub(crate) screen: &'a mut Screen,
+    pub(crate) unprotected: &'a Report,
+    pub(crate) protected: &'a Report,
 }
 
-fn answers(screen: &mut Screen, runs: [&Report; 2]) -> io::Result<()> {
-    let count = |answer| runs.map(|run| run.answers(answer));
-    row(screen, "calls", runs.map(|run| run.calls.len()))?;
-    row(
-        screen,
-        "answered",
-        runs.map(|run| share(run.answered(), run)),
-    )?;
-    row(screen, "  good: by the service", count(Answer::Service))?;
-    row(
-        screen,
-        "  good: from the cache, at most 1 s old",
-        count(Answer::Cache),
-    )?;
-    row(
-        screen,
-        "  stale: from the cache, marked so",
-        count(Answer::Stale),
-    )?;
-    row(
-        screen,
-        "  fallback: yesterday's close, marked so",
-        count(Answer::Fallback),
-    )?;
-    row(
-        screen,
-        "failed",
-        runs.map(|run| share(run.answers(Answer::Failed), run)),
-    )
-}
+impl Table<'_> {
+    pub(crate) fn show(&mut self) -> io::Result<()> {
+        self.screen.title("Both runs, side by side")?;
+        self.line("", "unprotected", "protected")?;
+        self.answers()?;
+        self.screen.text("")?;
+        self.latencies()?;
+        self.screen.text("")?;
+        self.requests()?;
+        self.screen.text("")?;
+        self.costs()
+    }
 
-fn latencies(screen: &mut Screen, runs: [&Report; 2]) -> io::Result<()> {
-    row(
-        screen,
-        "latency, p50",
-        runs.map(|run| time(run.latency(50))),
-    )?;
-    row(
-        screen,
-        "         p99",
-        runs.map(|run| time(run.latency(99))),
-    )?;
-    row(
-        screen,
-        "waited longer than half a second",
-        runs.map(|run| run.slower_than(LATE)),
-    )
-}
+    fn answers(&mut self) -> io::Result<()> {
+        let good = |run: &Report| run.answers(Answer::Service) - run.late();
+        self.row("calls", |run| run.calls.len())?;
+        self.row("answered", |run| share(run.answered(), run))?;
+        self.row("  good: by the service", good)?;
+        self.row("  good: from the cache, at most 1 s old", |run| {
+            run.answers(Answer::Cache)
+        })?;
+        self.row("  late: by the service, after over 0.5 s", Report::late)?;
+        self.row("  stale: from the cache, marked so", |run| {
+            run.answers(Answer::Stale)
+        })?;
+        self.row("  fallback: yesterday's close, marked so", |run| {
+            run.answers(Answer::Fallback)
+        })?;
+        self.row("failed", |run| share(run.answers(Answer::Failed), run))
+    }
 
-fn requests(screen: &mut Screen, runs: [&Report; 2]) -> io::Result<()> {
-    let sent_while = |weather| runs.map(|run| run.sent_while(weather));
-    row(screen, "retries", runs.map(|run| run.retries))?;
-    row(screen, "refusals", runs.map(|run| run.refused))?;
-    row(
-        screen,
-        "requests that reached the service (its count)",
-        runs.map(|run| run.received),
-    )?;
-    row(
-        screen,
-        "  sent while it was slow",
-        sent_while(Weather::Slow),
-    )?;
-    row(
-        screen,
-        "requests to its closed port while it was down",
-        sent_while(Weather::Down),
-    )?;
-    let outage = format!(
-        "  so it was hammered, of {}",
-        time(day::time_spent(Weather::Down))
-    );
-    row(screen, &outage, runs.map(|run| time(run.hammered())))
-}
+    fn latencies(&mut self) -> io::Result<()> {
+        self.row("latency, p50", |run| time(run.latency(50)))?;
+        self.row("         p99", |run| time(run.latency(99)))?;
+        self.row("         longest", |run| time(run.latency(100)))
+    }
 
-/// What protection costs.
-fn costs(screen: &mut Screen, runs: [&Report; 2]) -> io::Result<()> {
-    let morning = |percent| runs.map(|run| time(run.morning_latency(percent)));
-    let throughput = runs.map(|run| format!("{:.0}", run.morning_throughput()));
-    row(
-        screen,
-        "in the healthy morning: answers a second",
-        throughput,
-    )?;
-    row(screen, "                        latency, p50", morning(50))?;
-    row(screen, "                        latency, p99", morning(99))?;
-    row(
-        screen,
-        "back up: its first answer after",
-        runs.map(|run| time(run.recovery())),
-    )
-}
+    fn requests(&mut self) -> io::Result<()> {
+        let hammered = format!("  hammered so, of {}", time(day::time_spent(Weather::Down)));
+        self.row("retries", |run| run.retries)?;
+        self.row("refusals", |run| run.refused)?;
+        self.row("requests that reached the service (its count)", |run| {
+            run.received
+        })?;
+        self.row("  sent while it was slow", |run| {
+            run.sent_while(Weather::Slow)
+        })?;
+        self.row("requests to its closed port while it was down", |run| {
+            run.sent_while(Weather::Down)
+        })?;
+        self.row(&hammered, |run| time(run.hammered()))
+    }
 
-fn row(screen: &mut Screen, label: &str, cells: [impl Display; 2]) -> io::Result<()> {
-    let [without, with] = cells.map(|cell| cell.to_string());
-    screen.text(&format!("  {label:<47}  {without:>14}  {with:>14}"))
+    /// What protection costs.
+    fn costs(&mut self) -> io::Result<()> {
+        self.row("in the healthy morning: answers a second", |run| {
+            format!("{:.0}", run.morning_throughput())
+        })?;
+        self.row("                        latency, p50", |run| {
+            time(run.morning_latency(50))
+        })?;
+        self.row("                        latency, p99", |run| {
+            time(run.morning_latency(99))
+        })?;
+        self.row("back up: its first answer after", |run| {
+            time(run.recovery())
+        })
+    }
+
+    fn row<C: Display>(&mut self, label: &str, cell: impl Fn(&Report) -> C) -> io::Result<()> {
+        self.line(label, cell(self.unprotected), cell(self.protected))
+    }
+
+    fn line(&mut self, label: &str, left: impl Display, right: impl Display) -> io::Result<()> {
+        let (left, right) = (left.to_string(), right.to_string());
+        self.screen
+            .text(&format!("  {label:<47}  {left:>14}  {right:>14}"))
+    }
 }
 
 fn share(part: usize, run: &Report) -> String {
-    format!(
-        "{part} ({:.1} %)",
-        100.0 * part as f64 / run.calls.len() as f64
-    )
+    let percent = 100.0 * part as f64 / run.calls.len() as f64;
+    format!("{part} ({percent:.1} %)")
 }
 
 fn time(time: Duration) -> String {
