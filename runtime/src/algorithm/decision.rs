@@ -8,6 +8,8 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(crate) allowed: bool,
+    /// What an unused limit gives out at once.
+    pub(crate) limit: u32,
     /// Permits that could be taken right after this decision.
     pub(crate) remaining: u32,
     /// How long to wait before asking again: zero where allowed, `None` where no wait helps.
@@ -22,6 +24,7 @@ impl Decision {
     /// Of a limit that lets nothing through.
     pub(crate) const NOTHING: Self = Self {
         allowed: false,
+        limit: 0,
         remaining: 0,
         retry_after: None,
         reset_after: Duration::ZERO,

@@ -54,6 +54,7 @@ impl FixedWindow {
         }
         Decision {
             allowed,
+            limit: self.count,
             remaining: self.count.saturating_sub(state.used),
             retry_after: match allowed {
                 true => Some(Duration::ZERO),

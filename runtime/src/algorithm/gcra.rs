@@ -183,6 +183,7 @@ impl Gcra {
     pub(crate) fn decision(&self, state: u64, now: Nanos, cost: u32, allowed: bool) -> Decision {
         Decision {
             allowed,
+            limit: self.burst,
             remaining: self.remaining(state, now),
             retry_after: match allowed {
                 true => Some(Duration::ZERO),

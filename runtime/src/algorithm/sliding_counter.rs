@@ -74,6 +74,7 @@ impl SlidingCounter {
         }
         Decision {
             allowed,
+            limit: self.count,
             remaining: if allowed { free - cost } else { free },
             retry_after: match allowed {
                 true => Some(Duration::ZERO),

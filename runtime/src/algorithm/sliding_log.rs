@@ -50,6 +50,7 @@ impl SlidingLog {
         }
         Decision {
             allowed,
+            limit: self.count,
             remaining: self.count.saturating_sub(log.used),
             retry_after: match allowed {
                 true => Some(Duration::ZERO),

@@ -42,8 +42,8 @@ static GLOBAL: LazyLock<Registry> = LazyLock::new(|| Registry::with(Sink::curren
 /// use steadfast::CircuitBreaker;
 ///
 /// # fn main() -> Result<(), steadfast::ConfigError> {
-/// CircuitBreaker::builder("payments").failure_threshold(3).install()?;
-/// let breaker = steadfast::registry().circuit_breaker("payments").expect("just installed");
+/// CircuitBreaker::builder("orders").failure_threshold(3).install()?;
+/// let breaker = steadfast::registry().circuit_breaker("orders").expect("just installed");
 /// breaker.force_open();
 /// # Ok(())
 /// # }

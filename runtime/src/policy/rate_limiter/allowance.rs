@@ -17,10 +17,10 @@ pub struct Allowance {
     pub reset_after: Duration,
 }
 
-impl Allowance {
-    pub(super) fn new(limit: u32, decision: &Decision) -> Self {
+impl From<Decision> for Allowance {
+    fn from(decision: Decision) -> Self {
         Self {
-            limit,
+            limit: decision.limit,
             remaining: decision.remaining,
             reset_after: decision.reset_after,
         }

@@ -370,15 +370,47 @@ impl RateLimiter {
         call: &'c Call,
         request: Request<'_>,
     ) -> impl Future<Output = Result<Admission<'c>, Rejection>> + use<'c> {
-        let mut open = Open(self.request(call, request));
+        let shared = request.key.is_none() && !request.bypass;
+        let cost = request.cost;
+        let mut open = match shared {
+            // Nothing to be read first; the permits are taken at the first poll.
+            true => Open(Begun::Past),
+            false => Open(self.request(call, request)),
+        };
         async move {
-            let ended = match open.take() {
+            if shared && let Some(admission) = self.enter_at_once(call, cost) {
+                return Ok(admission);
+            }
+            let begun = match shared {
+                true => self.begin(None, cost, self.patience(call)),
+                false => open.take(),
+            };
+            let ended = match begun {
                 Begun::Past => return Ok(Admission::new(call, None)),
                 Begun::Ended(ended) => ended,
                 Begun::Waits(turn, cost) => self.wait(call, turn, cost).await,
             };
             self.admit(call, ended)
         }
+    }
+
+    /// The way of most calls: there is a permit in the word, and nobody asks how many are left.
+    #[inline]
+    fn enter_at_once<'c>(&'c self, call: &'c Call, cost: u32) -> Option<Admission<'c>> {
+        let Limit::Bucket(bucket) = &self.rules().limit else {
+            return None;
+        };
+        let Glance::Taken { mark, .. } = self.0.gate.glance(bucket, clock::now(), cost) else {
+            return None;
+        };
+        self.0.totals.add(ALLOWED, 1);
+        let taken = Taken {
+            rules: self.rules(),
+            spot: self.spot(),
+            mark,
+            cost,
+        };
+        Some(Admission::new(call, Some(taken)))
     }
 
     #[doc(hidden)]
@@ -388,6 +420,12 @@ impl RateLimiter {
         call: &'c Call,
         request: Request<'_>,
     ) -> Result<Admission<'c>, Rejection> {
+        if request.key.is_none()
+            && !request.bypass
+            && let Some(admission) = self.enter_at_once(call, request.cost)
+        {
+            return Ok(admission);
+        }
         let ended = match self.request(call, request) {
             Begun::Past => return Ok(Admission::new(call, None)),
             Begun::Ended(ended) => ended,
@@ -574,16 +612,16 @@ impl RateLimiter {
             self.0.totals.add(ALLOWED, 1);
             return Ok(());
         }
-        self.refuse(ended)
+        self.refuse(&ended.decision)
     }
 
     /// Refuses, or lets in all the same where it only watches.
     #[cold]
-    fn refuse(&self, Ended { taken, decision }: &Ended<'_>) -> Result<(), RateLimited> {
+    fn refuse(&self, decision: &Decision) -> Result<(), RateLimited> {
         let enforced = self.rules().enforce;
         let error = RateLimited {
             policy: self.name().clone(),
-            limit: self.limit_at(taken),
+            limit: decision.limit,
             remaining: decision.remaining,
             retry_after: decision.retry_after,
             reset_after: decision.reset_after,
@@ -600,20 +638,9 @@ impl RateLimiter {
         if enforced { Err(error) } else { Ok(()) }
     }
 
-    /// What an unused limit gives out at once.
-    fn limit_at(&self, taken: &Taken<'_>) -> u32 {
-        match (&self.rules().limit, taken.spot) {
-            (Limit::Bucket(bucket), Spot::Gate(_)) => bucket.burst(),
-            (_, spot) => {
-                let size = |lane: &mut Lane| lane.size(self.rules(), clock::now());
-                spot.with(size).unwrap_or(0)
-            }
-        }
-    }
-
     fn allow(&self, ended: &Ended<'_>) -> Result<Allowance, RateLimited> {
         self.conclude(ended)?;
-        Ok(Allowance::new(self.limit_at(&ended.taken), &ended.decision))
+        Ok(ended.decision.into())
     }
 
     /// For those who do not wait.

@@ -257,10 +257,7 @@ impl PolicySettings for RateLimiterSettings {
     }
 
     fn harmless(self) -> Self {
-        match self.rate {
-            Some(_) => self,
-            None => Self::new().rate(Rate::OF_THE_CALL),
-        }
+        self.rate(self.rate.unwrap_or(Rate::OF_THE_CALL))
     }
 }
 
