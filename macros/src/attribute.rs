@@ -10,6 +10,7 @@ use crate::{
         stack::Stack,
     },
     parse::{
+        fragment::hold_together,
         item::{Item, item},
         siblings::{self, Sibling, Split},
     },
@@ -25,7 +26,8 @@ pub(crate) fn attribute(kind: Kind, arguments: TokenStream, tokens: TokenStream)
     if is_taken(&arguments) {
         return TokenStream::new();
     }
-    let item = match item(tokens.clone(), kind) {
+    let arguments = hold_together(arguments);
+    let item = match item(hold_together(tokens.clone()), kind) {
         Ok(item) => item,
         Err(not_function) => return refused(not_function.into_error(), tokens),
     };

@@ -9,7 +9,9 @@ pub(crate) fn mentions(tokens: &TokenStream, name: &str) -> bool {
     tokens.clone().into_iter().any(|token| match token {
         TokenTree::Ident(ident) => ident == name,
         TokenTree::Group(group) => mentions(&group.stream(), name),
-        TokenTree::Literal(literal) => in_format_string(&literal.to_string(), name),
+        TokenTree::Literal(literal) => {
+            in_format_string(&literal.to_string(), name.trim_start_matches("r#"))
+        }
         TokenTree::Punct(_) => false,
     })
 }

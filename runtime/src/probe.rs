@@ -1,7 +1,7 @@
 //! What an error type can do, found without a bound written by the user.
 //!
-//! The emitted code calls `Probe::of(&step).traits()` where the types are concrete. Every rung below
-//! has an inherent `traits` for the types that fulfil its `where` clause, and derefs to the next, so
+//! The emitted code calls `Probe::of(&step).__traits()` where the types are concrete. Every rung below
+//! has an inherent `__traits` for the types that fulfil its `where` clause, and derefs to the next, so
 //! method lookup picks the best one: no trait has to be in scope, and a function generic over its
 //! error sees what its own bounds declare.
 
@@ -144,42 +144,42 @@ impl<E> Probe<E> {
 
 impl<E: Classify + Error> Probe<E> {
     /// What is known of `E`.
-    pub fn traits(&self) -> Traits<E> {
+    pub fn __traits(&self) -> Traits<E> {
         const { Traits::carrying(in_sources::<E>).classified() }
     }
 }
 
 impl<E: Classify + Deref<Target: Dynamic>> ClassifiedDynamic<E> {
     /// What is known of `E`.
-    pub fn traits(&self) -> Traits<E> {
+    pub fn __traits(&self) -> Traits<E> {
         const { Traits::carrying(in_target::<E>).classified() }
     }
 }
 
 impl<E: Classify> ClassifiedOpaque<E> {
     /// What is known of `E`.
-    pub fn traits(&self) -> Traits<E> {
+    pub fn __traits(&self) -> Traits<E> {
         const { Traits::unknown().classified() }
     }
 }
 
 impl<E: Error> Unclassified<E> {
     /// What is known of `E`.
-    pub fn traits(&self) -> Traits<E> {
+    pub fn __traits(&self) -> Traits<E> {
         const { Traits::carrying(in_sources::<E>) }
     }
 }
 
 impl<E: Deref<Target: Dynamic>> UnclassifiedDynamic<E> {
     /// What is known of `E`.
-    pub fn traits(&self) -> Traits<E> {
+    pub fn __traits(&self) -> Traits<E> {
         const { Traits::carrying(in_target::<E>) }
     }
 }
 
 impl<E> Opaque<E> {
     /// What is known of `E`.
-    pub fn traits(&self) -> Traits<E> {
+    pub fn __traits(&self) -> Traits<E> {
         const { Traits::unknown() }
     }
 }
@@ -195,7 +195,7 @@ mod tests {
         ($error:expr) => {{
             let error = $error;
             let step: Step<Result<(), _>> = Step::Done(Err(error));
-            let traits = Probe::of(&step).traits();
+            let traits = Probe::of(&step).__traits();
             let Step::Done(Err(error)) = step else {
                 unreachable!()
             };

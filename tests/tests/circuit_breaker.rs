@@ -436,7 +436,7 @@ async fn stacked(timeout: &Timeout, breaker: &CircuitBreaker, wait: Duration) ->
             };
             sleep(wait).await;
             let step = Step::Done(Body::new(&call, pending::<Answer>()).await);
-            permit.settle(Judge::new(&step, Probe::of(&step).traits()));
+            permit.settle(Judge::new(&step, Probe::of(&step).__traits()));
             step
         })
         .await;
@@ -466,7 +466,7 @@ async fn a_refusal_further_in_is_no_outcome_and_gives_the_probe_back() {
             Ok(_) => Step::Done(Answer::Ok(1)),
             Err(rejection) => Step::Rejected(rejection),
         };
-        permit.settle(Judge::new(&step, Probe::of(&step).traits()));
+        permit.settle(Judge::new(&step, Probe::of(&step).__traits()));
     }
     assert_eq!(outer.state(), CircuitState::HalfOpen);
     let metrics = outer.metrics();
@@ -669,6 +669,12 @@ fn settings_that_make_no_sense_are_refused_by_name() {
             ("window", b().window(0)),
             ("window", b().window(Duration::ZERO)),
             ("minimum_calls", b().minimum_calls(0)),
+            ("minimum_calls", b().minimum_calls(10)),
+            ("minimum_calls", b().failure_rate(0.5).minimum_calls(101)),
+            (
+                "minimum_calls",
+                b().failure_rate(0.5).window(20).minimum_calls(21),
+            ),
             ("slow_call", b().slow_call(Duration::ZERO)),
             ("slow_call_rate", b().slow_call_rate(0.5)),
             (

@@ -2,16 +2,20 @@
 
 use super::{
     body::pin,
+    capture::reborrows,
     code::Code,
     context::{Context, at},
     judge::judge,
     layer::clones,
 };
-use crate::model::{
-    fallback::{Answer, Fallback},
-    layer::Layer,
+use crate::{
+    function::{output::placed_name, parameter::conditions},
+    model::{
+        fallback::{Answer, Fallback},
+        layer::Layer,
+    },
 };
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, ExprClosure, FnArg, Pat};
 
@@ -49,7 +53,7 @@ pub(crate) fn fallback(
     quote_spanned! {output=>
         #key
         let __step = #inner;
-        let __marks = #krate::__private::Mark::of(&__step).marks();
+        let __marks = #krate::__private::Mark::of(&__step).__marks();
         let __serve = __policy.serves(#judge);
         let __step: #krate::__private::Step<_, #rejection> = #settled;
         let __taken = __policy.take(__step, __serve);
@@ -133,9 +137,14 @@ fn called_closure(context: &Context<'_>, place: usize, closure: &ExprClosure) ->
             let pin = pin(context);
             // As little is lent as the layers around allow: what is lent must be `Sync`.
             let capture = context.movability(place);
+            let reborrows = match capture {
+                Some(_) => TokenStream::new(),
+                None => reborrows(context.function, &expression),
+            };
             quote_spanned! {here=>
                 async #capture {
                     #pin
+                    #reborrows
                     let #pattern = __error;
                     #expression
                 }
@@ -153,7 +162,10 @@ fn called_path(context: &Context<'_>, path: &Expr) -> TokenStream {
     let path = context.function.site(path);
     let at = at(&path);
     let dot_await = context.is_async().then(|| quote_spanned!(at=> .await));
-    let own = context.function.self_name().map(|name| placed(&name, at));
+    let own = context
+        .function
+        .self_name()
+        .map(|name| placed_name(&name, at).to_token_stream());
     let names = context
         .function
         .item
@@ -161,18 +173,17 @@ fn called_path(context: &Context<'_>, path: &Expr) -> TokenStream {
         .inputs
         .iter()
         .filter_map(|input| match input {
-            FnArg::Typed(typed) => Some(&*typed.pat),
+            FnArg::Typed(typed) => Some(typed),
             FnArg::Receiver(_) => None,
         })
-        .filter_map(|pattern| match pattern {
-            Pat::Ident(binding) => Some(placed(&context.function.visible(&binding.ident), at)),
+        .filter_map(|typed| match &*typed.pat {
+            Pat::Ident(binding) => {
+                let conditions = conditions(&typed.attrs);
+                let name = placed_name(&context.function.visible(&binding.ident), at);
+                Some(quote!(#(#conditions)* #name))
+            }
             _ => None,
         });
     let arguments = own.into_iter().chain(names);
     quote_spanned!(at=> #path(#(#arguments,)* __error) #dot_await)
-}
-
-/// The same variable, seen at another place.
-fn placed(name: &Ident, at: proc_macro2::Span) -> Ident {
-    Ident::new(&name.to_string(), name.span().located_at(at))
 }

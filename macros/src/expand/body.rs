@@ -1,6 +1,10 @@
 //! The user's body, run once.
 
-use super::{capture::Rebound, code::Code, context::Context};
+use super::{
+    capture::{Rebound, reborrows},
+    code::Code,
+    context::Context,
+};
 use crate::function::rename::rename_self;
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -20,7 +24,11 @@ pub(crate) fn body(context: &Context<'_>) -> Code {
             let pin = pin(context);
             // What it captures, and why it may not, is said of the user's body.
             let at = here.located_at(context.function.body.span());
-            let block = quote_spanned!(at=> async #capture { #pin #content });
+            let reborrows = match capture {
+                Some(_) => TokenStream::new(),
+                None => reborrows(context.function, &context.function.body.stream()),
+            };
+            let block = quote_spanned!(at=> async #capture { #pin #reborrows #content });
             quote_spanned!(here=> #done(#krate::__private::Body::new(__call, #block).await))
         }
         false => quote_spanned! {here=>

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 use proc_macro2::{Ident, TokenStream};
-use quote::ToTokens;
+use quote::{ToTokens, quote_spanned};
 
 /// A parameter bound again inside the body, so that the body owns it.
 pub(crate) struct Rebound {
@@ -136,11 +136,17 @@ fn rebound(stack: &Stack, function: &Function, moves: bool) -> Vec<Rebound> {
         return Vec::new();
     }
     let after = afterwards(stack, &stack.layers, function);
+    let body = function.body.stream();
     owned
         .into_iter()
         .filter(|parameter| {
             let name = parameter.name.to_string();
-            moves || !after.iter().any(|tokens| mentions(tokens, &name))
+            // What only an attribute uses is used; bound again, it would be unused inside.
+            let is_idle = mentions(&stack.arguments, &name) && !mentions(&body, &name);
+            // A pattern has no place for a condition.
+            !is_idle
+                && parameter.conditions.is_empty()
+                && (moves || !after.iter().any(|tokens| mentions(tokens, &name)))
         })
         .map(|parameter| Rebound {
             name: parameter.name.clone(),
@@ -155,5 +161,29 @@ fn rebound(stack: &Stack, function: &Function, moves: bool) -> Vec<Rebound> {
 fn outside(stack: &Stack, name: &Ident) -> Option<Ident> {
     let text = name.to_string();
     let is_unseen = text.starts_with('_') && !mentions(&stack.arguments, &text);
-    is_unseen.then(|| Ident::new(&text, here().located_at(name.span())))
+    is_unseen.then(|| {
+        let mut outside = name.clone();
+        outside.set_span(here().located_at(name.span()));
+        outside
+    })
+}
+
+/// Statements that make a block which moves nothing borrow each `&mut` in it mutably, whatever it does
+/// with it: then the block is `Send` wherever the reference is, and asks for no `Sync`.
+pub(crate) fn reborrows(function: &Function, code: &TokenStream) -> TokenStream {
+    let parameters = function.parameters.iter();
+    let mutable = parameters.filter(|parameter| parameter.is_mutable_reference());
+    let receiver = function
+        .receiver()
+        .filter(|receiver| receiver.reference.is_some() && receiver.mutability.is_some());
+    let own = receiver.and_then(|_| function.self_name());
+    mutable
+        .map(|parameter| parameter.name.clone())
+        .chain(own)
+        .filter(|name| mentions(code, &name.to_string()))
+        .map(|name| {
+            let at = here();
+            quote_spanned!(at=> let _ = &mut *#name;)
+        })
+        .collect()
 }

@@ -5,7 +5,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
 use syn::Expr;
 
-/// `Judge::new(&__step, Probe::of(&__step).traits()).when(..)`
+/// `Judge::new(&__step, Probe::of(&__step).__traits()).when(..)`
 pub(crate) fn judge(context: &Context<'_>, predicates: &[(&str, &Option<Expr>)]) -> TokenStream {
     let output = context.output_span;
     let krate = context.krate_at(output);
@@ -17,6 +17,6 @@ pub(crate) fn judge(context: &Context<'_>, predicates: &[(&str, &Option<Expr>)])
     });
     let calls: TokenStream = calls.collect();
     quote_spanned! {output=>
-        #krate::__private::Judge::new(&__step, #krate::__private::Probe::of(&__step).traits()) #calls
+        #krate::__private::Judge::new(&__step, #krate::__private::Probe::of(&__step).__traits()) #calls
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     answer,
+    capture::reborrows,
     code::Code,
     context::{Context, at},
     judge::judge,
@@ -41,9 +42,9 @@ fn retry(
     site: &Retry,
     inner: &Code,
 ) -> TokenStream {
-    let here = context.here;
+    let (here, krate) = (context.here, &context.krate);
     let attempt = site.attempt.as_ref().map(
-        |name| quote_spanned!(here=> let #name: ::core::primitive::u32 = __attempts.attempt();),
+        |name| quote_spanned!(here=> let #name: ::core::primitive::u32 = #krate::__private::Attempts::attempt(&__attempts);),
     );
     let clones = clones(context, &site.clone);
     let next = next(context, site);
@@ -65,7 +66,7 @@ fn retry(
 }
 
 fn next(context: &Context<'_>, site: &Retry) -> TokenStream {
-    let here = context.here;
+    let (here, krate) = (context.here, &context.krate);
     let judge = judge(
         context,
         &[
@@ -78,9 +79,14 @@ fn next(context: &Context<'_>, site: &Retry) -> TokenStream {
     match &site.backoff {
         Some(backoff) => {
             let backoff = context.function.site(backoff);
-            quote_spanned!(here=> __attempts.next_with(#judge, #backoff))
+            let at = at(&backoff);
+            quote_spanned! {at=>
+                #krate::__private::Attempts::next_with(&mut __attempts, #judge, #backoff)
+            }
         }
-        None => quote_spanned!(here=> __attempts.next(#judge)),
+        None => quote_spanned! {here=>
+            #krate::__private::Attempts::next(&mut __attempts, #judge)
+        },
     }
 }
 
@@ -93,7 +99,7 @@ fn again(context: &Context<'_>, site: &Retry) -> TokenStream {
         #krate::__private::Next::Again(__event) => {
             ::core::mem::drop(__step);
             #on_retry
-            __attempts.#pause(__event) #dot_await;
+            #krate::__private::Attempts::#pause(&mut __attempts, __event) #dot_await;
         }
     }
 }
@@ -120,8 +126,10 @@ fn on_retry(context: &Context<'_>, call: &Expr) -> TokenStream {
                 other => other,
             };
             let expression = context.function.site(&closure.body);
+            let reborrows = reborrows(context.function, &expression);
             quote_spanned! {here=>
                 async {
+                    #reborrows
                     let #pattern: &#krate::RetryEvent = &__event;
                     #expression
                 }
@@ -146,7 +154,8 @@ pub(crate) fn clones(context: &Context<'_>, names: &[Ident]) -> TokenStream {
                 _ => (context.function.visible(name), None),
             };
             let copy = copy.unwrap_or_else(|| source.clone());
-            quote_spanned!(at=> let #copy = ::core::clone::Clone::clone(&#source);)
+            let mutability = context.function.mutability(name);
+            quote_spanned!(at=> let #mutability #copy = ::core::clone::Clone::clone(&#source);)
         })
         .collect()
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 use code::Code;
 use context::Context;
-use proc_macro2::{Delimiter, Group, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 
 // Input:
@@ -35,11 +35,11 @@ use quote::{ToTokens, quote, quote_spanned};
 //         static __POLICY_1: Slot<CircuitBreaker> = Slot::new(&__SITE, 1);
 //         let __call = &Call::new();
 //         let __step = {
-//             let __policy = __POLICY_0.get();
+//             let __policy = Slot::get(&__POLICY_0);
 //             let mut __attempts = __policy.begin(__call);
 //             loop {
 //                 let __step = {
-//                     let __policy = __POLICY_1.get();
+//                     let __policy = Slot::get(&__POLICY_1);
 //                     let __entered = __policy.enter(__call);
 //                     match __entered {
 //                         Err(__rejection) => Step::Rejected(__rejection),
@@ -48,16 +48,16 @@ use quote::{ToTokens, quote, quote_spanned};
 //                                 if false { return hint::<Result<Quote, QuoteError>>(); }
 //                                 { self.http.get(symbol).await }
 //                             }).await);
-//                             __permit.settle(Judge::new(&__step, Probe::of(&__step).traits()));
+//                             __permit.settle(Judge::new(&__step, Probe::of(&__step).__traits()));
 //                             __step
 //                         }
 //                     }
 //                 };
-//                 let __next = __attempts.next(
-//                     Judge::new(&__step, Probe::of(&__step).traits()).when(QuoteError::is_transient),
+//                 let __next = Attempts::next(&mut __attempts,
+//                     Judge::new(&__step, Probe::of(&__step).__traits()).when(QuoteError::is_transient),
 //                 );
 //                 match __next {
-//                     Next::Again(__event) => { drop(__step); __attempts.pause(__event).await; }
+//                     Next::Again(__event) => { drop(__step); Attempts::pause(&mut __attempts, __event).await; }
 //                     _ => break __step,
 //                 }
 //             }
@@ -80,13 +80,20 @@ pub(crate) fn expand(stack: &Stack, mut function: Function, siblings: &[Sibling]
         let __call = &#krate::__private::Call::new();
         #steps
     });
-    let lent = context.lent();
+    let mut lent = context.lent();
+    lent.extend(cloned(stack));
     lend(&mut function.item.signature, &lent);
     let mut group = Group::new(Delimiter::Brace, body);
     group.set_span(function.item.body.span());
     let head = function.item.head();
     let consumed = consumed(stack, &function);
     quote!(#consumed #head #group)
+}
+
+/// Parameters that each attempt has a copy of: what is changed is the copy.
+fn cloned(stack: &Stack) -> impl Iterator<Item = (Ident, Option<Ident>)> + '_ {
+    let names = stack.layers.iter().flat_map(|layer| layer.clones());
+    names.map(|name| (name.clone(), None))
 }
 
 /// A body that consumes a parameter consumes a copy of it, so clippy would have it taken by reference.

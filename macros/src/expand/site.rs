@@ -76,7 +76,7 @@ pub(crate) fn policy(context: &Context<'_>, place: usize, layer: &Layer) -> Toke
         let with = context.function.site(with);
         let policy = Ident::new(layer.kind.policy(), here);
         return quote_spanned! {here=>
-            let __policy = <#krate::#policy as ::core::clone::Clone>::clone(#with);
+            let __policy = <#krate::#policy as ::core::clone::Clone>::clone(&(#with));
             let __policy = &__policy;
         };
     }
@@ -85,5 +85,5 @@ pub(crate) fn policy(context: &Context<'_>, place: usize, layer: &Layer) -> Toke
         context,
         above.iter().filter(|layer| layer.with.is_none()).count(),
     );
-    quote_spanned!(here=> let __policy = #slot.get();)
+    quote_spanned!(here=> let __policy = #krate::__private::Slot::get(&#slot);)
 }

@@ -61,11 +61,20 @@ impl Function {
         Some(self.frame.self_name().unwrap_or_else(own))
     }
 
+    /// `mut`, where the parameter has it.
+    pub(crate) fn mutability(&self, name: &Ident) -> Option<syn::Token![mut]> {
+        let parameter = self.parameters.iter().find(|own| own.name == *name);
+        match self.receiver().filter(|_| name == "self") {
+            Some(receiver) => receiver.mutability,
+            None => parameter.and_then(|own| own.mutability),
+        }
+    }
+
     /// `name` as the body sees it: an attribute from a macro may be of another hygiene.
     pub(crate) fn visible(&self, name: &Ident) -> Ident {
         let parameter = self.parameters.iter().find(|own| own.name == *name);
         match parameter {
-            Some(own) => Ident::new(&name.to_string(), own.name.span().located_at(name.span())),
+            Some(own) => output::placed_name(&own.name, name.span()),
             None => name.clone(),
         }
     }

@@ -1,7 +1,7 @@
 //! What a call ends in: the return type, or the output of the future that is returned.
 
 use super::parameter::bare;
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::{
     GenericArgument, Lifetime, PathArguments, ReturnType, Type, TypeParamBound, TypeReference,
@@ -104,6 +104,13 @@ pub(crate) fn error_place(ty: &Type) -> Span {
         _ => whole(),
     };
     start(tokens)
+}
+
+/// The same variable, seen at another place.
+pub(crate) fn placed_name(name: &Ident, at: Span) -> Ident {
+    let mut placed = name.clone();
+    placed.set_span(name.span().located_at(at));
+    placed
 }
 
 /// Where tokens begin.

@@ -1,6 +1,8 @@
 //! The variables that a function's parameters bind.
 
-use syn::{FnArg, Ident, Pat, PatIdent, Signature, Type, visit::Visit, visit_mut::VisitMut};
+use syn::{
+    Attribute, FnArg, Ident, Pat, PatIdent, Signature, Type, visit::Visit, visit_mut::VisitMut,
+};
 
 /// A variable bound by a parameter.
 pub(crate) struct Parameter {
@@ -10,12 +12,19 @@ pub(crate) struct Parameter {
     pub(crate) ty: Option<Type>,
     /// `ref name`
     pub(crate) by_ref: bool,
+    /// `#[cfg(..)]`
+    pub(crate) conditions: Vec<Attribute>,
 }
 
 impl Parameter {
     /// Is dropping it nothing, and lending it the same as copying it?
     pub(crate) fn is_plainly_copy(&self) -> bool {
         self.by_ref || self.ty.as_ref().is_some_and(is_copy)
+    }
+
+    pub(crate) fn is_mutable_reference(&self) -> bool {
+        let ty = self.ty.as_ref().map(bare);
+        matches!(ty, Some(Type::Reference(reference)) if reference.mutability.is_some())
     }
 
     pub(crate) fn is_reference(&self) -> bool {
@@ -62,10 +71,17 @@ pub(crate) fn parameters(signature: &Signature) -> Vec<Parameter> {
                 mutability: binding.mutability,
                 ty: is_whole.then(|| (*typed.ty).clone()),
                 by_ref: binding.by_ref.is_some(),
+                conditions: conditions(&typed.attrs),
             }));
         }
     }
     all
+}
+
+/// The conditions among a parameter's attributes.
+pub(crate) fn conditions(attributes: &[Attribute]) -> Vec<Attribute> {
+    let is_condition = |attribute: &&Attribute| attribute.path().is_ident("cfg");
+    attributes.iter().filter(is_condition).cloned().collect()
 }
 
 struct Bindings(Vec<PatIdent>);

@@ -1,13 +1,13 @@
 //! The arguments of one attribute, as written.
 
 use crate::errors::Errors;
-use proc_macro2::{Group, TokenStream, TokenTree};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
     Expr, Ident, Token,
     ext::IdentExt,
     parse::{ParseStream, Parser},
-    token::Paren,
+    token::{Brace, Paren},
 };
 
 /// One argument between two commas.
@@ -124,7 +124,24 @@ fn pair(input: ParseStream<'_>) -> syn::Result<Argument> {
         ));
     }
     // A bare word may be a keyword (`default`, `true`), which no expression begins with.
-    Ok(Argument::Pair(key, input.parse()?))
+    Ok(Argument::Pair(key, quiet(input.parse()?)))
+}
+
+/// Braces and parentheses around a whole value are the user's, but where it goes they would be called
+/// unnecessary.
+fn quiet(value: Expr) -> Expr {
+    let ours = |span: Span| Span::mixed_site().located_at(span);
+    match value {
+        Expr::Block(mut block) if block.label.is_none() => {
+            block.block.brace_token = Brace(ours(block.block.brace_token.span.join()));
+            Expr::Block(block)
+        }
+        Expr::Paren(mut paren) => {
+            paren.paren_token = Paren(ours(paren.paren_token.span.join()));
+            Expr::Paren(paren)
+        }
+        other => other,
+    }
 }
 
 fn colon(input: ParseStream<'_>) -> syn::Error {

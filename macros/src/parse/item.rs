@@ -1,7 +1,7 @@
 //! The function below the attributes. Its body stays tokens: what is being typed need not parse.
 
 use crate::kind::Kind;
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote};
 use syn::{
     AttrStyle, Attribute, Signature, Token, Visibility,
@@ -83,7 +83,7 @@ fn function(input: ParseStream<'_>, kind: Kind, bodiless: &mut bool) -> syn::Res
         TokenTree::Group(group) => group,
         other => return Err(syn::Error::new(other.span(), "expected a function's body")),
     };
-    let body = lift_inner_attributes(body, &mut attributes)?;
+    let body = lift_inner_attributes(visible(body), &mut attributes)?;
     Ok(Item {
         attributes,
         visibility,
@@ -91,6 +91,17 @@ fn function(input: ParseStream<'_>, kind: Kind, bodiless: &mut bool) -> syn::Res
         signature,
         body,
     })
+}
+
+/// A body from a macro's fragment stands in an invisible group.
+fn visible(body: Group) -> Group {
+    if body.delimiter() != Delimiter::None {
+        return body;
+    }
+    match body.stream().into_iter().next() {
+        Some(TokenTree::Group(inner)) => visible(inner),
+        _ => body,
+    }
 }
 
 fn defaultness(input: ParseStream<'_>) -> syn::Result<Option<Ident>> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod argument;
 pub(crate) mod duration;
+pub(crate) mod fragment;
 pub(crate) mod item;
 pub(crate) mod literal;
 pub(crate) mod nearest;

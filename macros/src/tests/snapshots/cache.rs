@@ -41,10 +41,10 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
     );
     let __call = &::steadfast::__private::Call::new();
     let __step = {
-        let __policy = __POLICY_0.get();
+        let __policy = ::steadfast::__private::Slot::get(&__POLICY_0);
         let __key = __policy.cache_key(&(symbol));
         let __step = {
-            let __policy = __POLICY_1.get();
+            let __policy = ::steadfast::__private::Slot::get(&__POLICY_1);
             let __after: ::core::time::Duration = self.patience(symbol);
             __policy
                 .run_for(
@@ -52,7 +52,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
                     __after,
                     async move {
                         let __policy = <::steadfast::CircuitBreaker as ::core::clone::Clone>::clone(
-                            &self.breaker,
+                            &(&self.breaker),
                         );
                         let __policy = &__policy;
                         let __entered = __policy.enter(__call);
@@ -79,7 +79,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
                                     .settle(
                                         ::steadfast::__private::Judge::new(
                                             &__step,
-                                            ::steadfast::__private::Probe::of(&__step).traits(),
+                                            ::steadfast::__private::Probe::of(&__step).__traits(),
                                         ),
                                     );
                                 __step
@@ -89,12 +89,12 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
                 )
                 .await
         };
-        let __marks = ::steadfast::__private::Mark::of(&__step).marks();
+        let __marks = ::steadfast::__private::Mark::of(&__step).__marks();
         let __serve = __policy
             .serves(
                 ::steadfast::__private::Judge::new(
                     &__step,
-                    ::steadfast::__private::Probe::of(&__step).traits(),
+                    ::steadfast::__private::Probe::of(&__step).__traits(),
                 ),
             );
         let __step: ::steadfast::__private::Step<_, ::core::convert::Infallible> = __step

@@ -80,13 +80,13 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
     );
     let __call = &::steadfast::__private::Call::new();
     let __step = {
-        let __policy = __POLICY_0.get();
+        let __policy = ::steadfast::__private::Slot::get(&__POLICY_0);
         let __step = {
-            let __policy = __POLICY_1.get();
+            let __policy = ::steadfast::__private::Slot::get(&__POLICY_1);
             let mut __attempts = __policy.begin(__call);
             loop {
                 let __step = {
-                    let __policy = __POLICY_2.get();
+                    let __policy = ::steadfast::__private::Slot::get(&__POLICY_2);
                     let __entered = __policy.enter(__call);
                     match __entered {
                         ::core::result::Result::Err(__rejection) => {
@@ -94,7 +94,9 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                         }
                         ::core::result::Result::Ok(__permit) => {
                             let __step = {
-                                let __policy = __POLICY_3.get();
+                                let __policy = ::steadfast::__private::Slot::get(
+                                    &__POLICY_3,
+                                );
                                 let __entering = __policy
                                     .enter(__call, ::steadfast::__private::Request::new());
                                 let __entered = __entering.await;
@@ -104,7 +106,9 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                                     }
                                     ::core::result::Result::Ok(__permit) => {
                                         let __step = {
-                                            let __policy = __POLICY_4.get();
+                                            let __policy = ::steadfast::__private::Slot::get(
+                                                &__POLICY_4,
+                                            );
                                             let __entering = __policy.enter(__call);
                                             let __entered = __entering.await;
                                             match __entered {
@@ -113,7 +117,9 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                                                 }
                                                 ::core::result::Result::Ok(__permit) => {
                                                     let __step = {
-                                                        let __policy = __POLICY_5.get();
+                                                        let __policy = ::steadfast::__private::Slot::get(
+                                                            &__POLICY_5,
+                                                        );
                                                         __policy
                                                             .run(
                                                                 __call,
@@ -140,7 +146,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                                                         .settle(
                                                             ::steadfast::__private::Judge::new(
                                                                 &__step,
-                                                                ::steadfast::__private::Probe::of(&__step).traits(),
+                                                                ::steadfast::__private::Probe::of(&__step).__traits(),
                                                             ),
                                                         );
                                                     __step
@@ -151,7 +157,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                                             .settle(
                                                 ::steadfast::__private::Judge::new(
                                                     &__step,
-                                                    ::steadfast::__private::Probe::of(&__step).traits(),
+                                                    ::steadfast::__private::Probe::of(&__step).__traits(),
                                                 ),
                                             );
                                         __step
@@ -162,36 +168,37 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                                 .settle(
                                     ::steadfast::__private::Judge::new(
                                         &__step,
-                                        ::steadfast::__private::Probe::of(&__step).traits(),
+                                        ::steadfast::__private::Probe::of(&__step).__traits(),
                                     ),
                                 );
                             __step
                         }
                     }
                 };
-                let __next = __attempts
-                    .next(
-                        ::steadfast::__private::Judge::new(
-                                &__step,
-                                ::steadfast::__private::Probe::of(&__step).traits(),
-                            )
-                            .when(QuoteError::is_transient),
-                    );
+                let __next = ::steadfast::__private::Attempts::next(
+                    &mut __attempts,
+                    ::steadfast::__private::Judge::new(
+                            &__step,
+                            ::steadfast::__private::Probe::of(&__step).__traits(),
+                        )
+                        .when(QuoteError::is_transient),
+                );
                 match __next {
                     ::steadfast::__private::Next::Again(__event) => {
                         ::core::mem::drop(__step);
-                        __attempts.pause(__event).await;
+                        ::steadfast::__private::Attempts::pause(&mut __attempts, __event)
+                            .await;
                     }
                     _ => break __step,
                 }
             }
         };
-        let __marks = ::steadfast::__private::Mark::of(&__step).marks();
+        let __marks = ::steadfast::__private::Mark::of(&__step).__marks();
         let __serve = __policy
             .serves(
                 ::steadfast::__private::Judge::new(
                     &__step,
-                    ::steadfast::__private::Probe::of(&__step).traits(),
+                    ::steadfast::__private::Probe::of(&__step).__traits(),
                 ),
             );
         let __step: ::steadfast::__private::Step<_, ::core::convert::Infallible> = __step

@@ -24,7 +24,7 @@ fn quote(&self) -> Pin<Box<dyn Future<Output = Result<Quote, Error>> + Send + '_
         );
         let __call = &::steadfast::__private::Call::new();
         let __step = {
-            let __policy = __POLICY_0.get();
+            let __policy = ::steadfast::__private::Slot::get(&__POLICY_0);
             __policy
                 .run(
                     __call,

@@ -30,7 +30,7 @@ async fn send(
     );
     let __call = &::steadfast::__private::Call::new();
     let __step = {
-        let __policy = __POLICY_0.get();
+        let __policy = ::steadfast::__private::Slot::get(&__POLICY_0);
         let __entered = __policy.enter_key(__call, &(&self.host));
         match __entered {
             ::core::result::Result::Err(__rejection) => {
@@ -55,7 +55,7 @@ async fn send(
                     .settle(
                         ::steadfast::__private::Judge::new(
                             &__step,
-                            ::steadfast::__private::Probe::of(&__step).traits(),
+                            ::steadfast::__private::Probe::of(&__step).__traits(),
                         ),
                     );
                 __step

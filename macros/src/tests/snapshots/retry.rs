@@ -24,10 +24,12 @@ pub async fn place(&self, order: Order) -> Result<Receipt, Error> {
     );
     let __call = &::steadfast::__private::Call::new();
     let __step = {
-        let __policy = __POLICY_0.get();
+        let __policy = ::steadfast::__private::Slot::get(&__POLICY_0);
         let mut __attempts = __policy.begin(__call);
         loop {
-            let n: ::core::primitive::u32 = __attempts.attempt();
+            let n: ::core::primitive::u32 = ::steadfast::__private::Attempts::attempt(
+                &__attempts,
+            );
             let order = ::core::clone::Clone::clone(&order);
             let __step = ::steadfast::__private::Step::<
                 _,
@@ -46,18 +48,19 @@ pub async fn place(&self, order: Order) -> Result<Receipt, Error> {
                     )
                     .await,
             );
-            let __next = __attempts
-                .next(
-                    ::steadfast::__private::Judge::new(
-                            &__step,
-                            ::steadfast::__private::Probe::of(&__step).traits(),
-                        )
-                        .when(is_transient),
-                );
+            let __next = ::steadfast::__private::Attempts::next(
+                &mut __attempts,
+                ::steadfast::__private::Judge::new(
+                        &__step,
+                        ::steadfast::__private::Probe::of(&__step).__traits(),
+                    )
+                    .when(is_transient),
+            );
             match __next {
                 ::steadfast::__private::Next::Again(__event) => {
                     ::core::mem::drop(__step);
-                    __attempts.pause(__event).await;
+                    ::steadfast::__private::Attempts::pause(&mut __attempts, __event)
+                        .await;
                 }
                 _ => break __step,
             }

@@ -21,25 +21,28 @@ fn read(path: &Path) -> io::Result<String> {
     );
     let __call = &::steadfast::__private::Call::new();
     let __step = {
-        let __policy = __POLICY_0.get();
+        let __policy = ::steadfast::__private::Slot::get(&__POLICY_0);
         let mut __attempts = __policy.begin(__call);
         loop {
             let __step = ::steadfast::__private::Step::<
                 _,
                 ::core::convert::Infallible,
             >::Done(__call.body(|| -> io::Result<String> { fs::read_to_string(path) }));
-            let __next = __attempts
-                .next(
-                    ::steadfast::__private::Judge::new(
-                        &__step,
-                        ::steadfast::__private::Probe::of(&__step).traits(),
-                    ),
-                );
+            let __next = ::steadfast::__private::Attempts::next(
+                &mut __attempts,
+                ::steadfast::__private::Judge::new(
+                    &__step,
+                    ::steadfast::__private::Probe::of(&__step).__traits(),
+                ),
+            );
             match __next {
                 ::steadfast::__private::Next::Again(__event) => {
                     ::core::mem::drop(__step);
                     ::steadfast::__private::on_retry(&__event, |event| log(event));
-                    __attempts.pause_blocking(__event);
+                    ::steadfast::__private::Attempts::pause_blocking(
+                        &mut __attempts,
+                        __event,
+                    );
                 }
                 _ => break __step,
             }

@@ -243,11 +243,11 @@ impl Bulkhead {
 
     #[doc(hidden)]
     /// The same for one key, which is not kept.
-    pub fn enter_key<'b, 'c, K: Display + ?Sized>(
+    pub fn enter_key<'b, 'c>(
         &'b self,
         call: &'c Call,
-        key: &K,
-    ) -> impl Future<Output = Result<Entry<Arc<Gate>>, Rejection>> + use<'b, 'c, K> {
+        key: &dyn Display,
+    ) -> impl Future<Output = Result<Entry<Arc<Gate>>, Rejection>> + use<'b, 'c> {
         let gate = self.gate_of(key);
         async move {
             if !gate.try_enter() {
@@ -266,10 +266,10 @@ impl Bulkhead {
 
     #[doc(hidden)]
     /// The same for one key of a synchronous function.
-    pub fn enter_key_blocking<K: Display + ?Sized>(
+    pub fn enter_key_blocking(
         &self,
         call: &Call,
-        key: &K,
+        key: &dyn Display,
     ) -> Result<Entry<Arc<Gate>>, Rejection> {
         let gate = self.gate_of(key);
         self.pass_blocking(call, &gate)?;
@@ -475,7 +475,7 @@ mod tests {
         let entry = bulkhead.enter(&call).await.unwrap();
         assert_eq!(call.waited(), 5 * SECOND);
         let step = Step::<Result<(), Rejection>>::Done(Ok(()));
-        entry.settle(Judge::new(&step, Probe::of(&step).traits()));
+        entry.settle(Judge::new(&step, Probe::of(&step).__traits()));
         assert_eq!(bulkhead.metrics().in_flight, 0);
     }
 
@@ -499,11 +499,11 @@ mod tests {
     async fn a_keyed_entry_is_given_back_to_its_key() {
         let bulkhead = one(SECOND);
         let call = Call::new();
-        let entry = bulkhead.enter_key(&call, "a").await.unwrap();
-        assert!(bulkhead.enter_key(&call, "a").await.is_err());
-        assert!(bulkhead.enter_key_blocking(&call, "b").is_ok());
+        let entry = bulkhead.enter_key(&call, &"a").await.unwrap();
+        assert!(bulkhead.enter_key(&call, &"a").await.is_err());
+        assert!(bulkhead.enter_key_blocking(&call, &"b").is_ok());
         drop(entry);
-        assert!(bulkhead.enter_key(&call, "a").await.is_ok());
+        assert!(bulkhead.enter_key(&call, &"a").await.is_ok());
         assert!(bulkhead.enter_blocking(&call).is_ok());
     }
 

@@ -1,6 +1,6 @@
 //! Says in a [`Served`] value where it came from, wherever a function returns one.
 //!
-//! The same ladder as for error types: emitted code calls `Mark::of(&step).marks()`, and method lookup
+//! The same ladder as for error types: emitted code calls `Mark::of(&step).__marks()`, and method lookup
 //! finds the rung for `Served<V>`, or the one that does nothing.
 
 use std::{marker::PhantomData, ops::Deref, time::Duration};
@@ -59,7 +59,7 @@ impl<T> Mark<T> {
 
 impl<V> Mark<Served<V>> {
     /// How to mark it.
-    pub fn marks(&self) -> Marks<Served<V>> {
+    pub fn __marks(&self) -> Marks<Served<V>> {
         Marks {
             mark: mark_served,
             is_primary: |served| !served.degraded(),
@@ -77,7 +77,7 @@ impl<T> Deref for Mark<T> {
 
 impl<T> Unmarked<T> {
     /// There is nothing to mark.
-    pub fn marks(&self) -> Marks<T> {
+    pub fn __marks(&self) -> Marks<T> {
         Marks::none()
     }
 }
