@@ -669,6 +669,12 @@ fn settings_that_make_no_sense_are_refused_by_name() {
             ("window", b().window(0)),
             ("window", b().window(Duration::ZERO)),
             ("minimum_calls", b().minimum_calls(0)),
+            ("minimum_calls", b().minimum_calls(10)),
+            ("minimum_calls", b().failure_rate(0.5).minimum_calls(101)),
+            (
+                "minimum_calls",
+                b().failure_rate(0.5).window(20).minimum_calls(21),
+            ),
             ("slow_call", b().slow_call(Duration::ZERO)),
             ("slow_call_rate", b().slow_call_rate(0.5)),
             (

@@ -499,11 +499,11 @@ mod tests {
     async fn a_keyed_entry_is_given_back_to_its_key() {
         let bulkhead = one(SECOND);
         let call = Call::new();
-        let entry = bulkhead.enter_key(&call, "a").await.unwrap();
-        assert!(bulkhead.enter_key(&call, "a").await.is_err());
-        assert!(bulkhead.enter_key_blocking(&call, "b").is_ok());
+        let entry = bulkhead.enter_key(&call, &"a").await.unwrap();
+        assert!(bulkhead.enter_key(&call, &"a").await.is_err());
+        assert!(bulkhead.enter_key_blocking(&call, &"b").is_ok());
         drop(entry);
-        assert!(bulkhead.enter_key(&call, "a").await.is_ok());
+        assert!(bulkhead.enter_key(&call, &"a").await.is_ok());
         assert!(bulkhead.enter_blocking(&call).is_ok());
     }
 

@@ -41,8 +41,8 @@ settings! {
     /// Which calls the rates are taken over: the last so many, or those of the last while. Default: the
     /// last 100.
     window: Window [into],
-    /// Outcomes in the window before a rate means anything, at least 1; with a count window at most its
-    /// size is asked for. Default 10.
+    /// Outcomes in the window before a rate means anything, at least 1, with a count window at most its
+    /// size; only with `failure_rate` or `slow_call`. Default 10, or the size of a smaller count window.
     minimum_calls: u32,
     /// A call that takes longer is slow, time spent waiting in the policies below not counted. Default:
     /// off.
@@ -98,6 +98,16 @@ impl CircuitBreakerSettings {
             )
         } else if is_zero(self.minimum_calls) {
             ("minimum_calls", "`minimum_calls` must be at least 1")
+        } else if self.minimum_calls.is_some() && !self.has_rate() {
+            (
+                "minimum_calls",
+                "`minimum_calls` is for rates: set `failure_rate` or `slow_call`, or leave it away",
+            )
+        } else if self.minimum_exceeds_window() {
+            (
+                "minimum_calls",
+                "`minimum_calls` must not exceed a `window` of calls (100 where it is not set): it would never be reached",
+            )
         } else if is_zero(self.half_open_requests) {
             (
                 "half_open_requests",
@@ -179,6 +189,21 @@ impl CircuitBreakerSettings {
             return None;
         };
         Some(Problem::new(setting, message))
+    }
+
+    const fn has_rate(&self) -> bool {
+        self.failure_rate.is_some() || self.slow_call.is_some()
+    }
+
+    const fn minimum_exceeds_window(&self) -> bool {
+        let window = match self.window {
+            Some(window) => window,
+            None => Window::DEFAULT,
+        };
+        match (self.minimum_calls, window) {
+            (Some(minimum), Window::Count(calls)) => calls > 0 && minimum > calls,
+            _ => false,
+        }
     }
 
     const fn recovery_time(&self) -> Duration {

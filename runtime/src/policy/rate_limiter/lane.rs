@@ -392,3 +392,253 @@ fn nothing(cost: u32) -> Decision {
         ..Decision::NOTHING
     }
 }
+
+#[cfg(all(test, not(steadfast_loom)))]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+        task::Wake,
+        time::Duration,
+    };
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::rate_limiter::{Algorithm, RateLimiterSettings};
+
+    const START: Nanos = Nanos(1 << 60);
+
+    #[derive(Default)]
+    struct Bell(AtomicBool);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    struct Waiting {
+        ticket: Ticket,
+        cost: u32,
+        give_up: Nanos,
+        until: Nanos,
+        bell: Arc<Bell>,
+    }
+
+    /// A line with its callers, whose timers are up to a millisecond late and who are polled whenever
+    /// they are woken.
+    struct Line {
+        rules: Rules,
+        lane: Lane,
+        now: Nanos,
+        waiting: Vec<Waiting>,
+        /// Who was let through: when, and with how much.
+        passed: Vec<(Nanos, u64, u32)>,
+    }
+
+    impl Line {
+        fn new(algorithm: usize) -> Self {
+            let settings = RateLimiterSettings::new().rate(Rate::per_second(100));
+            let settings = match algorithm {
+                0 => settings.burst(5),
+                1 => settings.algorithm(Algorithm::FixedWindow),
+                2 => settings.algorithm(Algorithm::SlidingWindow),
+                3 => settings.algorithm(Algorithm::SlidingWindowCounter),
+                _ => settings.algorithm(Algorithm::Adaptive),
+            };
+            let rules = Rules::new(&settings);
+            let lane = Lane::new(&rules, START);
+            Self {
+                rules,
+                lane,
+                now: START,
+                waiting: Vec::new(),
+                passed: Vec::new(),
+            }
+        }
+
+        fn arrive(&mut self, cost: u32, patience: Duration) -> Option<u64> {
+            let give_up = self.now.after(patience);
+            match self.lane.arrive(&self.rules, self.now, cost, Some(give_up)) {
+                Arrival::Ended(decision) if decision.allowed => {
+                    assert!(self.waiting.is_empty(), "overtook {}", self.waiting.len());
+                    self.passed.push((self.now, decision.mark, cost));
+                    Some(decision.mark)
+                }
+                Arrival::Ended(_) => None,
+                Arrival::Waits(ticket, give_up) => {
+                    let bell = Arc::new(Bell(AtomicBool::new(true)));
+                    self.waiting.push(Waiting {
+                        ticket,
+                        cost,
+                        give_up,
+                        until: give_up,
+                        bell,
+                    });
+                    self.run();
+                    None
+                }
+            }
+        }
+
+        /// Polls whoever was woken or whose time has come, until nobody is.
+        fn run(&mut self) {
+            let due = |waiting: &Waiting, now| {
+                waiting.bell.0.swap(false, Ordering::Relaxed) || waiting.until <= now
+            };
+            while let Some(index) = self
+                .waiting
+                .iter()
+                .position(|waiting| due(waiting, self.now))
+            {
+                let waiting = &mut self.waiting[index];
+                let waker = Waker::from(Arc::clone(&waiting.bell));
+                let (look, aftermath) = self.lane.look(
+                    &self.rules,
+                    self.now,
+                    waiting.ticket,
+                    waiting.give_up,
+                    &waker,
+                );
+                aftermath.run();
+                match look {
+                    Progress::Until(until) => waiting.until = until,
+                    Progress::Ready(decision) => {
+                        let waiting = self.waiting.remove(index);
+                        if decision.allowed {
+                            assert_eq!(index, 0, "overtook those before it");
+                            self.passed.push((self.now, decision.mark, waiting.cost));
+                        } else {
+                            assert!(self.now >= waiting.give_up);
+                        }
+                    }
+                }
+            }
+        }
+
+        /// Time passes, in the steps of a timer.
+        fn pass(&mut self, millis: u64) {
+            for _ in 0..millis {
+                self.now = self.now.after(Duration::from_millis(1));
+                self.run();
+            }
+        }
+
+        fn leave(&mut self, index: usize) {
+            let left = self.waiting.remove(index);
+            self.lane.leave(&self.rules, self.now, left.ticket).run();
+            self.run();
+        }
+
+        fn refund(&mut self, index: usize) {
+            let (_, mark, cost) = self.passed.remove(index);
+            self.lane.refund(&self.rules, self.now, mark, cost).run();
+            self.run();
+        }
+    }
+
+    #[test]
+    fn one_whose_time_is_over_while_the_first_sleeps_is_served() {
+        let mut line = Line::new(0);
+        line.arrive(5, Duration::ZERO);
+        let second = Duration::from_secs(1);
+        for _ in 0..3 {
+            line.arrive(1, second);
+        }
+        // Nobody is polled until the patience of all is over; then only the last is.
+        line.now = line.now.after(second);
+        let last = line.waiting.pop().unwrap();
+        let (look, aftermath) = line.lane.look(
+            &line.rules,
+            line.now,
+            last.ticket,
+            last.give_up,
+            Waker::noop(),
+        );
+        aftermath.run();
+        assert!(matches!(look, Progress::Ready(decision) if decision.allowed));
+        line.run();
+        assert_eq!(line.passed.len(), 3, "and those before it have theirs");
+        assert!(
+            line.waiting.is_empty() && line.lane.is_unused(&line.rules, line.now.after(second))
+        );
+    }
+
+    #[test]
+    fn what_was_taken_for_one_who_never_came_is_given_back() {
+        let mut line = Line::new(0);
+        line.arrive(5, Duration::ZERO);
+        let patience = Duration::from_millis(50);
+        line.arrive(2, patience);
+        line.arrive(3, patience);
+        line.now = line.now.after(patience);
+        let last = line.waiting.pop().unwrap();
+        let _ = line
+            .lane
+            .look(
+                &line.rules,
+                line.now,
+                last.ticket,
+                last.give_up,
+                Waker::noop(),
+            )
+            .1;
+        assert!(
+            !line
+                .lane
+                .is_unused(&line.rules, line.now.after(Duration::from_secs(9))),
+            "the first is served"
+        );
+        let remaining = |line: &mut Line| line.lane.take(&line.rules, line.now, 0).remaining;
+        assert_eq!(remaining(&mut line), 0);
+        line.leave(0);
+        assert_eq!(remaining(&mut line), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn first_come_first_served_and_never_over_the_limit(
+            algorithm in 0usize..5,
+            steps in prop::collection::vec((0u8..10, any::<prop::sample::Index>(), 1u32..5, 0u64..400), 1..120),
+        ) {
+            let mut line = Line::new(algorithm);
+            for (step, index, cost, millis) in steps {
+                match step {
+                    0..=4 => {
+                        line.arrive(cost, Duration::from_millis(millis));
+                    }
+                    5 | 6 => line.pass(millis / 8),
+                    7 if !line.waiting.is_empty() => line.leave(index.index(line.waiting.len())),
+                    8 if !line.passed.is_empty() => {
+                        // The newest: an older one may have been refilled, which is another test's.
+                        let newest = line.passed.len() - 1;
+                        line.refund(newest);
+                    }
+                    _ => line.pass(1),
+                }
+                prop_assert_eq!(line.lane.waiting(), line.waiting.len());
+            }
+            line.pass(500);
+            prop_assert!(line.waiting.is_empty() && line.lane.waiting() == 0);
+            for (from, &(start, ..)) in line.passed.iter().enumerate() {
+                let mut sum = 0;
+                for &(at, _, cost) in &line.passed[from..] {
+                    sum += u64::from(cost);
+                    let elapsed = at.since(start);
+                    // A bucket counts a waiter from its turn, up to two milliseconds before it is woken.
+                    let late = elapsed + Duration::from_millis(2);
+                    let bound = match algorithm {
+                        0 => 5 + late.as_millis() as u64 / 10,
+                        2 if elapsed < Duration::from_secs(1) => 100,
+                        4 => 100 + late.as_millis() as u64 / 10,
+                        _ => 200 + 100 * elapsed.as_secs(),
+                    };
+                    prop_assert!(sum <= bound, "{sum} in {elapsed:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs every test of the workspace: `./test.sh`, or with cargo's arguments, `./test.sh -p steadfast`.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+if ! command -v cargo >/dev/null; then
+    echo "error: no cargo found; install Rust from https://rustup.rs" >&2
+    exit 1
+fi
+
+if [ $# -eq 0 ]; then
+    set -- --workspace
+fi
+exec cargo test --locked --all-features "$@"
