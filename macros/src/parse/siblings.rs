@@ -85,7 +85,7 @@ fn kind(meta: &Meta, krate_above: Option<&Path>) -> Option<Kind> {
         || [own.as_ref(), krate_above]
             .into_iter()
             .flatten()
-            .any(|krate| names(krate) == prefix);
+            .any(|krate| names(krate).ends_with(&prefix));
     is_ours.then_some(kind)
 }
 
