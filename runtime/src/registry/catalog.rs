@@ -27,23 +27,22 @@ pub(crate) fn sites() -> &'static [&'static Site] {
 }
 
 /// The name of a site's policy. One without a name belongs to its function, and is called by the
-/// function's path; a second one of its kind in the stack (timeouts stand at several heights) is told
-/// apart by its number.
+/// function's path; functions that share a path are told apart by their places.
 pub(crate) fn name_of(site: &Site, index: usize) -> PolicyName {
     let declared = &site.policies[index];
     if let Some(name) = declared.name {
         return PolicyName::from_static(name);
     }
-    let above = site.policies[..index].iter();
-    let above = above.filter(|other| other.name.is_none() && other.kind() == declared.kind());
-    match (above.count(), own_name(site, declared)) {
-        (0, name) => name,
-        (above, name) => format!("{name}#{}", above + 1).into(),
+    // Timeouts may stand at several heights of one stack; the outermost has the plain name.
+    let is_like = |d: &&Declared| d.name.is_none() && d.kind() == declared.kind();
+    let above = site.policies[..index].iter().filter(is_like).count();
+    match above {
+        0 => own_name(site, declared),
+        nth => format!("{}#{}", own_name(site, declared), nth + 1).into(),
     }
 }
 
-/// What an unnamed policy is called: the function's path; functions that share a path are told apart by
-/// their places.
+/// The name of the function, told apart from others of its path.
 fn own_name(site: &Site, declared: &Declared) -> PolicyName {
     let unnamed_here = |other: &Site| {
         other.function == site.function
