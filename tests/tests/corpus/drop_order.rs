@@ -65,7 +65,7 @@ twins! {
         log: Log,
     ) {
         let local = Noted("local", log);
-        c.0 = "c";
+        c.0 = c.0.trim();
         drop(a);
         local.say("body");
         Ok(())

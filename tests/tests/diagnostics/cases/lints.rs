@@ -227,3 +227,10 @@ pub async fn call(n: u32) -> Result<u32, Failure> {
     drop(&n);
     ask(n).await
 }
+
+//# changed_field_of_a_parameter: unused_variables
+#[stack]
+pub async fn call(mut order: Order, unused: u32) -> Result<u32, Failure> {
+    order.id = 1;
+    ask(1).await
+}
