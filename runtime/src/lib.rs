@@ -145,7 +145,7 @@
 //! |---|---|---|
 //! | `tracing` | yes | every event as a `tracing` event under the target `steadfast` |
 //! | `serde` | yes | `Serialize` for snapshots, metrics and names |
-//! | `test-util` | no | virtual time and [`test::isolated`](crate::test::isolated); for `[dev-dependencies]` |
+//! | `test-util` | no | virtual time and [`test::isolated`]; for `[dev-dependencies]` |
 //!
 //! Waits and delays of async functions need a Tokio runtime with time enabled.
 #![forbid(unsafe_code)]

@@ -512,7 +512,7 @@ mod tests {
         let bulkhead = one(60 * SECOND);
         let _held = bulkhead.try_acquire_for("a").unwrap();
         let call = Call::new();
-        let mut waits = Box::pin(bulkhead.enter_key(&call, "a"));
+        let mut waits = Box::pin(bulkhead.enter_key(&call, &"a"));
         let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(waits.as_mut().poll(cx)));
         assert!(poll.await.is_pending());
         bulkhead.set_max_concurrent(2);

@@ -149,7 +149,8 @@ impl Lane {
         }
     }
 
-    fn take(&mut self, rules: &Rules, now: Nanos, cost: u32) -> Decision {
+    /// Takes permits if nobody waits for them.
+    pub(super) fn take(&mut self, rules: &Rules, now: Nanos, cost: u32) -> Decision {
         let Some(limit) = Self::limit(&self.own, rules) else {
             return nothing(cost);
         };

@@ -1,30 +1,25 @@
 //! The policy.
 
 use std::{
-    cell::OnceCell,
     fmt::Display,
     future::Future,
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
 };
 
 use super::{
     Admission, Allowance, RateLimiterBuilder, RateLimiterSettings, Request,
-    admission::Taken,
-    gate::{Gate, Glance},
-    lane::{Arrival, Lane},
+    entrance::{Begun, Keyhole, Open},
+    gate::Gate,
+    lane::{Aftermath, Lane},
     rules::Rules,
-    turn::{Spot, Turn},
 };
 use crate::{
-    algorithm::{decision::Decision, gcra::Gcra, limit::Limit},
     call::{Body, Call},
-    clock::{self, Nanos},
+    clock,
     counter::Counters,
-    event::{Bypassed, Event, Refused, Sink},
+    event::Sink,
     judge::Judge,
-    keyed::{Keyed, Room, with_text},
-    kind::PolicyKind,
+    keyed::Keyed,
     name::PolicyName,
     outcome::Outcome,
     policy::{
@@ -32,10 +27,8 @@ use crate::{
         settings::{PolicySettings, Setting, Value},
     },
     probe::Traits,
-    rate::Rate,
     rejection::{FromRejection, RateLimited, Rejection},
     step::{Step, reject},
-    waiter::{wait, wait_blocking},
 };
 
 /// Keeps calls under a rate, so that a quota is not exceeded and a dependency not run over.
@@ -86,23 +79,23 @@ use crate::{
 /// function that is dropped before its body began, or that a policy further in refuses, gives back
 /// what its permits still hold.
 #[derive(Debug, Clone)]
-pub struct RateLimiter(Arc<Inner>);
+pub struct RateLimiter(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    name: PolicyName,
-    settings: RateLimiterSettings,
-    rules: Rules,
-    gate: Gate,
+pub(super) struct Inner {
+    pub(super) name: PolicyName,
+    pub(super) settings: RateLimiterSettings,
+    pub(super) rules: Rules,
+    pub(super) gate: Gate,
     /// Made when the first key is seen: most limiters have none.
-    keys: OnceLock<Keyed<Lane>>,
-    totals: Counters<3>,
-    sink: Sink,
+    pub(super) keys: OnceLock<Keyed<Lane>>,
+    pub(super) totals: Counters<3>,
+    pub(super) sink: Sink,
 }
 
-const ALLOWED: usize = 0;
-const REJECTED: usize = 1;
-const BYPASSED: usize = 2;
+pub(super) const ALLOWED: usize = 0;
+pub(super) const REJECTED: usize = 1;
+pub(super) const BYPASSED: usize = 2;
 
 /// Where a rate limiter stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,63 +116,6 @@ pub struct RateLimiterMetrics {
     /// Adaptive: the share of successes, of the calls since the last step, or before the first of them
     /// of those that led to it.
     pub success_rate: Option<f64>,
-}
-
-/// How a request began.
-enum Begun<'p> {
-    /// By its bypass.
-    Past,
-    Ended(Ended<'p>),
-    Waits(Turn<'p>, u32),
-}
-
-/// How a request ended: whether it was let through is part of the decision.
-struct Ended<'p> {
-    taken: Taken<'p>,
-    decision: Decision,
-}
-
-/// A request of a future that may be dropped before its first poll: then the permits come back.
-struct Open<'p>(Begun<'p>);
-
-impl<'p> Open<'p> {
-    fn take(&mut self) -> Begun<'p> {
-        std::mem::replace(&mut self.0, Begun::Past)
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        if let Begun::Ended(ended) = &self.0 {
-            ended.taken.refund();
-        }
-    }
-}
-
-/// How long a call may wait: less where a timeout further out ends it earlier.
-#[derive(Clone, Copy)]
-struct Patience {
-    max_wait: Duration,
-    deadline: Nanos,
-}
-
-impl Patience {
-    fn until(self, now: Nanos) -> Nanos {
-        now.after(self.max_wait).min(self.deadline)
-    }
-}
-
-/// The limit that a call is under, besides the policy's own.
-#[derive(Clone, Copy)]
-struct Keyhole<'k> {
-    key: &'k dyn Display,
-    rate: Option<Rate>,
-}
-
-impl<'k> Keyhole<'k> {
-    fn new(key: &'k dyn Display) -> Self {
-        Self { key, rate: None }
-    }
 }
 
 impl RateLimiter {
@@ -235,7 +171,7 @@ impl RateLimiter {
                 !lane.is_unused(rules, clock::now())
             });
         }
-        woken.into_iter().for_each(super::lane::Aftermath::run);
+        woken.into_iter().for_each(Aftermath::run);
     }
 
     /// Takes `cost` permits if they are there and nobody waits for them.
@@ -254,7 +190,7 @@ impl RateLimiter {
     /// [`RateLimited`] at once if not, whatever `max_wait` is; it costs nothing. Without `retry_after`
     /// where `cost` is more than the limit ever holds.
     pub fn try_acquire(&self, cost: u32) -> Result<Allowance, RateLimited> {
-        self.finish_try(self.begin(None, cost, None))
+        self.answer(self.attempt(cost))
     }
 
     /// [`try_acquire`](Self::try_acquire) for one key: each has a limit of its own. The key's value is
@@ -278,7 +214,7 @@ impl RateLimiter {
         key: &K,
         cost: u32,
     ) -> Result<Allowance, RateLimited> {
-        self.finish_try(self.begin(Some(Keyhole::new(&key)), cost, None))
+        self.answer(self.attempt_at_key(&key, cost))
     }
 
     /// Takes `cost` permits, and waits for them up to `max_wait`, behind those who came before.
@@ -394,25 +330,6 @@ impl RateLimiter {
         }
     }
 
-    /// The way of most calls: there is a permit in the word, and nobody asks how many are left.
-    #[inline]
-    fn enter_at_once<'c>(&'c self, call: &'c Call, cost: u32) -> Option<Admission<'c>> {
-        let Limit::Bucket(bucket) = &self.rules().limit else {
-            return None;
-        };
-        let Glance::Taken { mark, .. } = self.0.gate.glance(bucket, clock::now(), cost) else {
-            return None;
-        };
-        self.0.totals.add(ALLOWED, 1);
-        let taken = Taken {
-            rules: self.rules(),
-            spot: self.spot(),
-            mark,
-            cost,
-        };
-        Some(Admission::new(call, Some(taken)))
-    }
-
     #[doc(hidden)]
     /// The same for a synchronous function.
     pub fn enter_blocking<'c>(
@@ -432,246 +349,6 @@ impl RateLimiter {
             Begun::Waits(turn, cost) => self.wait_blocking(call, turn, cost),
         };
         self.admit(call, ended)
-    }
-
-    fn rules(&self) -> &Rules {
-        &self.0.rules
-    }
-
-    #[inline]
-    fn request<'p>(&'p self, call: &Call, request: Request<'_>) -> Begun<'p> {
-        if request.bypass {
-            self.bypass();
-            return Begun::Past;
-        }
-        let keyhole = request.key.map(|key| Keyhole {
-            key,
-            rate: request.rate,
-        });
-        self.begin(keyhole, request.cost, self.patience(call))
-    }
-
-    #[cold]
-    fn bypass(&self) {
-        self.0.totals.add(BYPASSED, 1);
-        self.0.sink.tell_debug(|| {
-            Event::Bypassed(Bypassed {
-                policy: self.name().clone(),
-            })
-        });
-    }
-
-    /// How long a call may wait.
-    fn patience(&self, call: &Call) -> Option<Patience> {
-        let max_wait = self.rules().max_wait.filter(|_| self.rules().enforce)?;
-        Some(Patience {
-            max_wait,
-            deadline: call.deadline(),
-        })
-    }
-
-    #[inline]
-    fn begin(
-        &self,
-        keyhole: Option<Keyhole<'_>>,
-        cost: u32,
-        patience: Option<Patience>,
-    ) -> Begun<'_> {
-        let Some(keyhole) = keyhole else {
-            return match &self.rules().limit {
-                Limit::Bucket(bucket) => self.begin_at_word(bucket, cost, patience),
-                _ => self.begin_at_gate(cost, patience),
-            };
-        };
-        with_text(keyhole.key, |key| {
-            self.begin_at_key(key, keyhole.rate, cost, patience)
-        })
-    }
-
-    #[inline]
-    fn begin_at_word(&self, bucket: &Gcra, cost: u32, patience: Option<Patience>) -> Begun<'_> {
-        let now = clock::now();
-        match self.0.gate.glance(bucket, now, cost) {
-            Glance::Taken { state, mark } => {
-                let decision = bucket.decision(state, now, cost, true);
-                self.ended(self.spot(), cost, Decision { mark, ..decision })
-            }
-            _ if patience.is_some() => self.begin_at_gate(cost, patience),
-            _ => self.begin_again(bucket, cost),
-        }
-    }
-
-    /// Refuses one who does not wait, without the lock where nobody waits either.
-    #[cold]
-    fn begin_again(&self, bucket: &Gcra, cost: u32) -> Begun<'_> {
-        // Meanwhile others may have been at the word: the clock is read after it this time.
-        let state = self.0.gate.state();
-        let now = clock::now();
-        if bucket.is_ahead(state, now) {
-            return self.begin_at_gate(cost, None);
-        }
-        let (decision, mark) = match self.0.gate.glance(bucket, now, cost) {
-            Glance::Taken { state, mark } => (bucket.decision(state, now, cost, true), mark),
-            Glance::Spent { state } => (bucket.decision(state, now, cost, false), 0),
-            Glance::Held => return self.begin_at_gate(cost, None),
-        };
-        self.ended(self.spot(), cost, Decision { mark, ..decision })
-    }
-
-    fn spot(&self) -> Spot<'_> {
-        Spot::Gate(&self.0.gate)
-    }
-
-    fn begin_at_gate(&self, cost: u32, patience: Option<Patience>) -> Begun<'_> {
-        let arrival = self.0.gate.with(|lane| {
-            let now = clock::now();
-            lane.arrive(
-                self.rules(),
-                now,
-                cost,
-                patience.map(|patience| patience.until(now)),
-            )
-        });
-        self.begun(self.spot(), cost, arrival)
-    }
-
-    fn begin_at_key(
-        &self,
-        key: &str,
-        rate: Option<Rate>,
-        cost: u32,
-        patience: Option<Patience>,
-    ) -> Begun<'_> {
-        let rules = self.rules();
-        let keys = self.0.keys.get_or_init(|| Keyed::new(rules.max_keys));
-        let create = || Lane::new(rules, clock::now());
-        let reading = OnceCell::new();
-        let unused = |lane: &Lane| lane.is_unused(rules, *reading.get_or_init(clock::now));
-        let (place, arrival) = keys.with(key, create, unused, |lane, place| {
-            let now = clock::now();
-            // A limit that several keys share keeps the rate of the first of them while it is in use.
-            if rate.is_some() && (place.room == Room::Own || lane.is_unused(rules, now)) {
-                lane.retune(rules, now, rate);
-            }
-            (
-                place,
-                lane.arrive(
-                    rules,
-                    now,
-                    cost,
-                    patience.map(|patience| patience.until(now)),
-                ),
-            )
-        });
-        self.begun(Spot::Key(keys, place), cost, arrival)
-    }
-
-    fn begun<'p>(&'p self, spot: Spot<'p>, cost: u32, arrival: Arrival) -> Begun<'p> {
-        match arrival {
-            Arrival::Ended(decision) => self.ended(spot, cost, decision),
-            Arrival::Waits(ticket, give_up) => {
-                Begun::Waits(Turn::new(self.rules(), spot, ticket, give_up), cost)
-            }
-        }
-    }
-
-    fn ended<'p>(&'p self, spot: Spot<'p>, cost: u32, decision: Decision) -> Begun<'p> {
-        Begun::Ended(self.end(spot, cost, decision))
-    }
-
-    #[inline]
-    fn end<'p>(&'p self, spot: Spot<'p>, cost: u32, decision: Decision) -> Ended<'p> {
-        let cost = if decision.allowed { cost } else { 0 };
-        let taken = Taken {
-            rules: self.rules(),
-            spot,
-            mark: decision.mark,
-            cost,
-        };
-        Ended { taken, decision }
-    }
-
-    async fn wait<'p>(&'p self, call: &Call, turn: Turn<'p>, cost: u32) -> Ended<'p> {
-        let (spot, start) = (turn.spot, clock::now());
-        let decision = wait(turn).await;
-        call.add_waited(clock::now().since(start));
-        self.end(spot, cost, decision)
-    }
-
-    fn wait_blocking<'p>(&'p self, call: &Call, turn: Turn<'p>, cost: u32) -> Ended<'p> {
-        let (spot, start) = (turn.spot, Instant::now());
-        let decision = wait_blocking(turn);
-        call.add_waited(start.elapsed());
-        self.end(spot, cost, decision)
-    }
-
-    /// Counts and tells how a request ended.
-    #[inline]
-    fn conclude(&self, ended: &Ended<'_>) -> Result<(), RateLimited> {
-        if ended.decision.allowed {
-            self.0.totals.add(ALLOWED, 1);
-            return Ok(());
-        }
-        self.refuse(&ended.decision)
-    }
-
-    /// Refuses, or lets in all the same where it only watches.
-    #[cold]
-    fn refuse(&self, decision: &Decision) -> Result<(), RateLimited> {
-        let enforced = self.rules().enforce;
-        let error = RateLimited {
-            policy: self.name().clone(),
-            limit: decision.limit,
-            remaining: decision.remaining,
-            retry_after: decision.retry_after,
-            reset_after: decision.reset_after,
-        };
-        self.0.totals.add(REJECTED, 1);
-        self.0.sink.tell_debug(|| {
-            Event::Refused(Refused {
-                policy: self.name().clone(),
-                kind: PolicyKind::RateLimiter,
-                rejection: error.clone().into(),
-                enforced,
-            })
-        });
-        if enforced { Err(error) } else { Ok(()) }
-    }
-
-    fn allow(&self, ended: &Ended<'_>) -> Result<Allowance, RateLimited> {
-        self.conclude(ended)?;
-        Ok(ended.decision.into())
-    }
-
-    /// For those who do not wait.
-    fn finish_try(&self, begun: Begun<'_>) -> Result<Allowance, RateLimited> {
-        match begun {
-            Begun::Ended(ended) => self.allow(&ended),
-            // Without patience nobody waits, and without a request nobody passes.
-            Begun::Past | Begun::Waits(..) => unreachable!("an attempt ends at once"),
-        }
-    }
-
-    async fn finish(&self, mut open: Open<'_>) -> Result<Allowance, Rejection> {
-        match open.take() {
-            Begun::Waits(turn, cost) => Ok(self.allow(&self.wait(&Call::new(), turn, cost).await)?),
-            ended => Ok(self.finish_try(ended)?),
-        }
-    }
-
-    fn finish_blocking(&self, begun: Begun<'_>) -> Result<Allowance, Rejection> {
-        match begun {
-            Begun::Waits(turn, cost) => {
-                Ok(self.allow(&self.wait_blocking(&Call::new(), turn, cost))?)
-            }
-            ended => Ok(self.finish_try(ended)?),
-        }
-    }
-
-    #[inline]
-    fn admit<'c>(&'c self, call: &'c Call, ended: Ended<'c>) -> Result<Admission<'c>, Rejection> {
-        self.conclude(&ended)?;
-        Ok(Admission::new(call, Some(ended.taken)))
     }
 }
 

@@ -3,6 +3,7 @@
 mod admission;
 mod algorithm;
 mod allowance;
+mod entrance;
 mod gate;
 mod lane;
 mod limiter;
