@@ -93,6 +93,15 @@ twins! {
     }
 }
 
+twins! {
+    #[circuit_breaker]
+    bare_ignored guarded_ignored (first: Noted, _: Noted, second: Noted, _: Noted, _log: Log) {
+        first.say("body");
+        second.say("body");
+        Ok(())
+    }
+}
+
 synchronous_twins! {
     #[circuit_breaker]
     #[bulkhead]
@@ -145,6 +154,18 @@ async fn patterns_drop_alike() {
     stacked_patterns(pair, ignored, unused, c, log.clone())
         .await
         .unwrap();
+    assert_eq!(log.take(), bare);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ignored_parameters_keep_their_place() {
+    let log = Log::default();
+    let all = || ["first", "ignored", "second", "also ignored"].map(|name| noted(name, &log));
+    let [a, b, c, d] = all();
+    bare_ignored(a, b, c, d, log.clone()).await.unwrap();
+    let bare = log.take();
+    let [a, b, c, d] = all();
+    guarded_ignored(a, b, c, d, log.clone()).await.unwrap();
     assert_eq!(log.take(), bare);
 }
 

@@ -27,7 +27,7 @@ mod named_like_attributes {
         timeout.ask()
     }
 
-    #[policies::fallback(self::stand_in)]
+    #[policies::fallback(self::stand_in, crate = policies)]
     #[policies::timeout("1s")]
     pub(super) async fn fallback(fallback: &Tries) -> Result<u32, Failure> {
         fallback.ask()
