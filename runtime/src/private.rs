@@ -4,7 +4,7 @@ pub use inventory;
 
 pub use crate::{
     call::{Body, Call},
-    emitted::{answer, hint, on_retry, succeeded},
+    emitted::{answer, hint, let_go, on_retry, succeeded},
     judge::Judge,
     policy::{
         bulkhead::{BulkheadSettings, Entry},

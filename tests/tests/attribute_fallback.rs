@@ -43,12 +43,12 @@ async fn a_closure_gets_the_error_by_value_sees_the_parameters_and_may_await_and
 async fn a_path_gets_the_parameters_and_the_error() {
     struct Client(u32);
     impl Client {
-        #[fallback(Self::from_replica)]
+        #[fallback(Self::ask_replica)]
         async fn read(&self, key: u32, scale: u32) -> Answer {
             Err(Error::Down)
         }
 
-        async fn from_replica(&self, key: u32, scale: u32, error: Error) -> Answer {
+        async fn ask_replica(&self, key: u32, scale: u32, error: Error) -> Answer {
             assert_eq!(error, Error::Down);
             Ok((self.0 + key) * scale)
         }

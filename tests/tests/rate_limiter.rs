@@ -621,7 +621,9 @@ mod keys {
         // Once the limits are as if unused, keys are forgotten and new ones have their own.
         advance(millis(300)).await;
         for n in 0..2_000 {
-            assert!(limiter.try_acquire_for(&format_args!("new {n}"), 1).is_ok() || n >= 1_000);
+            // How long a newcomer looks for one to be forgotten is bounded: of the last few places,
+            // some may not be found.
+            assert!(limiter.try_acquire_for(&format_args!("new {n}"), 1).is_ok() || n >= 900);
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
     code::Code,
     context::{Context, at},
     judge::judge,
-    layer::clones,
+    layer::{clones, untyped},
 };
 use crate::{
     function::{output::placed_name, parameter::conditions},
@@ -112,7 +112,7 @@ fn answered(context: &Context<'_>, place: usize, answer: &Answer) -> TokenStream
     };
     let ignored = match answer {
         Answer::Closure(_) | Answer::Path(_) => None,
-        _ => Some(quote_spanned!(here=> ::core::mem::drop(__error);)),
+        _ => Some(quote_spanned!(here=> #krate::__private::let_go(__error);)),
     };
     quote_spanned! {here=> {
         #ignored
@@ -131,6 +131,11 @@ fn succeeded(context: &Context<'_>, value: &TokenStream) -> TokenStream {
 fn called_closure(context: &Context<'_>, place: usize, closure: &ExprClosure) -> TokenStream {
     let (here, krate, output) = (context.here, &context.krate, &context.output);
     let pattern = &closure.inputs[0];
+    let (bare, ty) = untyped(pattern);
+    let typed = ty.map(|ty| {
+        let at = at(ty);
+        quote_spanned!(at=> let __error: #ty = __error;)
+    });
     let expression = context.function.site(&closure.body);
     match context.is_async() {
         true => {
@@ -145,8 +150,8 @@ fn called_closure(context: &Context<'_>, place: usize, closure: &ExprClosure) ->
                 async #capture {
                     #pin
                     #reborrows
-                    let #pattern = __error;
-                    #expression
+                    #typed
+                    match __error { #bare => #expression }
                 }
                 .await
             }

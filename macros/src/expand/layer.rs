@@ -19,7 +19,7 @@ use crate::{
 };
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::Expr;
+use syn::{Expr, Pat, Type};
 
 /// One layer around `inner`.
 pub(crate) fn layer(context: &Context<'_>, place: usize, layer: &Layer, inner: &Code) -> Code {
@@ -97,7 +97,7 @@ fn again(context: &Context<'_>, site: &Retry) -> TokenStream {
     let (pause, dot_await) = (context.method("pause"), context.dot_await());
     quote_spanned! {here=>
         #krate::__private::Next::Again(__event) => {
-            ::core::mem::drop(__step);
+            #krate::__private::let_go(__step);
             #on_retry
             #krate::__private::Attempts::#pause(&mut __attempts, __event) #dot_await;
         }
@@ -121,17 +121,13 @@ fn on_retry(context: &Context<'_>, call: &Expr) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
     match bare(call) {
         Expr::Closure(closure) if context.is_async() => {
-            let pattern = match &closure.inputs[0] {
-                syn::Pat::Type(typed) => &typed.pat,
-                other => other,
-            };
+            let (pattern, _) = untyped(&closure.inputs[0]);
             let expression = context.function.site(&closure.body);
             let reborrows = reborrows(context.function, &expression);
             quote_spanned! {here=>
                 async {
                     #reborrows
-                    let #pattern: &#krate::RetryEvent = &__event;
-                    #expression
+                    match &__event { #pattern => #expression }
                 }
                 .await;
             }
@@ -140,6 +136,14 @@ fn on_retry(context: &Context<'_>, call: &Expr) -> TokenStream {
             let call = context.function.site(call);
             quote_spanned!(here=> #krate::__private::on_retry(&__event, #call);)
         }
+    }
+}
+
+/// The pattern of a closure's parameter, and its type where it is written.
+pub(crate) fn untyped(parameter: &Pat) -> (&Pat, Option<&Type>) {
+    match parameter {
+        Pat::Type(typed) => (&typed.pat, Some(&typed.ty)),
+        pattern => (pattern, None),
     }
 }
 
@@ -293,7 +297,7 @@ fn bulkhead(
             quote_spanned!(here=> __policy.#enter(__call))
         }
     };
-    let enter = entered(context, key.map_or(here, |key| at(key)), &entering);
+    let enter = entered(context, key.map_or(here, at), &entering);
     let judge = judge(context, &[]);
     admitted(context, place, layer, &enter, &judge, inner)
 }

@@ -1,12 +1,16 @@
 //! The variables that a function's parameters bind.
 
+use proc_macro2::Span;
 use syn::{
-    Attribute, FnArg, Ident, Pat, PatIdent, Signature, Type, visit::Visit, visit_mut::VisitMut,
+    Attribute, FnArg, Ident, Pat, PatIdent, Signature, Type, spanned::Spanned, visit::Visit,
+    visit_mut::VisitMut,
 };
 
 /// A variable bound by a parameter.
 pub(crate) struct Parameter {
     pub(crate) name: Ident,
+    /// Or is it `_`?
+    pub(crate) is_named: bool,
     pub(crate) mutability: Option<syn::Token![mut]>,
     /// Its type, where it is the whole parameter.
     pub(crate) ty: Option<Type>,
@@ -61,13 +65,24 @@ pub(crate) fn bare(ty: &Type) -> &Type {
 /// Every variable that the parameters bind, in the order written.
 pub(crate) fn parameters(signature: &Signature) -> Vec<Parameter> {
     let mut all = Vec::new();
-    for input in &signature.inputs {
+    for (place, input) in signature.inputs.iter().enumerate() {
         if let FnArg::Typed(typed) = input {
+            if let Pat::Wild(wild) = &*typed.pat {
+                all.push(Parameter {
+                    name: unnamed(place, wild.span()),
+                    is_named: false,
+                    mutability: None,
+                    ty: Some((*typed.ty).clone()),
+                    by_ref: false,
+                    conditions: conditions(&typed.attrs),
+                });
+            }
             let mut bindings = Bindings(Vec::new());
             bindings.visit_pat(&typed.pat);
             let is_whole = matches!(&*typed.pat, Pat::Ident(_));
             all.extend(bindings.0.into_iter().map(|binding| Parameter {
                 name: binding.ident,
+                is_named: true,
                 mutability: binding.mutability,
                 ty: is_whole.then(|| (*typed.ty).clone()),
                 by_ref: binding.by_ref.is_some(),
@@ -76,6 +91,15 @@ pub(crate) fn parameters(signature: &Signature) -> Vec<Parameter> {
         }
     }
     all
+}
+
+/// `_` binds nothing, but what is passed for it is dropped in its turn; so it needs a name where the
+/// body takes hold of the parameters.
+fn unnamed(place: usize, span: Span) -> Ident {
+    Ident::new(
+        &format!("_unnamed_{place}"),
+        Span::mixed_site().located_at(span),
+    )
 }
 
 /// The conditions among a parameter's attributes.
@@ -99,9 +123,19 @@ impl Visit<'_> for Bindings {
 /// Readies the bindings that are bound again inside: without `mut`, and under their name outside.
 pub(crate) fn lend(signature: &mut Signature, names: &[(Ident, Option<Ident>)]) {
     let mut lend = Lend(names);
-    for input in &mut signature.inputs {
+    for (place, input) in signature.inputs.iter_mut().enumerate() {
         if let FnArg::Typed(typed) = input {
+            name_wild(place, &mut typed.pat, names);
             lend.visit_pat_mut(&mut typed.pat);
+        }
+    }
+}
+
+fn name_wild(place: usize, pattern: &mut Pat, names: &[(Ident, Option<Ident>)]) {
+    if let Pat::Wild(wild) = pattern {
+        let name = unnamed(place, wild.span());
+        if names.iter().any(|(lent, _)| *lent == name) {
+            *pattern = syn::parse_quote!(#name);
         }
     }
 }

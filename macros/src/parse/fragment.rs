@@ -29,6 +29,9 @@ fn held(token: TokenTree) -> TokenTree {
     if !has_fragment(&TokenStream::from_iter([TokenTree::Group(group.clone())])) {
         return TokenTree::Group(group);
     }
+    if let Some(block) = block(&group) {
+        return TokenTree::Group(block);
+    }
     let (delimiter, span) = match group.delimiter() {
         Delimiter::None if is_operation(&group.stream()) => (
             Delimiter::Parenthesis,
@@ -39,6 +42,22 @@ fn held(token: TokenTree) -> TokenTree {
     let mut held = Group::new(delimiter, hold_together(group.stream()));
     held.set_span(span);
     TokenTree::Group(held)
+}
+
+/// The block that an invisible group holds. Without the group its braces would be the user's own, and
+/// might be called unnecessary.
+fn block(group: &Group) -> Option<Group> {
+    let mut inside = group.stream().into_iter();
+    match (group.delimiter(), inside.next(), inside.next()) {
+        (Delimiter::None, Some(TokenTree::Group(block)), None)
+            if block.delimiter() == Delimiter::Brace =>
+        {
+            let mut held = Group::new(Delimiter::Brace, hold_together(block.stream()));
+            held.set_span(Span::mixed_site().located_at(block.span()));
+            Some(held)
+        }
+        _ => None,
+    }
 }
 
 /// Could its parts be torn apart? Patterns and types of this look may stand in parentheses as well.
@@ -67,12 +86,8 @@ mod tests {
 
     #[test]
     fn other_fragments_stay_as_they_are() {
-        let (name, ty, block) = (
-            fragment(quote!(name)),
-            fragment(quote!(&'a str)),
-            fragment(quote!({ x })),
-        );
-        let tokens = quote!(let #name: #ty = #block;);
+        let (name, ty) = (fragment(quote!(name)), fragment(quote!(&'a str)));
+        let tokens = quote!(let #name: #ty = { x };);
         assert_eq!(
             hold_together(tokens.clone()).to_string(),
             tokens.to_string()

@@ -63,7 +63,8 @@ fn sibling(kind: Kind, meta: Meta, errors: &mut Errors) -> Sibling {
     }
 }
 
-/// Which attribute of ours `meta` is: by its name alone, under `steadfast::`, or under `crate = path`.
+/// Which attribute of ours `meta` is: by its name alone, under `steadfast::`, or under `crate = path`
+/// (also where the attribute leaves the path's beginning out: `kit::retry` for `crate::kit`).
 fn kind(meta: &Meta, krate_above: Option<&Path>) -> Option<Kind> {
     let path = meta.path();
     let last = path.segments.last()?;
@@ -85,7 +86,7 @@ fn kind(meta: &Meta, krate_above: Option<&Path>) -> Option<Kind> {
         || [own.as_ref(), krate_above]
             .into_iter()
             .flatten()
-            .any(|krate| names(krate) == prefix);
+            .any(|krate| names(krate).ends_with(&prefix));
     is_ours.then_some(kind)
 }
 

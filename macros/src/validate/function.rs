@@ -15,7 +15,7 @@ use crate::{
         stack::Stack,
     },
 };
-use proc_macro2::Ident;
+use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use syn::{FnArg, Pat, Type};
 
@@ -23,8 +23,7 @@ pub(crate) fn check(stack: &Stack, function: &Function, errors: &mut Errors) {
     let Some(top) = stack.layers.first() else {
         return;
     };
-    let is_runtime = runtime_above(top, function, errors);
-    if is_runtime {
+    if runtime_above(top, function, errors) || renamed(top, function, errors) {
         return;
     }
     constness(top, function, errors);
@@ -69,6 +68,28 @@ fn runtime_above(top: &Layer, function: &Function, errors: &mut Errors) -> bool 
         );
     }
     is_runtime
+}
+
+/// An attribute under another name is not recognised as part of the stack above it: it stays on the
+/// function, and would be expanded around that stack.
+fn renamed(top: &Layer, function: &Function, errors: &mut Errors) -> bool {
+    let is_expanded = has_site(function.item.body.stream());
+    if is_expanded {
+        let attribute = top.kind.attribute();
+        errors.at(
+            top.span,
+            format!(
+                "written this way, the attribute is not seen as part of the stack above it, and would end up around it: write `#[{attribute}(..)]` or `#[steadfast::{attribute}(..)]`"
+            ),
+        );
+    }
+    is_expanded
+}
+
+/// `static __SITE` among the body's own items
+fn has_site(body: TokenStream) -> bool {
+    let tokens: Vec<_> = body.into_iter().map(|token| token.to_string()).collect();
+    tokens.windows(2).any(|pair| pair == ["static", "__SITE"])
 }
 
 /// `let body = async { .. };`
@@ -119,7 +140,7 @@ fn cloned_self(name: &Ident, function: &Function, errors: &mut Errors) {
         None => errors.on(name, "this function has no `self`: leave it out"),
         Some(receiver) if receiver.reference.is_some() => errors.on(
             name,
-            "`self` is borrowed here, so each attempt may use it as it is: leave it out",
+            "`self` is borrowed here, and can be used again as it is: leave it out",
         ),
         Some(_) => {}
     }
@@ -132,6 +153,7 @@ fn cloned_parameter(name: &Ident, function: &Function, errors: &mut Errors) {
             let names: Vec<String> = function
                 .parameters
                 .iter()
+                .filter(|own| own.is_named)
                 .map(|own| own.name.to_string())
                 .collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -143,7 +165,7 @@ fn cloned_parameter(name: &Ident, function: &Function, errors: &mut Errors) {
         }
         Some(own) if own.is_reference() => errors.on(
             name,
-            format!("`{name}` is a reference, so each attempt may use it as it is: leave it out"),
+            format!("`{name}` is a reference, and can be used again as it is: leave it out"),
         ),
         Some(_) => {}
     }

@@ -33,6 +33,17 @@ pub(crate) fn name_of(site: &Site, index: usize) -> PolicyName {
     if let Some(name) = declared.name {
         return PolicyName::from_static(name);
     }
+    // Timeouts may stand at several heights of one stack; the outermost has the plain name.
+    let is_like = |d: &&Declared| d.name.is_none() && d.kind() == declared.kind();
+    let above = site.policies[..index].iter().filter(is_like).count();
+    match above {
+        0 => own_name(site, declared),
+        nth => format!("{}#{}", own_name(site, declared), nth + 1).into(),
+    }
+}
+
+/// The name of the function, told apart from others of its path.
+fn own_name(site: &Site, declared: &Declared) -> PolicyName {
     let unnamed_here = |other: &Site| {
         other.function == site.function
             && other

@@ -112,7 +112,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
                         ::steadfast::__private::Step::Done(__answer)
                     }
                     ::core::option::Option::None => {
-                        ::core::mem::drop(__error);
+                        ::steadfast::__private::let_go(__error);
                         let __answer: Result<Quote, Error> = ::steadfast::__private::succeeded::<
                             Result<Quote, Error>,
                         >(Quote::unknown());

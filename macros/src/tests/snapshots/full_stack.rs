@@ -185,7 +185,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                 );
                 match __next {
                     ::steadfast::__private::Next::Again(__event) => {
-                        ::core::mem::drop(__step);
+                        ::steadfast::__private::let_go(__step);
                         ::steadfast::__private::Attempts::pause(&mut __attempts, __event)
                             .await;
                     }
@@ -213,8 +213,9 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                             Result<Quote, QuoteError>,
                         >();
                     }
-                    let error = __error;
-                    stale_quote(symbol, error).await
+                    match __error {
+                        error => stale_quote(symbol, error).await,
+                    }
                 }
                     .await;
                 ::steadfast::__private::Step::Done(__policy.answered(__answer, __marks))

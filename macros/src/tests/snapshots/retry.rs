@@ -58,7 +58,7 @@ pub async fn place(&self, order: Order) -> Result<Receipt, Error> {
             );
             match __next {
                 ::steadfast::__private::Next::Again(__event) => {
-                    ::core::mem::drop(__step);
+                    ::steadfast::__private::let_go(__step);
                     ::steadfast::__private::Attempts::pause(&mut __attempts, __event)
                         .await;
                 }

@@ -37,7 +37,7 @@ fn read(path: &Path) -> io::Result<String> {
             );
             match __next {
                 ::steadfast::__private::Next::Again(__event) => {
-                    ::core::mem::drop(__step);
+                    ::steadfast::__private::let_go(__step);
                     ::steadfast::__private::on_retry(&__event, |event| log(event));
                     ::steadfast::__private::Attempts::pause_blocking(
                         &mut __attempts,

@@ -1,0 +1,9 @@
+//! What the compiler says about annotated functions: what it says without the attributes, and nothing
+//! else.
+
+mod artifacts;
+mod case;
+mod compiler;
+mod lints;
+mod same;
+mod silence;
