@@ -141,7 +141,7 @@ fn called_closure(context: &Context<'_>, place: usize, closure: &ExprClosure) ->
         true => {
             let pin = pin(context);
             // As little is lent as the layers around allow: what is lent must be `Sync`.
-            let capture = context.movability(place);
+            let capture = context.movability(place, here);
             let reborrows = match capture {
                 Some(_) => TokenStream::new(),
                 None => reborrows(context.function, &expression),

@@ -143,8 +143,11 @@ fn rebound(stack: &Stack, function: &Function, moves: bool) -> Vec<Rebound> {
             let name = parameter.name.to_string();
             // What only an attribute uses is used; bound again, it would be unused inside.
             let is_idle = mentions(&stack.arguments, &name) && !mentions(&body, &name);
+            // Of a field that is nowhere used the compiler says how to leave it out, where it is bound.
+            let is_left = parameter.is_shorthand && !mentions(&body, &name);
             // A pattern has no place for a condition.
             !is_idle
+                && !is_left
                 && parameter.conditions.is_empty()
                 && (moves || !after.iter().any(|tokens| mentions(tokens, &name)))
         })
