@@ -5,9 +5,9 @@ use super::{
     code::Code,
     context::Context,
 };
-use crate::function::rename::rename_self;
+use crate::function::{output::start, rename::rename_self};
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 
 /// `Step::Done(Body::new(__call, async move { BODY }).await)`
 pub(crate) fn body(context: &Context<'_>) -> Code {
@@ -52,7 +52,9 @@ fn done(context: &Context<'_>) -> TokenStream {
 
 /// Says what the block returns before `?` and `into` ask.
 pub(crate) fn pin(context: &Context<'_>) -> TokenStream {
-    let (here, at, output) = (context.here, context.output_span, &context.output);
+    let (here, output) = (context.here, &context.output);
+    // As if the user's own `->` had said it.
+    let at = start(context.function.output.to_token_stream());
     let krate = context.krate_at(at);
     let hint = quote_spanned!(at=> return #krate::__private::hint::<#output>(););
     quote_spanned!(here=> if false { #hint })
