@@ -69,6 +69,18 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     beside_cargo.unwrap_or_else(|| name.into())
 }
 
+/// Whether clippy is installed; if it is not, says so.
+pub(crate) fn has_clippy() -> bool {
+    let output = Command::new(tool("clippy-driver"))
+        .arg("--version")
+        .output();
+    let is_there = output.is_ok_and(|output| output.status.success());
+    if !is_there {
+        eprintln!("not checked: clippy is not installed");
+    }
+    is_there
+}
+
 fn library(line: &str) -> Option<(String, PathBuf)> {
     let message: Value = serde_json::from_str(line).ok()?;
     if message["reason"] != "compiler-artifact" {

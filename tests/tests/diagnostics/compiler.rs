@@ -5,6 +5,7 @@ use std::{
     fmt,
     path::Path,
     process::Command,
+    sync::OnceLock,
 };
 
 use serde_json::Value;
@@ -75,6 +76,16 @@ impl fmt::Display for Diagnostic {
         }
         Ok(())
     }
+}
+
+/// The release of the compiler.
+pub(crate) fn release() -> &'static str {
+    static RELEASE: OnceLock<String> = OnceLock::new();
+    RELEASE.get_or_init(|| {
+        let output = Command::new(tool("rustc")).arg("--version").output();
+        let version = String::from_utf8_lossy(&output.expect("rustc runs").stdout).into_owned();
+        version.split(' ').nth(1).unwrap_or_default().to_owned()
+    })
 }
 
 /// Compiles a library of several modules with `driver` (`rustc` or `clippy-driver`), and answers with

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     artifacts::artifacts,
     case::Case,
-    compiler::{Diagnostic, Place, compile},
+    compiler::{Diagnostic, Place, compile, release},
 };
 
 #[test]
@@ -39,6 +39,11 @@ fn lints_are_the_same() {
 #[test]
 fn errors_of_callers_are_the_same() {
     all_are_the_same(include_str!("cases/callers.rs"));
+}
+
+/// The release that the codes of the cases are those of.
+fn is_blessed() -> bool {
+    release().starts_with("1.95.")
 }
 
 fn all_are_the_same(file: &'static str) {
@@ -67,7 +72,10 @@ fn differences(case: &Case) -> String {
     let mut of = |name: &str| said.remove(&format!("{name}_.rs")).unwrap_or_default();
     let bare = of("bare");
     let mut report = String::new();
-    if !bare.iter().any(|found| found.code == case.expected) {
+    // What is made of a mistake changes from release to release; that nothing is made of it is a
+    // mistake of the case.
+    let is_made = bare.iter().any(|found| found.code == case.expected);
+    if bare.is_empty() || !is_made && is_blessed() {
         let _ = writeln!(report, "{}: no {} when bare", case.name, case.expected);
         bare.iter()
             .for_each(|found| report.push_str(&found.to_string()));
