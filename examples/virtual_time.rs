@@ -2,7 +2,7 @@
 //!
 //! cargo test --example virtual_time
 //!
-//! Needs `steadfast = { version = "0.1", features = ["test-util"] }` in your dev-dependencies.
+//! Needs Steadfast's feature `test-util`, best enabled in your dev-dependencies.
 
 use std::io::{Error, ErrorKind};
 use steadfast::{circuit_breaker, fallback};
