@@ -1,4 +1,10 @@
-//! The one clock: nanoseconds on a monotonic line, and the sleeps that belong to it.
+//! The one clock: nanoseconds on a monotonic line.
+
+#[cfg(not(any(feature = "test-util", steadfast_loom)))]
+mod processor;
+#[cfg(any(test, not(any(feature = "test-util", steadfast_loom))))]
+#[cfg_attr(any(feature = "test-util", steadfast_loom), allow(dead_code))]
+mod ticks;
 
 use std::{
     sync::OnceLock,
@@ -72,14 +78,19 @@ fn from_instant(instant: Instant) -> Nanos {
 }
 
 /// The present time: the runtime's virtual time where a test has paused it, the real one elsewhere.
+#[inline]
 pub(crate) fn now() -> Nanos {
     #[cfg(feature = "test-util")]
     {
         from_instant(tokio::time::Instant::now().into_std())
     }
-    #[cfg(not(feature = "test-util"))]
+    #[cfg(all(steadfast_loom, not(feature = "test-util")))]
     {
         from_instant(Instant::now())
+    }
+    #[cfg(not(any(feature = "test-util", steadfast_loom)))]
+    {
+        processor::now()
     }
 }
 

@@ -29,6 +29,24 @@ enum Subject<'s, R: Outcome> {
     Rejection(RejectionKind),
 }
 
+// By hand, for the outcome itself need not be `Copy`. Copied, the judge can live in registers until
+// there is something to find out about a failure.
+impl<R: Outcome> Clone for Subject<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R: Outcome> Copy for Subject<'_, R> {}
+
+impl<R: Outcome> Clone for Judge<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R: Outcome> Copy for Judge<'_, R> {}
+
 /// What a circuit breaker and an adaptive limiter count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -57,9 +75,14 @@ pub(crate) enum Finding {
 
 impl<'s, R: Outcome> Judge<'s, R> {
     /// Looks at a step.
+    // Inlined, and what is not a success is looked at elsewhere: of a success nothing is left but a test.
+    #[inline(always)]
     pub fn new<X: Rejected>(step: &'s Step<R, X>, traits: Traits<R::Error>) -> Self {
         let subject = match step {
-            Step::Done(outcome) => Self::subject(outcome, &traits),
+            Step::Done(outcome) => match outcome.as_result() {
+                Ok(value) => Subject::Value(value),
+                Err(error) => Self::failed(error, traits.rejection),
+            },
             Step::Rejected(rejection) => Subject::Rejection(rejection.kind()),
             Step::Settled(_, kind) => Subject::Rejection(*kind),
         };
@@ -75,17 +98,19 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// A rejection may also come from another protected function, inside its error.
-    fn subject(outcome: &'s R, traits: &Traits<R::Error>) -> Subject<'s, R> {
-        match outcome.as_result() {
-            Ok(value) => Subject::Value(value),
-            Err(error) => match (traits.rejection)(error) {
-                Some(kind) => Subject::Rejection(kind),
-                None => Subject::Error(error),
-            },
+    #[inline(never)]
+    fn failed(
+        error: &'s R::Error,
+        rejection: fn(&R::Error) -> Option<RejectionKind>,
+    ) -> Subject<'s, R> {
+        match rejection(error) {
+            Some(kind) => Subject::Rejection(kind),
+            None => Subject::Error(error),
         }
     }
 
     /// `when = ...`: which errors the policy is about.
+    #[inline(always)]
     pub fn when(mut self, predicate: impl FnOnce(&R::Error) -> bool) -> Self {
         if let Subject::Error(error) = self.subject {
             self.when = Some(predicate(error));
@@ -94,6 +119,7 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// `ignore = ...`: which errors are neither success nor failure.
+    #[inline(always)]
     pub fn ignore(mut self, predicate: impl FnOnce(&R::Error) -> bool) -> Self {
         if let Subject::Error(error) = self.subject {
             self.ignored = predicate(error);
@@ -102,6 +128,7 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// `when_value = ...`: which values count as failures.
+    #[inline(always)]
     pub fn when_value(mut self, predicate: impl FnOnce(&R::Value) -> bool) -> Self {
         if let Subject::Value(value) = self.subject {
             self.bad_value = predicate(value);
@@ -110,6 +137,7 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// `until = ...`: which values are good enough.
+    #[inline(always)]
     pub fn until(mut self, predicate: impl FnOnce(&R::Value) -> bool) -> Self {
         if let Subject::Value(value) = self.subject {
             self.unmet = !predicate(value);
@@ -118,6 +146,7 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// `retry_after = ...`: how long the dependency asked to be left alone.
+    #[inline(always)]
     pub fn retry_after(mut self, ask: impl FnOnce(&R::Error) -> Option<Duration>) -> Self {
         if let Subject::Error(error) = self.subject {
             self.retry_after = Some(ask(error));
@@ -125,9 +154,18 @@ impl<'s, R: Outcome> Judge<'s, R> {
         self
     }
 
+    #[inline(always)]
     pub(crate) fn verdict(&self) -> Verdict {
         match self.subject {
             Subject::Value(_) if self.bad_value => Verdict::Failure,
+            Subject::Value(_) => Verdict::Success,
+            _ => (*self).verdict_of_failed(),
+        }
+    }
+
+    #[inline(never)]
+    fn verdict_of_failed(self) -> Verdict {
+        match self.subject {
             Subject::Value(_) => Verdict::Success,
             Subject::Rejection(RejectionKind::Refusal { .. }) => Verdict::NotMade,
             Subject::Rejection(_) => Verdict::Failure,
@@ -137,10 +175,19 @@ impl<'s, R: Outcome> Judge<'s, R> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn finding(&self) -> Finding {
         match self.subject {
             Subject::Value(_) if self.unmet => Finding::Unmet,
             Subject::Value(_) if self.bad_value => Finding::Failed { retry_after: None },
+            Subject::Value(_) => Finding::Final,
+            _ => (*self).finding_of_failed(),
+        }
+    }
+
+    #[inline(never)]
+    fn finding_of_failed(self) -> Finding {
+        match self.subject {
             Subject::Value(_) => Finding::Final,
             Subject::Rejection(RejectionKind::Refusal { retry_after }) => {
                 Finding::Refused { retry_after }
@@ -155,6 +202,7 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// Whether a fallback answers in place of this step.
+    #[inline(always)]
     pub(crate) fn wants_answer(&self) -> bool {
         match self.subject {
             Subject::Value(_) => false,

@@ -268,10 +268,17 @@ fn rate_limited(
 /// Entering is split from waiting: what the user's expressions borrow (a lock's guard, say) is let go
 /// before the wait.
 fn entered(context: &Context<'_>, at: Span, entering: &TokenStream) -> TokenStream {
+    let krate = &context.krate;
     match context.is_async() {
+        // The wait ends with its block, so that no room is kept for it while the body runs.
         true => quote_spanned! {at=>
-            let __entering = #entering;
-            let __entered = __entering.await;
+            let __entered = {
+                let __entering = #entering;
+                match __entering {
+                    #krate::__private::Entered::Now(__entered) => __entered,
+                    #krate::__private::Entered::Wait(__wait) => __wait.await,
+                }
+            };
         },
         false => quote_spanned!(at=> let __entered = #entering;),
     }

@@ -55,6 +55,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
                             &(&self.breaker),
                         );
                         let __policy = &__policy;
+                        ::steadfast::__private::Call::time_passes(__call);
                         let __entered = __policy.enter(__call);
                         match __entered {
                             ::core::result::Result::Err(__rejection) => {

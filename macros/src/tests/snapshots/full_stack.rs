@@ -97,9 +97,16 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                                 let __policy = ::steadfast::__private::Slot::get(
                                     &__POLICY_3,
                                 );
-                                let __entering = __policy
-                                    .enter(__call, ::steadfast::__private::Request::new());
-                                let __entered = __entering.await;
+                                let __entered = {
+                                    let __entering = __policy
+                                        .enter(__call, ::steadfast::__private::Request::new());
+                                    match __entering {
+                                        ::steadfast::__private::Entered::Now(__entered) => __entered,
+                                        ::steadfast::__private::Entered::Wait(__wait) => {
+                                            __wait.await
+                                        }
+                                    }
+                                };
                                 match __entered {
                                     ::core::result::Result::Err(__rejection) => {
                                         ::steadfast::__private::Step::Rejected(__rejection)
@@ -109,8 +116,15 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                                             let __policy = ::steadfast::__private::Slot::get(
                                                 &__POLICY_4,
                                             );
-                                            let __entering = __policy.enter(__call);
-                                            let __entered = __entering.await;
+                                            let __entered = {
+                                                let __entering = __policy.enter(__call);
+                                                match __entering {
+                                                    ::steadfast::__private::Entered::Now(__entered) => __entered,
+                                                    ::steadfast::__private::Entered::Wait(__wait) => {
+                                                        __wait.await
+                                                    }
+                                                }
+                                            };
                                             match __entered {
                                                 ::core::result::Result::Err(__rejection) => {
                                                     ::steadfast::__private::Step::Rejected(__rejection)

@@ -224,6 +224,8 @@ impl CircuitBreaker {
         call: &'c Call,
         key: &K,
     ) -> Result<CircuitPermit<'c>, Rejection> {
+        // Whatever puts the key into words is the user's.
+        call.time_passes();
         let keyed = self.0.cell_of(key);
         let pass = self.0.admit(keyed.as_deref().unwrap_or(&self.0.cell))?;
         Ok(CircuitPermit::new(&self.0, call, keyed, pass))

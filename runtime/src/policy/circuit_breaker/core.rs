@@ -119,7 +119,7 @@ impl Core {
     pub(super) fn stopwatch(&self, call: Option<&Call>) -> Stopwatch {
         match self.slow_call {
             None => Stopwatch::OFF,
-            Some(_) => Stopwatch::start(clock::now(), call),
+            Some(_) => Stopwatch::start(call.map_or_else(clock::now, Call::now), call),
         }
     }
 

@@ -12,10 +12,12 @@ impl Stopwatch {
     /// For breakers that have no slow calls: no clock is read.
     pub(super) const OFF: Self = Self(Nanos::NEVER);
 
+    #[inline]
     pub(super) fn start(now: Nanos, call: Option<&Call>) -> Self {
         Self(now.before(waited(call)))
     }
 
+    #[inline]
     pub(super) fn elapsed(self, now: Nanos, call: Option<&Call>) -> Duration {
         now.before(waited(call)).since(self.0)
     }

@@ -45,7 +45,7 @@ impl<'c> Attempts<'c> {
         if let Some(share) = plan.share {
             retry.budget().deposit(share);
         }
-        let end = |elapsed| clock::now().after(elapsed);
+        let end = |elapsed| call.now().after(elapsed);
         Self {
             retry,
             call,
@@ -62,7 +62,7 @@ impl<'c> Attempts<'c> {
     }
 
     /// Judges the attempt.
-    #[inline]
+    #[inline(always)]
     pub fn next<R: Outcome>(&mut self, judge: Judge<'_, R>) -> Next {
         match judge.finding() {
             Finding::Final => Next::Stop,
@@ -71,6 +71,7 @@ impl<'c> Attempts<'c> {
     }
 
     /// The same with the site's own backoff.
+    #[inline(always)]
     pub fn next_with<R: Outcome>(
         &mut self,
         judge: Judge<'_, R>,
@@ -202,6 +203,7 @@ impl<'c> Attempts<'c> {
 }
 
 impl Drop for Attempts<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.retry.count_call(self.attempt);
     }

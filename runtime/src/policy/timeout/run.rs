@@ -11,13 +11,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
 use super::Timeout;
-use crate::{
-    call::Call,
-    clock::{self, Nanos},
-    rejection::Rejection,
-    step::Step,
-    waiter::sleep_until,
-};
+use crate::{call::Call, clock::Nanos, rejection::Rejection, step::Step, waiter::sleep_until};
 
 pin_project! {
     /// Runs the inner layers until the deadline. A call that ends at its first poll arms no timer.
@@ -45,7 +39,7 @@ struct Deadlines {
 
 impl Deadlines {
     fn begin(call: &Call, after: Duration) -> Self {
-        let own = clock::now().after(after);
+        let own = call.now().after(after);
         Self {
             own,
             outer: call.limit(own),

@@ -101,13 +101,16 @@ impl Timeout {
 
     #[doc(hidden)]
     /// Runs the inner layers under this timeout.
+    #[inline]
     pub fn run<'c, F>(&'c self, call: &'c Call, inner: F) -> Run<'c, F> {
-        self.run_for(call, self.0.after, inner)
+        Run::new(self, call, self.0.after, inner)
     }
 
     #[doc(hidden)]
     /// The same with a time that the site gives.
     pub fn run_for<'c, F>(&'c self, call: &'c Call, after: Duration, inner: F) -> Run<'c, F> {
+        // The expression at the site may have taken its time.
+        call.time_passes();
         Run::new(self, call, after, inner)
     }
 
