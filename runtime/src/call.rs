@@ -66,7 +66,7 @@ impl Call {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn read_clock(&self) -> Nanos {
         let now = clock::now();
         self.reading.store(now.0, Relaxed);
@@ -99,10 +99,15 @@ impl Call {
         self.deadline.store(deadline.0, Relaxed);
     }
 
-    /// Time spent so far in waits and delays of the policies: no part of a slow call.
+    /// Nanoseconds spent so far in waits and delays of the policies: no part of a slow call.
     #[inline]
+    pub(crate) fn waited_nanos(&self) -> u64 {
+        self.waited.load(Relaxed)
+    }
+
+    #[cfg(test)]
     pub(crate) fn waited(&self) -> Duration {
-        Duration::from_nanos(self.waited.load(Relaxed))
+        Duration::from_nanos(self.waited_nanos())
     }
 
     pub(crate) fn add_waited(&self, time: Duration) {

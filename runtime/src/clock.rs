@@ -23,12 +23,19 @@ impl Nanos {
     /// Later than every reading: "no deadline".
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
+    /// The nanoseconds since `earlier`, zero where `earlier` is later.
+    #[inline]
+    pub(crate) fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// The time since `earlier`, zero where `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
     /// This point moved forward, at most to [`Nanos::NEVER`].
+    #[inline]
     pub(crate) fn after(self, by: Duration) -> Self {
         Self(self.0.saturating_add(nanos(by)))
     }

@@ -23,10 +23,13 @@ pub struct Judge<'s, R: Outcome> {
     retry_after: Option<Option<Duration>>,
 }
 
+/// Only references, so that on the way of a success nothing has to lie in memory.
 enum Subject<'s, R: Outcome> {
     Value(&'s R::Value),
     Error(&'s R::Error),
-    Rejection(RejectionKind),
+    /// A rejection may also come from another protected function, inside its error.
+    Carrying(&'s R::Error),
+    Rejection(&'s dyn Rejected),
 }
 
 // By hand, for the outcome itself need not be `Copy`. Copied, the judge can live in registers until
@@ -73,6 +76,11 @@ pub(crate) enum Finding {
     TimedOut,
 }
 
+#[inline(never)]
+fn carries<E>(error: &E, rejection: fn(&E) -> Option<RejectionKind>) -> bool {
+    rejection(error).is_some()
+}
+
 impl<'s, R: Outcome> Judge<'s, R> {
     /// Looks at a step.
     // Inlined, and what is not a success is looked at elsewhere: of a success nothing is left but a test.
@@ -81,10 +89,11 @@ impl<'s, R: Outcome> Judge<'s, R> {
         let subject = match step {
             Step::Done(outcome) => match outcome.as_result() {
                 Ok(value) => Subject::Value(value),
-                Err(error) => Self::failed(error, traits.rejection),
+                Err(error) if carries(error, traits.rejection) => Subject::Carrying(error),
+                Err(error) => Subject::Error(error),
             },
-            Step::Rejected(rejection) => Subject::Rejection(rejection.kind()),
-            Step::Settled(_, kind) => Subject::Rejection(*kind),
+            Step::Rejected(rejection) => Subject::Rejection(rejection),
+            Step::Settled(_, kind) => Subject::Rejection(kind),
         };
         Self {
             subject,
@@ -94,18 +103,6 @@ impl<'s, R: Outcome> Judge<'s, R> {
             bad_value: false,
             unmet: false,
             retry_after: None,
-        }
-    }
-
-    /// A rejection may also come from another protected function, inside its error.
-    #[inline(never)]
-    fn failed(
-        error: &'s R::Error,
-        rejection: fn(&R::Error) -> Option<RejectionKind>,
-    ) -> Subject<'s, R> {
-        match rejection(error) {
-            Some(kind) => Subject::Rejection(kind),
-            None => Subject::Error(error),
         }
     }
 
@@ -165,13 +162,15 @@ impl<'s, R: Outcome> Judge<'s, R> {
 
     #[inline(never)]
     fn verdict_of_failed(self) -> Verdict {
+        match self.rejection() {
+            Some(RejectionKind::Refusal { .. }) => return Verdict::NotMade,
+            Some(_) => return Verdict::Failure,
+            None => {}
+        }
         match self.subject {
-            Subject::Value(_) => Verdict::Success,
-            Subject::Rejection(RejectionKind::Refusal { .. }) => Verdict::NotMade,
-            Subject::Rejection(_) => Verdict::Failure,
             Subject::Error(_) if self.ignored => Verdict::Ignored,
             Subject::Error(error) if self.is_failure(error) => Verdict::Failure,
-            Subject::Error(_) => Verdict::Success,
+            _ => Verdict::Success,
         }
     }
 
@@ -187,17 +186,27 @@ impl<'s, R: Outcome> Judge<'s, R> {
 
     #[inline(never)]
     fn finding_of_failed(self) -> Finding {
-        match self.subject {
-            Subject::Value(_) => Finding::Final,
-            Subject::Rejection(RejectionKind::Refusal { retry_after }) => {
-                Finding::Refused { retry_after }
+        match self.rejection() {
+            Some(RejectionKind::Refusal { retry_after }) => {
+                return Finding::Refused { retry_after };
             }
-            Subject::Rejection(RejectionKind::TimedOut) => Finding::TimedOut,
-            Subject::Rejection(RejectionKind::Unmet) => Finding::Failed { retry_after: None },
+            Some(RejectionKind::TimedOut) => return Finding::TimedOut,
+            Some(RejectionKind::Unmet) => return Finding::Failed { retry_after: None },
+            None => {}
+        }
+        match self.subject {
             Subject::Error(error) if self.is_retryable(error) => Finding::Failed {
                 retry_after: self.asked_for(error),
             },
-            Subject::Error(_) => Finding::Final,
+            _ => Finding::Final,
+        }
+    }
+
+    fn rejection(&self) -> Option<RejectionKind> {
+        match self.subject {
+            Subject::Value(_) | Subject::Error(_) => None,
+            Subject::Carrying(error) => (self.traits.rejection)(error),
+            Subject::Rejection(rejection) => Some(rejection.kind()),
         }
     }
 
@@ -206,7 +215,7 @@ impl<'s, R: Outcome> Judge<'s, R> {
     pub(crate) fn wants_answer(&self) -> bool {
         match self.subject {
             Subject::Value(_) => false,
-            Subject::Rejection(_) => true,
+            Subject::Rejection(_) | Subject::Carrying(_) => true,
             Subject::Error(error) => self.is_failure(error),
         }
     }

@@ -31,6 +31,12 @@ impl Rejected for Rejection {
     }
 }
 
+impl Rejected for RejectionKind {
+    fn kind(&self) -> RejectionKind {
+        *self
+    }
+}
+
 impl Rejected for Infallible {
     fn kind(&self) -> RejectionKind {
         match *self {}

@@ -234,7 +234,7 @@ impl Bulkhead {
 
     #[doc(hidden)]
     /// Takes a place for a call of an annotated function.
-    #[inline]
+    #[inline(always)]
     pub fn enter<'b>(&'b self, call: &'b Call) -> Entered<'b, Entry<&'b Gate>> {
         match self.gate().try_enter() {
             true => Entered::Now(Ok(Entry::new(self.gate()))),

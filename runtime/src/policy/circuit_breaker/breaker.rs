@@ -208,7 +208,7 @@ impl CircuitBreaker {
     /// # Errors
     /// A [`Rejection`], where the call must not be made.
     #[doc(hidden)]
-    #[inline]
+    #[inline(always)]
     pub fn enter<'c>(&'c self, call: &'c Call) -> Result<CircuitPermit<'c>, Rejection> {
         let pass = self.0.admit(&self.0.cell)?;
         Ok(CircuitPermit::new(&self.0, call, None, pass))

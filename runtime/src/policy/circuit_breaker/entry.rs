@@ -27,7 +27,7 @@ pub struct CircuitPermit<'c> {
 }
 
 impl<'c> CircuitPermit<'c> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(
         core: &'c Core,
         call: &'c Call,

@@ -1,7 +1,5 @@
 //! How long a call took, without the time it spent waiting in the policies below.
 
-use std::time::Duration;
-
 use crate::{call::Call, clock::Nanos};
 
 /// The start, moved back by what the call had waited until then: one word to keep across awaits.
@@ -14,15 +12,17 @@ impl Stopwatch {
 
     #[inline]
     pub(super) fn start(now: Nanos, call: Option<&Call>) -> Self {
-        Self(now.before(waited(call)))
+        Self(Nanos(now.0.saturating_sub(waited(call))))
     }
 
     #[inline]
-    pub(super) fn elapsed(self, now: Nanos, call: Option<&Call>) -> Duration {
-        now.before(waited(call)).since(self.0)
+    /// In nanoseconds.
+    pub(super) fn elapsed(self, now: Nanos, call: Option<&Call>) -> u64 {
+        Nanos(now.0.saturating_sub(waited(call))).nanos_since(self.0)
     }
 }
 
-fn waited(call: Option<&Call>) -> Duration {
-    call.map_or(Duration::ZERO, Call::waited)
+#[inline]
+fn waited(call: Option<&Call>) -> u64 {
+    call.map_or(0, Call::waited_nanos)
 }

@@ -86,7 +86,7 @@ impl<'k> Keyhole<'k> {
 
 impl RateLimiter {
     /// The way of most calls: there is a permit in the word, and nobody asks how many are left.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter_at_once<'c>(
         &'c self,
         call: &'c Call,

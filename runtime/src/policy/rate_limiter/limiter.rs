@@ -301,7 +301,8 @@ impl RateLimiter {
 
     #[doc(hidden)]
     /// Takes permits for a call of an annotated function. What the request borrows is read at once.
-    #[inline]
+    // Inlined, and so what it calls: the permit is put where it stays.
+    #[inline(always)]
     pub fn enter<'c>(&'c self, call: &'c Call, request: Request<'_>) -> Entered<'c, Admission<'c>> {
         match self.enter_at_once(call, &request) {
             Some(admission) => Entered::Now(Ok(admission)),

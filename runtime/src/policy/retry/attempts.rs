@@ -1,6 +1,6 @@
 //! The attempts of one call: whether there is another one, and when.
 
-use std::time::Duration;
+use std::{future::Future, pin::Pin, time::Duration};
 
 use super::Retry;
 use crate::{
@@ -83,8 +83,13 @@ impl<'c> Attempts<'c> {
         }
     }
 
-    /// Waits before the next attempt.
-    pub async fn pause(&mut self, event: RetryEvent) {
+    /// Waits before the next attempt. Boxed, so that calls which need no other attempt keep no room for
+    /// the wait.
+    pub fn pause(&mut self, event: RetryEvent) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.sleep(event))
+    }
+
+    async fn sleep(&mut self, event: RetryEvent) {
         let delay = self.at_most_what_is_left(event.delay);
         if delay.is_zero() {
             // A call that fails at once and is retried at once must not keep the others from running.
