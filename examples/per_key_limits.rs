@@ -49,6 +49,8 @@ async fn main() {
             Err(error) => println!("{:>6}: {pages} pages: {error}", tenant.name),
         }
     }
-    let exports = steadfast::registry().rate_limiter("exports");
-    println!("{:?}", exports.map(|limiter| limiter.metrics()));
+    if let Some(exports) = steadfast::registry().rate_limiter("exports") {
+        let metrics = exports.metrics();
+        println!("{} allowed, {} refused", metrics.allowed, metrics.rejected);
+    }
 }

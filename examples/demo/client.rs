@@ -3,7 +3,7 @@
 use crate::service::Quote;
 use reqwest::StatusCode;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use steadfast::{
     Classify, Rejection, Served, bulkhead, circuit_breaker, fallback, rate_limited, retry, timeout,
@@ -89,7 +89,7 @@ impl Quotes {
         self.sent().clone()
     }
 
-    fn sent(&self) -> std::sync::MutexGuard<'_, Vec<Duration>> {
+    fn sent(&self) -> MutexGuard<'_, Vec<Duration>> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

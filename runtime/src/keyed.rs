@@ -122,6 +122,10 @@ impl<V> Keyed<V> {
     }
 
     /// Changes the bound. A lower one is reached as unused entries leave.
+    #[allow(
+        dead_code,
+        reason = "settings can be reloaded once there is configuration"
+    )]
     pub(crate) fn set_max_keys(&self, max_keys: u32) {
         self.max_keys
             .store(u64::from(max_keys).max(1), Ordering::Relaxed);

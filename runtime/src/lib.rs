@@ -150,7 +150,6 @@
 //! Waits and delays of async functions need a Tokio runtime with time enabled.
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
-#![allow(dead_code)] // while the first slice is being laid
 
 mod algorithm;
 mod attributes;

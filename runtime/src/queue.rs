@@ -98,17 +98,13 @@ impl<T> Queue<T> {
         self.slots[self.index(ticket)?].waiter.as_ref()
     }
 
-    pub(crate) fn get_mut(&mut self, ticket: Ticket) -> Option<&mut T> {
-        let index = self.index(ticket)?;
-        Some(&mut self.slots[index].waiter.as_mut()?.data)
-    }
-
     /// Whether this place is still held.
     pub(crate) fn contains(&self, ticket: Ticket) -> bool {
         self.get(ticket).is_some()
     }
 
     /// How many stand before this place; linear, for judging a whole line again use [`Queue::iter`].
+    #[cfg(test)]
     pub(crate) fn position(&self, ticket: Ticket) -> Option<usize> {
         self.iter().position(|(candidate, _)| candidate == ticket)
     }
@@ -136,6 +132,7 @@ impl<T> Queue<T> {
     }
 
     /// All who wait, in order.
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Ticket, &Waiter<T>)> {
         self.slots
             .iter()

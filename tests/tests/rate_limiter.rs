@@ -997,6 +997,97 @@ mod policy {
     }
 }
 
+mod sites {
+    use super::*;
+    use steadfast::rate_limited;
+
+    #[rate_limited("plans", rate = plan, key = tenant, burst = 1, max_wait = "10s")]
+    async fn planned(tenant: &str, plan: Rate) -> Result<Instant, Rejection> {
+        Ok(Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_of_the_call_goes_with_the_other_settings() {
+        let test = steadfast::test::isolated();
+        let start = Instant::now();
+        let mut at = Vec::new();
+        for _ in 0..3 {
+            at.push(planned("slow", Rate::per_second(2)).await.unwrap() - start);
+        }
+        assert_eq!(at, [millis(0), millis(500), millis(1000)]);
+        let fast = planned("fast", Rate::per_second(1000)).await.unwrap();
+        assert_eq!(fast - start, millis(1000));
+        assert!(planned("none", Rate::per_second(0)).await.is_err());
+        // Faster from the next call on; half of the last permit is still to be refilled.
+        advance(millis(250)).await;
+        assert_eq!(
+            planned("slow", Rate::per_second(10)).await.unwrap() - start,
+            millis(1300)
+        );
+        let limiter = test.registry().rate_limiter("plans").unwrap();
+        assert_eq!(
+            (limiter.metrics().allowed, limiter.metrics().rejected),
+            (5, 1)
+        );
+    }
+
+    #[rate_limited("inner", rate = "1/m")]
+    async fn inner() -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    #[rate_limited("outer", rate = "5/m")]
+    async fn outer() -> Result<(), Rejection> {
+        inner().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_further_in_gives_the_permit_back_across_functions() {
+        let test = steadfast::test::isolated();
+        outer().await.unwrap();
+        for _ in 0..20 {
+            assert_eq!(outer().await.unwrap_err().policy(), "inner");
+        }
+        let outer = test.registry().rate_limiter("outer").unwrap();
+        assert_eq!(outer.try_acquire(4).unwrap().remaining, 0);
+    }
+
+    #[rate_limited("spaced", rate = "10/s", burst = 1, algorithm = leaky_bucket, max_wait = "1s")]
+    async fn spaced() -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    #[steadfast::timeout("250ms")]
+    #[rate_limited("spaced")]
+    async fn hurried() -> Result<(), Rejection> {
+        spaced_body().await
+    }
+
+    async fn spaced_body() -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sites_of_one_name_stand_in_one_line_and_keep_their_deadlines() {
+        let _test = steadfast::test::isolated();
+        let start = Instant::now();
+        let calls: Vec<_> = (0..4)
+            .map(|_| async {
+                spaced().await.unwrap();
+                start.elapsed()
+            })
+            .collect();
+        let [a, b, c, d] = <[_; 4]>::try_from(calls).ok().unwrap();
+        let (a, b, c, d, hurried) =
+            tokio::join!(a, b, c, d, async { (hurried().await, start.elapsed()) });
+        assert_eq!([a, b, c, d], [0, 100, 200, 300].map(millis));
+        assert!(
+            matches!(hurried, (Err(Rejection::RateLimited(_)), Duration::ZERO)),
+            "{hurried:?}"
+        );
+    }
+}
+
 mod threads {
     use super::*;
 

@@ -132,13 +132,16 @@ fn called_closure(context: &Context<'_>, place: usize, closure: &ExprClosure) ->
     let (here, krate, output) = (context.here, &context.krate, &context.output);
     let pattern = &closure.inputs[0];
     let (bare, ty) = untyped(pattern);
-    let typed = ty.map(|ty| quote_spanned!(here=> let __error: #ty = __error;));
+    let typed = ty.map(|ty| {
+        let at = at(ty);
+        quote_spanned!(at=> let __error: #ty = __error;)
+    });
     let expression = context.function.site(&closure.body);
     match context.is_async() {
         true => {
             let pin = pin(context);
             // As little is lent as the layers around allow: what is lent must be `Sync`.
-            let capture = context.movability(place);
+            let capture = context.movability(place, here);
             let reborrows = match capture {
                 Some(_) => TokenStream::new(),
                 None => reborrows(context.function, &expression),

@@ -5,25 +5,21 @@ use super::{
     code::Code,
     context::Context,
 };
-use crate::function::rename::rename_self;
+use crate::function::{output::start, rename::rename_self};
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 
 /// `Step::Done(Body::new(__call, async move { BODY }).await)`
 pub(crate) fn body(context: &Context<'_>) -> Code {
     let (here, krate, output) = (context.here, &context.krate, &context.output);
-    let capture = context.movability(context.stack.layers.len());
+    // The user's own place: of what a block of ours captures, the compiler would not say the name.
+    let at = context.function.body.span();
+    let capture = context.movability(context.stack.layers.len(), at);
     let content = rebind(context, statements(context));
-    let closed = match context.captures().rebound.is_empty() {
-        true => content.clone(),
-        false => quote_spanned!(here=> { #content }),
-    };
     let done = done(context);
     Code::Expression(match context.is_async() {
         true => {
             let pin = pin(context);
-            // What it captures, and why it may not, is said of the user's body.
-            let at = here.located_at(context.function.body.span());
             let reborrows = match capture {
                 Some(_) => TokenStream::new(),
                 None => reborrows(context.function, &context.function.body.stream()),
@@ -31,9 +27,14 @@ pub(crate) fn body(context: &Context<'_>) -> Code {
             let block = quote_spanned!(at=> async #capture { #pin #reborrows #content });
             quote_spanned!(here=> #done(#krate::__private::Body::new(__call, #block).await))
         }
-        false => quote_spanned! {here=>
-            #done(__call.body(#capture || -> #output #closed))
-        },
+        false => {
+            let content = match context.captures().rebound.is_empty() {
+                true => body_stream(context),
+                false => content,
+            };
+            let closure = quote_spanned!(at=> #capture || -> #output { #content });
+            quote_spanned!(here=> #done(__call.body(#closure)))
+        }
     })
 }
 
@@ -51,26 +52,30 @@ fn done(context: &Context<'_>) -> TokenStream {
 
 /// Says what the block returns before `?` and `into` ask.
 pub(crate) fn pin(context: &Context<'_>) -> TokenStream {
-    let (here, krate, output) = (context.here, &context.krate, &context.output);
-    quote_spanned! {here=>
-        if false {
-            return #krate::__private::hint::<#output>();
-        }
-    }
+    let (here, output) = (context.here, &context.output);
+    // As if the user's own `->` had said it.
+    let at = start(context.function.output.to_token_stream());
+    let krate = context.krate_at(at);
+    let hint = quote_spanned!(at=> return #krate::__private::hint::<#output>(););
+    quote_spanned!(here=> if false { #hint })
 }
 
 /// The body as a block of its own: its items come first in it, and what its last expression borrows is
 /// let go before the parameters are.
 fn statements(context: &Context<'_>) -> TokenStream {
     let body = &context.function.body;
-    let content = match cloned_self(context) {
-        Some(name) => rename_self(body.stream(), &name),
-        None => body.stream(),
-    };
-    let mut block = Group::new(body.delimiter(), content);
+    let mut block = Group::new(body.delimiter(), body_stream(context));
     // The user's place, but our braces: nobody shall be told that they are not needed.
     block.set_span(context.here.located_at(body.span()));
     TokenStream::from(TokenTree::Group(block))
+}
+
+fn body_stream(context: &Context<'_>) -> TokenStream {
+    let body = context.function.body.stream();
+    match cloned_self(context) {
+        Some(name) => rename_self(body, &name),
+        None => body,
+    }
 }
 
 /// The variable that `clone(self)` has put the copy in.

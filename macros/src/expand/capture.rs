@@ -131,8 +131,10 @@ fn rebound(stack: &Stack, function: &Function, moves: bool) -> Vec<Rebound> {
         .filter(|parameter| !parameter.is_plainly_copy())
         .collect();
     let with_self = owned.len() + usize::from(owned_self(function).is_some());
-    // One owned variable has no order, and a block that moves takes it anyway.
-    if moves && with_self < 2 {
+    // One owned variable has no order, and a block that moves takes it anyway. One that is changed is a
+    // variable of the body's own, or the compiler finds changes to a captured field useless.
+    let is_changed = owned.iter().any(|parameter| parameter.mutability.is_some());
+    if moves && with_self < 2 && !is_changed {
         return Vec::new();
     }
     let after = afterwards(stack, &stack.layers, function);
@@ -143,8 +145,11 @@ fn rebound(stack: &Stack, function: &Function, moves: bool) -> Vec<Rebound> {
             let name = parameter.name.to_string();
             // What only an attribute uses is used; bound again, it would be unused inside.
             let is_idle = mentions(&stack.arguments, &name) && !mentions(&body, &name);
+            // Of a field that is nowhere used the compiler says how to leave it out, where it is bound.
+            let is_left = parameter.is_shorthand && !mentions(&body, &name);
             // A pattern has no place for a condition.
             !is_idle
+                && !is_left
                 && parameter.conditions.is_empty()
                 && (moves || !after.iter().any(|tokens| mentions(tokens, &name)))
         })

@@ -129,11 +129,10 @@ impl<'a> Context<'a> {
     }
 
     /// `move`, where what layer `place` runs may take its variables with it.
-    pub(crate) fn movability(&self, place: usize) -> Option<TokenStream> {
-        let here = self.here;
+    pub(crate) fn movability(&self, place: usize, at: Span) -> Option<TokenStream> {
         self.captures
             .moves_at(place)
-            .then(|| quote_spanned!(here=> move))
+            .then(|| quote_spanned!(at=> move))
     }
 
     /// Parameters that are bound again inside the body, with their names outside.

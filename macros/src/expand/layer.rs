@@ -336,7 +336,9 @@ fn timeout(
     inner: &Code,
 ) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
-    let capture = context.movability(place);
+    // As with the body's own block: a borrow that it may not take is an error on the user's lines.
+    let body = context.function.body.span();
+    let capture = context.movability(place, body);
     let own = context.own_conversion(place, layer);
     let after = after.map(|after| context.function.site(after));
     let begin = after.as_ref().map(|after| {
@@ -352,17 +354,18 @@ fn timeout(
     };
     let run = Ident::new(run, here);
     let Some(own) = own else {
+        let block = quote_spanned!(body=> async #capture { #content });
         return quote_spanned! {here=>
             #begin
-            __policy.#run(__call, #after async #capture { #content }).await
+            __policy.#run(__call, #after #block).await
         };
     };
+    let done = quote_spanned!(here=> #krate::__private::Step::Done);
+    let block = quote_spanned!(body=> async #capture { #done({ #content }) });
     // Inside a step of its own, the timeout's rejection is told apart from those of the layers inside.
     quote_spanned! {here=>
         #begin
-        let __ran = __policy.#run(__call, #after async #capture {
-            #krate::__private::Step::Done({ #content })
-        }).await;
+        let __ran = __policy.#run(__call, #after #block).await;
         match __ran {
             #krate::__private::Step::Done(__step) | #krate::__private::Step::Settled(__step, _) => __step,
             #krate::__private::Step::Rejected(__rejection) => {

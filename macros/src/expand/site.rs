@@ -1,6 +1,9 @@
 //! What is known of a function before its first call.
 
-use super::{context::Context, setting::setters};
+use super::{
+    context::{Context, at},
+    setting::setters,
+};
 use crate::model::layer::{Layer, Policy};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote_spanned};
@@ -74,8 +77,10 @@ pub(crate) fn policy(context: &Context<'_>, place: usize, layer: &Layer) -> Toke
     let (here, krate) = (context.here, &context.krate);
     if let Some(with) = &layer.with {
         let with = context.function.site(with);
-        let policy = Ident::new(layer.kind.policy(), here);
-        return quote_spanned! {here=>
+        let at = at(&with);
+        let krate = context.krate_at(at);
+        let policy = Ident::new(layer.kind.policy(), at);
+        return quote_spanned! {at=>
             let __policy = <#krate::#policy as ::core::clone::Clone>::clone(&(#with));
             let __policy = &__policy;
             #krate::__private::Call::time_passes(__call);

@@ -2,8 +2,8 @@
 
 use proc_macro2::Span;
 use syn::{
-    Attribute, FnArg, Ident, Pat, PatIdent, Signature, Type, spanned::Spanned, visit::Visit,
-    visit_mut::VisitMut,
+    Attribute, FieldPat, FnArg, Ident, Pat, PatIdent, Signature, Type, spanned::Spanned,
+    visit::Visit, visit_mut::VisitMut,
 };
 
 /// A variable bound by a parameter.
@@ -16,6 +16,8 @@ pub(crate) struct Parameter {
     pub(crate) ty: Option<Type>,
     /// `ref name`
     pub(crate) by_ref: bool,
+    /// The `note` of `Order { note, .. }`
+    pub(crate) is_shorthand: bool,
     /// `#[cfg(..)]`
     pub(crate) conditions: Vec<Attribute>,
 }
@@ -74,13 +76,16 @@ pub(crate) fn parameters(signature: &Signature) -> Vec<Parameter> {
                     mutability: None,
                     ty: Some((*typed.ty).clone()),
                     by_ref: false,
+                    is_shorthand: false,
                     conditions: conditions(&typed.attrs),
                 });
             }
-            let mut bindings = Bindings(Vec::new());
+            let mut bindings = Bindings::default();
             bindings.visit_pat(&typed.pat);
             let is_whole = matches!(&*typed.pat, Pat::Ident(_));
-            all.extend(bindings.0.into_iter().map(|binding| Parameter {
+            let shorthands = bindings.shorthands;
+            all.extend(bindings.all.into_iter().map(|binding| Parameter {
+                is_shorthand: shorthands.contains(&binding.ident),
                 name: binding.ident,
                 is_named: true,
                 mutability: binding.mutability,
@@ -108,15 +113,26 @@ pub(crate) fn conditions(attributes: &[Attribute]) -> Vec<Attribute> {
     attributes.iter().filter(is_condition).cloned().collect()
 }
 
-struct Bindings(Vec<PatIdent>);
+#[derive(Default)]
+struct Bindings {
+    all: Vec<PatIdent>,
+    shorthands: Vec<Ident>,
+}
 
 impl Visit<'_> for Bindings {
     fn visit_pat_ident(&mut self, binding: &PatIdent) {
         // `None`, a unit struct: names that begin like a type bind nothing.
         if !binding.ident.to_string().starts_with(char::is_uppercase) {
-            self.0.push(binding.clone());
+            self.all.push(binding.clone());
         }
         syn::visit::visit_pat_ident(self, binding);
+    }
+
+    fn visit_field_pat(&mut self, field: &FieldPat) {
+        if let (None, Pat::Ident(binding)) = (&field.colon_token, &*field.pat) {
+            self.shorthands.push(binding.ident.clone());
+        }
+        syn::visit::visit_field_pat(self, field);
     }
 }
 

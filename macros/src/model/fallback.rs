@@ -1,7 +1,10 @@
 //! What `#[fallback]` may say.
 
 use super::retry::clones;
-use crate::parse::{literal::bare, reader::Reader};
+use crate::parse::{
+    literal::bare,
+    reader::{Reader, closure_head},
+};
 use proc_macro2::Span;
 use syn::{Expr, ExprClosure, Ident};
 
@@ -48,6 +51,7 @@ impl Fallback {
         let positional = reader.unclaimed(&KEYS);
         let positional = positional.and_then(|answer| function(reader, answer));
         let cache = cache(reader);
+        reader.misplaced(&["key", "fresh", "stale", "max_entries"], "`cache(..)`");
         let value = reader.expression("value", "Quote::unknown()");
         let default = reader.flag("default");
         let answer = only_one(reader, positional, value, default);
@@ -76,7 +80,7 @@ fn function(reader: &mut Reader<'_>, answer: Expr) -> Option<Answer> {
         }
         Expr::Closure(closure) => {
             reader.errors.on(
-                &closure.inputs,
+                closure_head(closure),
                 "a fallback is given the error: write `|error| ..`",
             );
             None

@@ -146,6 +146,19 @@ impl<'e> Reader<'e> {
 
     // What belongs to the site
 
+    /// Arguments that belong somewhere else, and are said to.
+    pub(crate) fn misplaced(&mut self, names: &[&str], place: &str) {
+        for name in names {
+            if let Some(place_in_list) = self.argument(name) {
+                let argument = self.arguments.remove(place_in_list);
+                self.errors.on(
+                    argument.key(),
+                    format!("`{name}` belongs into {place}: write it there"),
+                );
+            }
+        }
+    }
+
     /// Any expression.
     pub(crate) fn expression(&mut self, name: &'static str, example: &str) -> Option<Expr> {
         self.pair(name, example).map(|(_, value)| value)
@@ -405,7 +418,7 @@ impl<'e> Reader<'e> {
 }
 
 /// `|a, b|`
-fn closure_head(closure: &ExprClosure) -> TokenStream {
+pub(crate) fn closure_head(closure: &ExprClosure) -> TokenStream {
     let mut head = closure.or1_token.to_token_stream();
     closure.inputs.to_tokens(&mut head);
     closure.or2_token.to_tokens(&mut head);
@@ -420,12 +433,37 @@ fn unknown(owner: &str, key: &Ident, known: &[&str]) -> String {
         );
     }
     let all = list(known);
-    match nearest(&word, known) {
+    match elsewhere(&word, known).or_else(|| nearest(&word, known)) {
         Some(meant) => {
             format!("`{word}` is unknown: write `{meant}`\nthe arguments of `{owner}` are {all}")
         }
         None => format!("`{word}` is unknown: the arguments of `{owner}` are {all}"),
     }
+}
+
+/// What an argument is called here that people know by another name.
+fn elsewhere<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    const NAMES: [(&str, &str); 16] = [
+        ("attempts", "max_attempts"),
+        ("retries", "max_attempts"),
+        ("max_retries", "max_attempts"),
+        ("delay", "base_delay"),
+        ("initial_delay", "base_delay"),
+        ("min_delay", "base_delay"),
+        ("factor", "multiplier"),
+        ("strategy", "backoff"),
+        ("retry_if", "when"),
+        ("retry_on", "when"),
+        ("threshold", "failure_threshold"),
+        ("reset_timeout", "recovery_timeout"),
+        ("limit", "rate"),
+        ("permits", "max_concurrent"),
+        ("ttl", "fresh"),
+        ("duration", "after"),
+    ];
+    let names = NAMES.iter().filter(|(name, _)| *name == word);
+    let mut ours = names.filter_map(|(_, ours)| known.iter().find(|key| *key == ours));
+    ours.next().copied()
 }
 
 fn stray(kind: Kind) -> String {
@@ -486,9 +524,13 @@ fn span_of_time(name: &str, source: &Expr, example: &str) -> Result<Value, Strin
     match literal(source) {
         None => Ok(Value::Expression),
         Some(Literal::Text(text)) => match duration(&text.value())? {
-            value if value.is_zero() => Err(format!(
-                "`{name}` cannot be zero: write \"{example}\", or leave it out"
-            )),
+            value if value.is_zero() => {
+                let or = match name {
+                    "after" | "fresh" => "",
+                    _ => ", or leave it out",
+                };
+                Err(format!("`{name}` cannot be zero: write \"{example}\"{or}"))
+            }
             value => Ok(Value::Duration(value)),
         },
         Some(Literal::Whole(whole)) => Err(format!(

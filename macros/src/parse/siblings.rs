@@ -63,7 +63,8 @@ fn sibling(kind: Kind, meta: Meta, errors: &mut Errors) -> Sibling {
     }
 }
 
-/// Which attribute of ours `meta` is: by its name alone, under `steadfast::`, or under `crate = path`.
+/// Which attribute of ours `meta` is: by its name alone, under `steadfast::`, or under `crate = path`
+/// (also where the attribute leaves the path's beginning out: `kit::retry` for `crate::kit`).
 fn kind(meta: &Meta, krate_above: Option<&Path>) -> Option<Kind> {
     let path = meta.path();
     let last = path.segments.last()?;

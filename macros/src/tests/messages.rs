@@ -415,11 +415,11 @@ fn what_expressions_may_use() {
         ),
         (
             "#[retry(clone(name))]",
-            "`name` is a reference, so each attempt may use it as it is: leave it out",
+            "`name` is a reference, and can be used again as it is: leave it out",
         ),
         (
             "#[retry(clone(self))]",
-            "`self` is borrowed here, so each attempt may use it as it is: leave it out",
+            "`self` is borrowed here, and can be used again as it is: leave it out",
         ),
     ];
     for (attributes, expected) in cases {

@@ -140,7 +140,7 @@ fn cloned_self(name: &Ident, function: &Function, errors: &mut Errors) {
         None => errors.on(name, "this function has no `self`: leave it out"),
         Some(receiver) if receiver.reference.is_some() => errors.on(
             name,
-            "`self` is borrowed here, so each attempt may use it as it is: leave it out",
+            "`self` is borrowed here, and can be used again as it is: leave it out",
         ),
         Some(_) => {}
     }
@@ -165,7 +165,7 @@ fn cloned_parameter(name: &Ident, function: &Function, errors: &mut Errors) {
         }
         Some(own) if own.is_reference() => errors.on(
             name,
-            format!("`{name}` is a reference, so each attempt may use it as it is: leave it out"),
+            format!("`{name}` is a reference, and can be used again as it is: leave it out"),
         ),
         Some(_) => {}
     }

@@ -53,11 +53,6 @@ impl Budget {
         false
     }
 
-    /// Gives back what was paid for a retry that was not made after all.
-    pub(crate) fn refund(&self) {
-        self.deposit(Share(RETRY));
-    }
-
     /// Whole retries left.
     pub(crate) fn left(&self) -> u32 {
         (self.0.load(Ordering::Relaxed) / RETRY) as u32
@@ -120,10 +115,8 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_fills_it_and_a_refund_gives_one_back() {
+    fn a_reset_fills_it() {
         let budget = drained();
-        budget.refund();
-        assert_eq!(budget.left(), 1);
         budget.reset();
         assert_eq!(budget.left(), 100);
     }

@@ -213,10 +213,6 @@ impl Circuit {
         }
     }
 
-    pub(crate) fn config(&self) -> &CircuitConfig {
-        &self.config
-    }
-
     pub(crate) fn phase(&self) -> Phase {
         self.state.phase()
     }
@@ -438,6 +434,10 @@ impl Circuit {
     }
 
     /// Takes new settings and keeps the state; what is running keeps its place.
+    #[allow(
+        dead_code,
+        reason = "settings can be reloaded once there is configuration"
+    )]
     pub(crate) fn configure(&mut self, config: CircuitConfig) {
         self.config = config;
         self.window.resize(config.window);

@@ -130,10 +130,6 @@ impl Gcra {
         }
     }
 
-    pub(crate) fn burst(&self) -> u32 {
-        self.burst
-    }
-
     pub(crate) fn largest(&self) -> u32 {
         self.largest
     }

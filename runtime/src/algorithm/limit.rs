@@ -244,6 +244,7 @@ impl Limit {
     }
 
     /// The answer to a call that costs nothing: what remains, and when the limit is as if unused.
+    #[cfg(test)]
     pub(crate) fn peek(&self, state: &LimitState, now: Nanos) -> (u32, Duration) {
         let decision = self.take(&mut state.clone(), now, 0);
         (decision.remaining, decision.reset_after)

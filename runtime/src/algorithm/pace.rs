@@ -12,6 +12,9 @@ const UNITS_PER_NANO: u128 = 8;
 /// bucket reaches at most 2^61 units further: every sum fits 63 bits.
 const LAST: u64 = (3 << 61) - 1;
 
+/// Upper bits that no count of nanoseconds has in three decades.
+const SPARE: u32 = 4;
+
 /// Where counting begins: a year before the clock's line does, so that readings from before that
 /// (a runtime paused earlier) are ordinary ones.
 const ORIGIN: Nanos = Nanos((1 << 60) - (1 << 55));
@@ -27,7 +30,7 @@ pub(crate) struct Pace {
     since: Nanos,
     base: u64,
     bits: u32,
-    /// Units per nanosecond are `up / 2^up_shift`, rounded up.
+    /// Units per nanosecond are `up / 2^(64 - SPARE + up_shift)`, rounded up.
     up: u64,
     up_shift: u32,
     /// Nanoseconds per unit are `down / 2^down_shift`, rounded down.
@@ -82,7 +85,7 @@ impl Pace {
             base,
             bits,
             up: up as u64,
-            up_shift: shift - bits,
+            up_shift: shift - bits - (64 - SPARE),
             down: ((per << back) / count) as u64,
             down_shift: back + bits,
         }
@@ -109,11 +112,18 @@ impl Pace {
     /// The point of `now`, rounded down.
     #[inline]
     pub(crate) fn at(&self, now: Nanos) -> u64 {
-        let passed = u128::from(now.0.saturating_sub(self.since.0));
-        let units = (passed * u128::from(self.up)) >> self.up_shift;
-        (units.min(u128::from(LAST)) as u64)
-            .saturating_add(self.base)
-            .min(LAST)
+        let passed = now.0.saturating_sub(self.since.0);
+        self.scale(passed).saturating_add(self.base).min(LAST)
+    }
+
+    /// So many nanoseconds in units, rounded down: one multiplication, of which the upper half counts.
+    #[inline]
+    fn scale(&self, nanos: u64) -> u64 {
+        if nanos > u64::MAX >> SPARE {
+            return LAST;
+        }
+        let product = u128::from(nanos << SPARE) * u128::from(self.up);
+        (product >> 64) as u64 >> self.up_shift
     }
 
     /// The first nanosecond that [`Pace::at`] puts at `point` or later.
@@ -136,8 +146,7 @@ impl Pace {
 
     /// How far a clock may be behind without having been set back, in units.
     pub(crate) fn skew(&self) -> u64 {
-        let units = (u128::from(nanos(skew::tolerated())) * u128::from(self.up)) >> self.up_shift;
-        units.min(u128::from(LAST)) as u64
+        self.scale(nanos(skew::tolerated())).min(LAST)
     }
 }
 

@@ -1,4 +1,5 @@
 //! Other calling conventions. `unsafe fn` is in `fixtures/edition_2021`, for this crate forbids it.
+#![allow(improper_ctypes_definitions)]
 
 use steadfast::{circuit_breaker, fallback, retry};
 

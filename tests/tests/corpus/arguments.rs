@@ -7,7 +7,7 @@ use std::{
 
 use steadfast::{
     Bulkhead, CircuitBreaker, Rate, RateLimiter, Rejection, Retry, RetryEvent, Timeout, bulkhead,
-    circuit_breaker, rate_limited, retry, timeout,
+    circuit_breaker, fallback, rate_limited, retry, timeout,
 };
 use tokio::time::{Instant, sleep};
 
@@ -196,6 +196,31 @@ fn client() -> Client {
     }
 }
 
+impl Client {
+    #[fallback(Self::stand_in)]
+    #[retry(max_attempts = 2, base_delay = "1ms")]
+    async fn stood_in_for(&self, text: &str, n: u32) -> Result<String, Failure> {
+        self.tries.ask()?;
+        Ok(format!("{text} {n}"))
+    }
+
+    async fn stand_in(&self, text: &str, n: u32, error: Failure) -> Result<String, Failure> {
+        Ok(format!("{error} {text} {n} {}", self.tries.made()))
+    }
+
+    #[fallback(Client::change)]
+    #[retry(max_attempts = 2, base_delay = "1ms")]
+    fn changed(&mut self, n: u32) -> Result<u32, Failure> {
+        self.tries.ask().map(|made| made + n)
+    }
+
+    fn change(&mut self, n: u32, _error: Failure) -> Result<u32, Failure> {
+        let made = self.tries.made();
+        self.tries = Tries::good_at(1);
+        Ok(made + n)
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_limit_sees_the_parameters() {
     let (a, b) = (tenant("a"), tenant("b"));
@@ -289,4 +314,15 @@ async fn policies_are_injected() {
     assert_eq!(client.tries.made(), 2);
     client.breaker.reset();
     assert!(client.injected_into_a_changing_self().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_stands_in_for_a_method() {
+    let mut client = client();
+    assert_eq!(
+        client.stood_in_for("t", 7).await.unwrap(),
+        "down t 7 2".to_owned()
+    );
+    assert_eq!(client.changed(100), Ok(104));
+    assert_eq!(client.changed(100), Ok(101));
 }

@@ -69,6 +69,43 @@ impl Reply {
     }
 }
 
+/// `Self` is the outcome.
+#[derive(Debug, PartialEq)]
+struct Answer(Result<u32, Failure>);
+
+impl steadfast::Outcome for Answer {
+    type Value = u32;
+    type Error = Failure;
+
+    fn as_result(&self) -> Result<&u32, &Failure> {
+        self.0.as_ref()
+    }
+
+    fn into_result(self) -> Result<u32, Failure> {
+        self.0
+    }
+
+    fn from_result(result: Result<u32, Failure>) -> Self {
+        Self(result)
+    }
+}
+
+impl Answer {
+    #[fallback(|error| Self(Err(error)))]
+    #[retry(base_delay = "10ms")]
+    #[circuit_breaker(failure_threshold = 100)]
+    #[timeout("1s")]
+    async fn of(tries: &Tries) -> Self {
+        Self(tries.ask())
+    }
+
+    #[retry(base_delay = "1ms")]
+    fn now(tries: &Tries) -> Self {
+        let answer = tries.ask();
+        Self(answer)
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn associated_functions_build_self() {
     assert_eq!(
@@ -95,4 +132,10 @@ fn self_is_a_parameter_type() {
         Session::copy_of(&session, &Tries::good_at(2)),
         Ok(Session { id: 5 })
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn self_is_an_outcome() {
+    assert_eq!(Answer::of(&Tries::good_at(3)).await, Answer(Ok(3)));
+    assert_eq!(Answer::now(&Tries::good_at(3)), Answer(Ok(3)));
 }

@@ -15,7 +15,7 @@ async fn documented(tries: &Tries) -> Result<u32, Failure> {
     tries.ask()
 }
 
-#[cfg(all())]
+#[cfg(not(doctest))]
 #[retry(base_delay = "10ms")]
 #[cfg(not(any()))]
 async fn configured(tries: &Tries) -> Result<u32, Failure> {
@@ -43,7 +43,7 @@ async fn conditionally_between(tries: &Tries) -> Result<u32, Failure> {
 #[retry(base_delay = "1ms")]
 fn parameters(
     #[cfg(any())] absent: NoSuchType,
-    #[cfg(all())] tries: &Tries,
+    #[cfg(not(doctest))] tries: &Tries,
     #[allow(unused_variables)] unused: u32,
     #[cfg_attr(all(), allow(unused_variables))] also_unused: u32,
 ) -> Result<u32, Failure> {
@@ -54,7 +54,7 @@ fn parameters(
 #[retry(max_attempts = 2, base_delay = "1ms")]
 fn parameters_in_a_fallback(
     #[cfg(any())] absent: NoSuchType,
-    #[cfg(all())] tries: &Tries,
+    #[cfg(not(doctest))] tries: &Tries,
 ) -> Result<u32, Failure> {
     tries.ask()
 }
@@ -103,7 +103,7 @@ fn tracked() -> Result<u32, Failure> {
 }
 
 struct Client {
-    #[cfg(all())]
+    #[cfg(not(doctest))]
     tries: Tries,
 }
 

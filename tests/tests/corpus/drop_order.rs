@@ -65,7 +65,7 @@ twins! {
         log: Log,
     ) {
         let local = Noted("local", log);
-        c.0 = "c";
+        c.0 = c.0.trim();
         drop(a);
         local.say("body");
         Ok(())
@@ -90,6 +90,15 @@ twins! {
         first.say("body");
         second.say("body");
         Err(Failure::Down)
+    }
+}
+
+twins! {
+    #[circuit_breaker]
+    bare_ignored guarded_ignored (first: Noted, _: Noted, second: Noted, _: Noted, _log: Log) {
+        first.say("body");
+        second.say("body");
+        Ok(())
     }
 }
 
@@ -145,6 +154,18 @@ async fn patterns_drop_alike() {
     stacked_patterns(pair, ignored, unused, c, log.clone())
         .await
         .unwrap();
+    assert_eq!(log.take(), bare);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ignored_parameters_keep_their_place() {
+    let log = Log::default();
+    let all = || ["first", "ignored", "second", "also ignored"].map(|name| noted(name, &log));
+    let [a, b, c, d] = all();
+    bare_ignored(a, b, c, d, log.clone()).await.unwrap();
+    let bare = log.take();
+    let [a, b, c, d] = all();
+    guarded_ignored(a, b, c, d, log.clone()).await.unwrap();
     assert_eq!(log.take(), bare);
 }
 

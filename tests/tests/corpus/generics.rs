@@ -174,6 +174,46 @@ impl Classify for Final {
     }
 }
 
+/// An associated type that borrows.
+trait Lend {
+    type Lent<'a>
+    where
+        Self: 'a;
+
+    fn tries(&self) -> &Tries;
+
+    fn lend(&self) -> Self::Lent<'_>;
+
+    #[retry(base_delay = "1ms")]
+    #[circuit_breaker(failure_threshold = 100)]
+    fn lend_again<'a>(&'a self) -> Result<Self::Lent<'a>, Failure> {
+        self.tries().ask()?;
+        Ok(self.lend())
+    }
+}
+
+impl Lend for (String, Tries) {
+    type Lent<'a> = &'a str;
+
+    fn tries(&self) -> &Tries {
+        &self.1
+    }
+
+    fn lend(&self) -> &str {
+        &self.0
+    }
+}
+
+#[retry(base_delay = "10ms")]
+#[timeout("1s")]
+async fn lent_by<L>(lender: &L) -> Result<L::Lent<'_>, Failure>
+where
+    L: Lend + Sync,
+{
+    lender.tries().ask()?;
+    Ok(lender.lend())
+}
+
 #[tokio::test(start_paused = true)]
 async fn type_parameters_work_in_stacks() {
     assert_eq!(parsed::<u32>("17", &Tries::good_at(2)).await, Ok(17));
@@ -264,4 +304,11 @@ async fn generic_implementations_work() {
     };
     assert_eq!(cache.put("k".to_owned(), 5).await, Ok(7));
     assert_eq!(cache.get("k").await, Ok(Some(5)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn associated_types_that_borrow_work() {
+    let lender = (String::from("lent"), Tries::good_at(3));
+    assert_eq!(lender.lend_again(), Ok("lent"));
+    assert_eq!(lent_by(&lender).await, Ok("lent"));
 }

@@ -30,7 +30,7 @@ macro_rules! by_expression {
 by_expression!(
     expression,
     1 + 3,
-    Duration::from_millis(5) * 2,
+    Duration::from_millis(5).saturating_mul(2),
     |error| error.is_down(),
     100
 );

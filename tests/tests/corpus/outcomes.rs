@@ -147,6 +147,39 @@ async fn classified(tries: &Tries) -> Judged {
     tries.ask().map(drop).map_err(|_| Fatal)
 }
 
+/// Errors that borrow from a parameter: nothing can be asked of them at run time.
+#[fallback(|error| Err(error))]
+#[retry(max_attempts = 2, base_delay = "10ms")]
+#[circuit_breaker(failure_threshold = 100, reject_with = |_rejection| "open")]
+#[timeout("1s", reject_with = |_rejection| "late")]
+async fn borrowed_error<'t>(text: &'t str, tries: &Tries) -> Result<u32, &'t str> {
+    tries.ask().map_err(|_| &text[1..])
+}
+
+#[derive(Debug, PartialEq)]
+struct Quoting<'t>(&'t str);
+
+impl<'t> From<Rejection> for Quoting<'t> {
+    fn from(_: Rejection) -> Self {
+        Self("rejected")
+    }
+}
+
+impl Classify for Quoting<'_> {
+    fn is_retryable(&self) -> bool {
+        self.0 != "final"
+    }
+}
+
+#[retry(max_attempts = 3, base_delay = "1ms")]
+#[circuit_breaker(failure_threshold = 100)]
+fn quoting_error<'t>(text: &'t str, tries: &Tries) -> Result<&'t str, Quoting<'t>> {
+    match tries.ask() {
+        Ok(_) => Ok(text),
+        Err(_) => Err(Quoting(text)),
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn aliases_are_results() {
     assert_eq!(alias(&Tries::good_at(3)).await, Ok(3));
@@ -196,5 +229,18 @@ async fn an_outcome_of_ones_own_is_judged_by_its_trait() {
 async fn classification_is_found_behind_an_alias() {
     let tries = Tries::never_good();
     assert_eq!(classified(&tries).await, Err(Fatal));
+    assert_eq!(tries.made(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_may_borrow() {
+    let text = String::from("text");
+    let tries = Tries::never_good();
+    assert_eq!(borrowed_error(&text, &tries).await, Err("ext"));
+    assert_eq!(tries.made(), 2);
+    assert_eq!(borrowed_error(&text, &Tries::good_at(2)).await, Ok(2));
+    assert_eq!(quoting_error("text", &Tries::good_at(3)), Ok("text"));
+    let tries = Tries::never_good();
+    assert_eq!(quoting_error("final", &tries), Err(Quoting("final")));
     assert_eq!(tries.made(), 1);
 }

@@ -53,7 +53,7 @@ fn boxed_by_full_paths(
 
 #[circuit_breaker]
 fn plain(n: u32) -> impl Future<Output = Result<u32, Failure>> {
-    std::future::ready(());
+    let _before = n;
     async move { if n > 0 { Ok(n) } else { Err(Failure::Down) } }
 }
 

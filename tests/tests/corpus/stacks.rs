@@ -84,11 +84,12 @@ async fn the_readme_stack_falls_back() {
 #[tokio::test(start_paused = true)]
 async fn timeouts_may_stand_at_several_heights() {
     let tries = Tries::never_good();
-    let cut = bounded_twice(&tries, Duration::from_secs(3)).await;
-    assert!(matches!(
-        cut,
-        Err(Failure::Rejected(Rejection::TimedOut(_)))
-    ));
+    match bounded_twice(&tries, Duration::from_secs(3)).await {
+        Err(Failure::Rejected(Rejection::TimedOut(cut))) => {
+            assert_eq!(cut.after, Duration::from_secs(1));
+        }
+        other => panic!("{other:?}"),
+    }
     assert_eq!(tries.made(), 2);
 }
 

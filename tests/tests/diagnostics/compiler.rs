@@ -35,6 +35,14 @@ pub(crate) struct Place {
     end_column: u64,
 }
 
+impl Place {
+    /// Line and column, from 1.
+    pub(crate) fn start(&self) -> (usize, usize) {
+        let number = |n: u64| usize::try_from(n).unwrap_or(0);
+        (number(self.line), number(self.column))
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -5,5 +5,6 @@ mod artifacts;
 mod case;
 mod compiler;
 mod lints;
+mod once;
 mod same;
 mod silence;

@@ -290,6 +290,10 @@ impl Bulkhead {
     }
 
     /// Changes how many calls may run at once. More than that which run already are left to end.
+    #[allow(
+        dead_code,
+        reason = "settings can be reloaded once there is configuration"
+    )]
     pub(crate) fn set_max_concurrent(&self, max_concurrent: u32) {
         let mut gates = Vec::new();
         if let Some(keys) = self.0.keys.get() {

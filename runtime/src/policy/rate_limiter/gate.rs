@@ -18,7 +18,11 @@ use crate::{
 /// bit stays, so that newcomers take the lock too and nobody overtakes.
 ///
 /// Limits of other algorithms live in the lane alone and never touch the word.
+///
+/// On cache lines of its own (two: the prefetcher takes them in pairs): what is only read stays with
+/// every thread.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(super) struct Gate {
     word: AtomicU64,
     /// A copy of what the bucket in the lane has refunded. Read before a permit is taken: it can only

@@ -115,7 +115,7 @@ pub struct RateLimiterMetrics {
     /// Callers that are waiting; with keys, those of all keys.
     pub waiting: u32,
     /// Adaptive: the share of successes, of the calls since the last step, or before the first of them
-    /// of those that led to it.
+    /// of those that led to it. Of the calls without a key.
     pub success_rate: Option<f64>,
 }
 

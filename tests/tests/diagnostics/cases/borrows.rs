@@ -1,6 +1,6 @@
 // Errors of the borrow checker.
 
-//# local_used_after_move: E0382
+//# local_used_after_move: E0382 ~suggestions
 #[stack]
 pub async fn call(n: u32) -> Result<u32, Failure> {
     let text = n.to_string();
@@ -8,7 +8,7 @@ pub async fn call(n: u32) -> Result<u32, Failure> {
     ask(text.len() as u32).await
 }
 
-//# local_used_after_move_sync: E0382 sync
+//# local_used_after_move_sync: E0382 sync ~suggestions
 #[stack]
 pub fn call(n: u32) -> Result<usize, Failure> {
     let text = n.to_string();
@@ -16,7 +16,7 @@ pub fn call(n: u32) -> Result<usize, Failure> {
     Ok(text.len())
 }
 
-//# local_moved_in_a_loop: E0382
+//# local_moved_in_a_loop: E0382 ~suggestions
 #[stack]
 pub async fn call(n: u32) -> Result<u32, Failure> {
     let text = n.to_string();
@@ -26,14 +26,14 @@ pub async fn call(n: u32) -> Result<u32, Failure> {
     ask(n).await
 }
 
-//# parameter_used_after_move: E0382 -retry -retry_in_a_stack
+//# parameter_used_after_move: E0382 ~suggestions -retry -retry_in_a_stack
 #[stack]
 pub async fn call(text: String) -> Result<u32, Failure> {
     consume(text);
     ask(text.len() as u32).await
 }
 
-//# parameter_used_after_move_sync: E0382 sync -retry -retry_in_a_stack
+//# parameter_used_after_move_sync: E0382 sync ~suggestions -retry -retry_in_a_stack
 #[stack]
 pub fn call(text: String) -> Result<usize, Failure> {
     consume(text);
@@ -57,7 +57,7 @@ impl Client {
     }
 }
 
-//# move_out_of_a_reference: E0507
+//# move_out_of_a_reference: E0507 ~label ~suggestions
 #[stack]
 pub async fn call(order: &Order) -> Result<u32, Failure> {
     consume(order.note);
@@ -118,7 +118,7 @@ impl Client {
     }
 }
 
-//# moved_while_borrowed: E0505
+//# moved_while_borrowed: E0505 ~suggestions
 #[stack]
 pub async fn call(n: u32) -> Result<u32, Failure> {
     let text = n.to_string();
@@ -225,14 +225,14 @@ pub fn call(values: Vec<u32>) -> Result<u32, Failure> {
     Ok(values[0])
 }
 
-//# reference_borrowed_uniquely: E0596
+//# reference_borrowed_uniquely: E0596 ~place ~label ~suggestions
 #[stack]
 pub async fn call(values: &Vec<u32>) -> Result<u32, Failure> {
     values.push(1);
     ask(values[0]).await
 }
 
-//# self_borrowed_uniquely: E0596
+//# self_borrowed_uniquely: E0596 ~place ~message ~label ~suggestions
 pub struct Client {
     values: Vec<u32>,
 }
@@ -244,21 +244,21 @@ impl Client {
     }
 }
 
-//# field_assigned_behind_a_reference: E0594
+//# field_assigned_behind_a_reference: E0594 ~place ~code ~message ~label ~suggestions
 #[stack]
 pub async fn call(order: &Order) -> Result<u32, Failure> {
     order.id = 1;
     ask(order.id).await
 }
 
-//# reference_that_lives_too_short: 
+//# reference_that_lives_too_short:  ~place
 #[stack]
 pub async fn call<'a, 'b>(a: &'a str, b: &'b str) -> Result<&'a str, Failure> {
     ask(a.len() as u32).await?;
     Ok(b)
 }
 
-//# reference_that_lives_too_short_sync:  sync
+//# reference_that_lives_too_short_sync:  sync ~suggestions
 #[stack]
 pub fn call<'a, 'b>(a: &'a str, b: &'b str) -> Result<&'a str, Failure> {
     if a.is_empty() {

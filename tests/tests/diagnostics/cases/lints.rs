@@ -193,19 +193,6 @@ pub async fn call(n: u32) -> Result<u32, Failure> {
     ask(n + u32::from(m)).await
 }
 
-//# overflow_in_a_constant: arithmetic_overflow
-#[stack]
-pub async fn call(n: u32) -> Result<u32, Failure> {
-    let m = 255_u8 + 1;
-    ask(n + u32::from(m)).await
-}
-
-//# index_out_of_bounds: unconditional_panic
-#[stack]
-pub async fn call(n: u32) -> Result<u32, Failure> {
-    ask([n, n][2]).await
-}
-
 //# needless_braces: unused_braces
 #[stack]
 pub async fn call(n: u32) -> Result<u32, Failure> {
@@ -227,12 +214,6 @@ pub async fn call(n: u32) -> Result<u32, Failure> {
     ask(n).await
 }
 
-//# endless_recursion: unconditional_recursion sync
-#[stack]
-pub fn call(n: u32) -> Result<u32, Failure> {
-    call(n)
-}
-
 //# needless_unsafe: unused_unsafe
 #[stack]
 pub async fn call(n: u32) -> Result<u32, Failure> {
@@ -245,4 +226,11 @@ pub async fn call(n: u32) -> Result<u32, Failure> {
 pub async fn call(n: u32) -> Result<u32, Failure> {
     drop(&n);
     ask(n).await
+}
+
+//# changed_field_of_a_parameter: unused_variables
+#[stack]
+pub async fn call(mut order: Order, unused: u32) -> Result<u32, Failure> {
+    order.id = 1;
+    ask(1).await
 }

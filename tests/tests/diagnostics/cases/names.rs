@@ -134,14 +134,7 @@ pub async fn call() -> Result<u32, Failure> {
     ask(secret.n).await
 }
 
-//# names_of_emitted_code: E0425
-#[stack]
-pub async fn call(n: u32) -> Result<u32, Failure> {
-    let _ = (__call, __step, __SITE, __POLICY_0);
-    ask(n).await
-}
-
-//# break_outside_of_a_loop: E0267
+//# break_outside_of_a_loop: E0267 ~message ~label
 #[stack]
 pub async fn call(n: u32) -> Result<u32, Failure> {
     if n > 1 {
@@ -150,7 +143,7 @@ pub async fn call(n: u32) -> Result<u32, Failure> {
     ask(n).await
 }
 
-//# break_outside_of_a_loop_sync: E0268 sync
+//# break_outside_of_a_loop_sync: E0268 sync ~code ~message ~label
 #[stack]
 pub fn call(n: u32) -> Result<u32, Failure> {
     if n > 1 {

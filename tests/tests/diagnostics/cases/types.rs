@@ -38,7 +38,7 @@ pub async fn call(n: u32) -> Result<u32, Failure> {
     ask(n).await;
 }
 
-//# no_tail_sync: E0308 sync
+//# no_tail_sync: E0308 sync ~place
 #[stack]
 pub fn call(n: u32) -> Result<u32, Failure> {
     consume(n);
@@ -109,7 +109,7 @@ pub fn call(text: &str) -> Result<u32, Failure> {
     Ok(n)
 }
 
-//# question_mark_on_an_option: E0277
+//# question_mark_on_an_option: E0277 ~message
 #[stack]
 pub async fn call(n: Option<u32>) -> Result<u32, Failure> {
     ask(n?).await
@@ -198,7 +198,7 @@ pub async fn call(n: u32) -> Result<u32, Failure> {
     n(1)
 }
 
-//# cast_that_is_none: E0605
+//# cast_that_is_none: E0606
 #[stack]
 pub async fn call(n: &str) -> Result<u32, Failure> {
     ask(n as u32).await

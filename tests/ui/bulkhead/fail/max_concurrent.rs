@@ -1,0 +1,35 @@
+//! `max_concurrent` is a whole number of at least 1.
+
+use steadfast::{Rejection, bulkhead};
+
+#[bulkhead(max_concurrent = 0)]
+async fn f0(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[bulkhead(max_concurrent = -1)]
+async fn f1(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[bulkhead(max_concurrent = "3")]
+async fn f2(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[bulkhead(max_concurrent = 3.0)]
+async fn f3(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[bulkhead(max_concurrent = 5000000000)]
+async fn f4(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[bulkhead(max_concurrent)]
+async fn f5(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+fn main() {}

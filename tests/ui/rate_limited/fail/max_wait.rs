@@ -1,0 +1,35 @@
+//! `max_wait` is a duration above zero, with its unit.
+
+use steadfast::{Rejection, rate_limited};
+
+#[rate_limited(rate = "5/s", max_wait = "0s")]
+async fn f0(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[rate_limited(rate = "5/s", max_wait = "250")]
+async fn f1(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[rate_limited(rate = "5/s", max_wait = "5min")]
+async fn f2(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[rate_limited(rate = "5/s", max_wait = 250)]
+async fn f3(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[rate_limited(rate = "5/s", max_wait = true)]
+async fn f4(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[rate_limited(rate = "5/s", max_wait = -1)]
+async fn f5(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+fn main() {}

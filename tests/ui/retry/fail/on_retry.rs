@@ -1,0 +1,25 @@
+//! `on_retry` is a path or a closure of one parameter.
+
+use steadfast::{Rejection, retry};
+
+#[retry(on_retry = true)]
+async fn f0(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[retry(on_retry = || true)]
+async fn f1(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[retry(on_retry = |a, b| true)]
+async fn f2(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[retry(on_retry)]
+async fn f3(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+fn main() {}

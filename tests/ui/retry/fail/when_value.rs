@@ -1,0 +1,25 @@
+//! `when_value` is a path or a closure of one parameter.
+
+use steadfast::{Rejection, retry};
+
+#[retry(when_value = true)]
+async fn f0(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[retry(when_value = || true)]
+async fn f1(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[retry(when_value = |a, b| true)]
+async fn f2(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[retry(when_value)]
+async fn f3(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+fn main() {}
