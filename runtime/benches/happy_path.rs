@@ -110,7 +110,7 @@ impl Peers {
 
     async fn broken(&self, x: u32) -> Answer {
         let answer = self.breaker.call(bare(x)).await;
-        answer.map_err(io::Error::other)
+        answer.map_err(plain)
     }
 
     async fn refused(&self, x: u32) -> bool {
@@ -142,10 +142,17 @@ impl Peers {
         };
         let attempt = || async {
             let answer = self.breaker.call(guarded()).await;
-            answer.map_err(io::Error::other)
+            answer.map_err(plain)
         };
         let answer = attempt.retry(ExponentialBuilder::default()).await;
         Ok(answer.unwrap_or(7))
+    }
+}
+
+fn plain(error: recloser::Error<io::Error>) -> io::Error {
+    match error {
+        recloser::Error::Inner(error) => error,
+        recloser::Error::Rejected => io::ErrorKind::ResourceBusy.into(),
     }
 }
 
