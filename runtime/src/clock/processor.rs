@@ -25,7 +25,7 @@ struct Counter {
 static COUNTER: OnceLock<Counter> = OnceLock::new();
 
 thread_local! {
-    static TICKS: Ticks = const { Ticks::UNKNOWN };
+    static TICKS: Ticks = const { Ticks::unknown() };
 }
 
 #[inline]

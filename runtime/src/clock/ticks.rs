@@ -56,11 +56,13 @@ pub(super) struct Ticks {
 }
 
 impl Ticks {
-    pub(super) const UNKNOWN: Self = Self {
-        counter: Cell::new(0),
-        time: Cell::new(0),
-        left: Cell::new(0),
-    };
+    pub(super) const fn unknown() -> Self {
+        Self {
+            counter: Cell::new(0),
+            time: Cell::new(0),
+            left: Cell::new(0),
+        }
+    }
 
     /// The time at `counter`; `None` where the system has to be asked.
     #[inline]
@@ -99,14 +101,14 @@ mod tests {
     }
 
     fn known(counter: u64) -> Ticks {
-        let ticks = Ticks::UNKNOWN;
+        let ticks = Ticks::unknown();
         ticks.learn(&speed(), counter, START, counter);
         ticks
     }
 
     #[test]
     fn nothing_is_known_at_first() {
-        assert_eq!(Ticks::UNKNOWN.read(&speed(), 0), None);
+        assert_eq!(Ticks::unknown().read(&speed(), 0), None);
     }
 
     #[test]
@@ -139,7 +141,7 @@ mod tests {
 
     #[test]
     fn an_interrupted_look_teaches_nothing() {
-        let ticks = Ticks::UNKNOWN;
+        let ticks = Ticks::unknown();
         ticks.learn(&speed(), 7_000, START, 7_000 + 2_500_000);
         assert_eq!(ticks.read(&speed(), 7_000 + 2_500_000), None);
     }
@@ -155,7 +157,7 @@ mod tests {
         /// Whatever a counter does, no reading is further from the system's clock than what is trusted.
         #[test]
         fn no_counter_leads_far_astray(steps in prop::collection::vec((any::<u64>(), 0u64..100_000_000), 1..200)) {
-            let (speed, ticks, mut time) = (speed(), Ticks::UNKNOWN, START);
+            let (speed, ticks, mut time) = (speed(), Ticks::unknown(), START);
             let mut asked = START;
             for (counter, passed) in steps {
                 time = time.after(Duration::from_nanos(passed));
