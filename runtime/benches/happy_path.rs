@@ -22,6 +22,15 @@ use tokio::{runtime::Runtime, sync::Semaphore};
 
 type Answer = io::Result<u32>;
 
+/// An error as users write it: `io::Error` would have to allocate for a refusal.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("down")]
+    Down,
+    #[error(transparent)]
+    Rejected(#[from] steadfast::Rejection),
+}
+
 /// Calls in one `block_on`.
 const CALLS: u32 = 10_000;
 
@@ -71,9 +80,9 @@ async fn six(x: u32) -> Answer {
 }
 
 #[circuit_breaker("open", failure_threshold = 1, recovery_timeout = "1h")]
-async fn refused(x: u32) -> Answer {
+async fn refused(x: u32) -> Result<u32, Failure> {
     match x {
-        u32::MAX => Err(io::ErrorKind::TimedOut.into()),
+        u32::MAX => Err(Failure::Down),
         x => Ok(black_box(x)),
     }
 }

@@ -105,7 +105,7 @@ impl Call {
         self.waited.load(Relaxed)
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
     pub(crate) fn waited(&self) -> Duration {
         Duration::from_nanos(self.waited_nanos())
     }
