@@ -10,7 +10,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use crate::clock::{Nanos, nanos};
+use crate::clock::{self, Nanos, nanos};
 
 /// One call of a protected function: the deadline that waits must respect, the time spent waiting, and
 /// what permits need to know when they are dropped without a report.
@@ -20,6 +20,8 @@ use crate::clock::{Nanos, nanos};
 #[derive(Debug)]
 pub struct Call {
     deadline: AtomicU64,
+    /// The clock, where it has been read since foreign code last ran; else zero.
+    reading: AtomicU64,
     waited: AtomicU64,
     bodies: AtomicU32,
     fate: AtomicU32,
@@ -43,49 +45,86 @@ pub(crate) enum Fate {
 impl Call {
     /// A call that begins now and has no deadline.
     #[must_use]
+    #[inline]
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         Self {
             deadline: AtomicU64::new(Nanos::NEVER.0),
+            reading: AtomicU64::new(0),
             waited: AtomicU64::new(0),
             bodies: AtomicU32::new(0),
             fate: AtomicU32::new(0),
         }
     }
 
+    /// The present time. The policies on the way in, which follow each other at once, share one reading.
+    #[inline]
+    pub(crate) fn now(&self) -> Nanos {
+        match self.reading.load(Relaxed) {
+            0 => self.read_clock(),
+            reading => Nanos(reading),
+        }
+    }
+
+    #[inline(never)]
+    fn read_clock(&self) -> Nanos {
+        let now = clock::now();
+        self.reading.store(now.0, Relaxed);
+        now
+    }
+
+    /// Something else has run, or will before the next policy asks: the reading no longer tells the time.
+    #[inline]
+    pub fn time_passes(&self) {
+        self.reading.store(0, Relaxed);
+    }
+
     /// The time by which every wait and delay below must have ended.
+    #[inline]
     pub(crate) fn deadline(&self) -> Nanos {
         Nanos(self.deadline.load(Relaxed))
     }
 
     /// Brings the deadline forward, and returns the one before, to be put back with
     /// [`restore`](Self::restore).
+    #[inline]
     pub(crate) fn limit(&self, deadline: Nanos) -> Nanos {
         let before = self.deadline();
         self.deadline.store(before.min(deadline).0, Relaxed);
         before
     }
 
+    #[inline]
     pub(crate) fn restore(&self, deadline: Nanos) {
         self.deadline.store(deadline.0, Relaxed);
     }
 
-    /// Time spent so far in waits and delays of the policies: no part of a slow call.
+    /// Nanoseconds spent so far in waits and delays of the policies: no part of a slow call.
+    #[inline]
+    pub(crate) fn waited_nanos(&self) -> u64 {
+        self.waited.load(Relaxed)
+    }
+
+    #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
     pub(crate) fn waited(&self) -> Duration {
-        Duration::from_nanos(self.waited.load(Relaxed))
+        Duration::from_nanos(self.waited_nanos())
     }
 
     pub(crate) fn add_waited(&self, time: Duration) {
+        self.time_passes();
         let waited = self.waited.load(Relaxed).saturating_add(nanos(time));
         self.waited.store(waited, Relaxed);
     }
 
     /// How many bodies have begun: a permit compares it with the number when it was taken.
+    #[inline]
     pub(crate) fn bodies(&self) -> u32 {
         self.bodies.load(Relaxed)
     }
 
+    #[inline]
     fn begin_body(&self) {
+        self.time_passes();
         self.bodies.store(self.bodies().wrapping_add(1), Relaxed);
     }
 
@@ -105,6 +144,7 @@ impl Call {
     }
 
     /// Runs the body of a synchronous function.
+    #[inline]
     pub fn body<R>(&self, body: impl FnOnce() -> R) -> R {
         self.begin_body();
         let alarm = Alarm(self);
@@ -136,6 +176,7 @@ pin_project! {
 
 impl<'c, F: Future> Body<'c, F> {
     /// The body begins when this is made.
+    #[inline]
     pub fn new(call: &'c Call, body: F) -> Self {
         call.begin_body();
         Self { call, body }
@@ -145,6 +186,7 @@ impl<'c, F: Future> Body<'c, F> {
 impl<F: Future> Future for Body<'_, F> {
     type Output = F::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let alarm = Alarm(this.call);

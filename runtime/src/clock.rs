@@ -1,4 +1,10 @@
-//! The one clock: nanoseconds on a monotonic line, and the sleeps that belong to it.
+//! The one clock: nanoseconds on a monotonic line.
+
+#[cfg(not(any(feature = "test-util", steadfast_loom)))]
+mod processor;
+#[cfg(any(test, not(any(feature = "test-util", steadfast_loom))))]
+#[cfg_attr(any(feature = "test-util", steadfast_loom), allow(dead_code))]
+mod ticks;
 
 use std::{
     sync::OnceLock,
@@ -17,12 +23,19 @@ impl Nanos {
     /// Later than every reading: "no deadline".
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
+    /// The nanoseconds since `earlier`, zero where `earlier` is later.
+    #[inline]
+    pub(crate) fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// The time since `earlier`, zero where `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
     /// This point moved forward, at most to [`Nanos::NEVER`].
+    #[inline]
     pub(crate) fn after(self, by: Duration) -> Self {
         Self(self.0.saturating_add(nanos(by)))
     }
@@ -72,14 +85,19 @@ fn from_instant(instant: Instant) -> Nanos {
 }
 
 /// The present time: the runtime's virtual time where a test has paused it, the real one elsewhere.
+#[inline]
 pub(crate) fn now() -> Nanos {
     #[cfg(feature = "test-util")]
     {
         from_instant(tokio::time::Instant::now().into_std())
     }
-    #[cfg(not(feature = "test-util"))]
+    #[cfg(all(steadfast_loom, not(feature = "test-util")))]
     {
         from_instant(Instant::now())
+    }
+    #[cfg(not(any(feature = "test-util", steadfast_loom)))]
+    {
+        processor::now()
     }
 }
 

@@ -4,7 +4,10 @@ use std::{
     cell::RefCell,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, LazyLock, PoisonError, RwLock, Weak},
+    sync::{
+        Arc, LazyLock, PoisonError, RwLock, Weak,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -184,6 +187,8 @@ pub(crate) struct Sink(Arc<Subscribers>);
 struct Subscribers {
     /// Replaced as a whole, so that callbacks run outside the lock.
     list: RwLock<Arc<Vec<Arc<Callback>>>>,
+    /// Their number, for those who only ask whether there is one: refusals must not meet at a lock.
+    number: AtomicUsize,
 }
 
 /// Keeps a subscriber: dropping it ends the subscription.
@@ -253,12 +258,8 @@ impl Sink {
         if tracing::enabled!(target: "steadfast", tracing::Level::DEBUG) {
             return true;
         }
-        !self
-            .0
-            .list
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
+        // A subscription that comes before the event happens before this load.
+        self.0.number.load(Relaxed) > 0
     }
 }
 
@@ -277,6 +278,7 @@ impl Subscribers {
         let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
         let mut edited = Vec::clone(&list);
         edit(&mut edited);
+        self.number.store(edited.len(), Relaxed);
         *list = Arc::new(edited);
     }
 }

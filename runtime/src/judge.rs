@@ -23,11 +23,32 @@ pub struct Judge<'s, R: Outcome> {
     retry_after: Option<Option<Duration>>,
 }
 
+/// Only references, so that on the way of a success nothing has to lie in memory.
 enum Subject<'s, R: Outcome> {
     Value(&'s R::Value),
     Error(&'s R::Error),
-    Rejection(RejectionKind),
+    /// A rejection may also come from another protected function, inside its error.
+    Carrying(&'s R::Error),
+    Rejection(&'s dyn Rejected),
 }
+
+// By hand, for the outcome itself need not be `Copy`. Copied, the judge can live in registers until
+// there is something to find out about a failure.
+impl<R: Outcome> Clone for Subject<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R: Outcome> Copy for Subject<'_, R> {}
+
+impl<R: Outcome> Clone for Judge<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R: Outcome> Copy for Judge<'_, R> {}
 
 /// What a circuit breaker and an adaptive limiter count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,13 +76,24 @@ pub(crate) enum Finding {
     TimedOut,
 }
 
+#[inline(never)]
+fn carries<E>(error: &E, rejection: fn(&E) -> Option<RejectionKind>) -> bool {
+    rejection(error).is_some()
+}
+
 impl<'s, R: Outcome> Judge<'s, R> {
     /// Looks at a step.
+    // Inlined, and what is not a success is looked at elsewhere: of a success nothing is left but a test.
+    #[inline(always)]
     pub fn new<X: Rejected>(step: &'s Step<R, X>, traits: Traits<R::Error>) -> Self {
         let subject = match step {
-            Step::Done(outcome) => Self::subject(outcome, &traits),
-            Step::Rejected(rejection) => Subject::Rejection(rejection.kind()),
-            Step::Settled(_, kind) => Subject::Rejection(*kind),
+            Step::Done(outcome) => match outcome.as_result() {
+                Ok(value) => Subject::Value(value),
+                Err(error) if carries(error, traits.rejection) => Subject::Carrying(error),
+                Err(error) => Subject::Error(error),
+            },
+            Step::Rejected(rejection) => Subject::Rejection(rejection),
+            Step::Settled(_, kind) => Subject::Rejection(kind),
         };
         Self {
             subject,
@@ -74,18 +106,8 @@ impl<'s, R: Outcome> Judge<'s, R> {
         }
     }
 
-    /// A rejection may also come from another protected function, inside its error.
-    fn subject(outcome: &'s R, traits: &Traits<R::Error>) -> Subject<'s, R> {
-        match outcome.as_result() {
-            Ok(value) => Subject::Value(value),
-            Err(error) => match (traits.rejection)(error) {
-                Some(kind) => Subject::Rejection(kind),
-                None => Subject::Error(error),
-            },
-        }
-    }
-
     /// `when = ...`: which errors the policy is about.
+    #[inline(always)]
     pub fn when(mut self, predicate: impl FnOnce(&R::Error) -> bool) -> Self {
         if let Subject::Error(error) = self.subject {
             self.when = Some(predicate(error));
@@ -94,6 +116,7 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// `ignore = ...`: which errors are neither success nor failure.
+    #[inline(always)]
     pub fn ignore(mut self, predicate: impl FnOnce(&R::Error) -> bool) -> Self {
         if let Subject::Error(error) = self.subject {
             self.ignored = predicate(error);
@@ -102,6 +125,7 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// `when_value = ...`: which values count as failures.
+    #[inline(always)]
     pub fn when_value(mut self, predicate: impl FnOnce(&R::Value) -> bool) -> Self {
         if let Subject::Value(value) = self.subject {
             self.bad_value = predicate(value);
@@ -110,6 +134,7 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// `until = ...`: which values are good enough.
+    #[inline(always)]
     pub fn until(mut self, predicate: impl FnOnce(&R::Value) -> bool) -> Self {
         if let Subject::Value(value) = self.subject {
             self.unmet = !predicate(value);
@@ -118,6 +143,7 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// `retry_after = ...`: how long the dependency asked to be left alone.
+    #[inline(always)]
     pub fn retry_after(mut self, ask: impl FnOnce(&R::Error) -> Option<Duration>) -> Self {
         if let Subject::Error(error) = self.subject {
             self.retry_after = Some(ask(error));
@@ -125,40 +151,71 @@ impl<'s, R: Outcome> Judge<'s, R> {
         self
     }
 
+    #[inline(always)]
     pub(crate) fn verdict(&self) -> Verdict {
         match self.subject {
             Subject::Value(_) if self.bad_value => Verdict::Failure,
             Subject::Value(_) => Verdict::Success,
-            Subject::Rejection(RejectionKind::Refusal { .. }) => Verdict::NotMade,
-            Subject::Rejection(_) => Verdict::Failure,
-            Subject::Error(_) if self.ignored => Verdict::Ignored,
-            Subject::Error(error) if self.is_failure(error) => Verdict::Failure,
-            Subject::Error(_) => Verdict::Success,
+            _ => (*self).verdict_of_failed(),
         }
     }
 
+    #[inline(never)]
+    fn verdict_of_failed(self) -> Verdict {
+        match self.rejection() {
+            Some(RejectionKind::Refusal { .. }) => return Verdict::NotMade,
+            Some(_) => return Verdict::Failure,
+            None => {}
+        }
+        match self.subject {
+            Subject::Error(_) if self.ignored => Verdict::Ignored,
+            Subject::Error(error) if self.is_failure(error) => Verdict::Failure,
+            _ => Verdict::Success,
+        }
+    }
+
+    #[inline(always)]
     pub(crate) fn finding(&self) -> Finding {
         match self.subject {
             Subject::Value(_) if self.unmet => Finding::Unmet,
             Subject::Value(_) if self.bad_value => Finding::Failed { retry_after: None },
             Subject::Value(_) => Finding::Final,
-            Subject::Rejection(RejectionKind::Refusal { retry_after }) => {
-                Finding::Refused { retry_after }
+            _ => (*self).finding_of_failed(),
+        }
+    }
+
+    #[inline(never)]
+    fn finding_of_failed(self) -> Finding {
+        match self.rejection() {
+            Some(RejectionKind::Refusal { retry_after }) => {
+                return Finding::Refused { retry_after };
             }
-            Subject::Rejection(RejectionKind::TimedOut) => Finding::TimedOut,
-            Subject::Rejection(RejectionKind::Unmet) => Finding::Failed { retry_after: None },
+            Some(RejectionKind::TimedOut) => return Finding::TimedOut,
+            Some(RejectionKind::Unmet) => return Finding::Failed { retry_after: None },
+            None => {}
+        }
+        match self.subject {
             Subject::Error(error) if self.is_retryable(error) => Finding::Failed {
                 retry_after: self.asked_for(error),
             },
-            Subject::Error(_) => Finding::Final,
+            _ => Finding::Final,
+        }
+    }
+
+    fn rejection(&self) -> Option<RejectionKind> {
+        match self.subject {
+            Subject::Value(_) | Subject::Error(_) => None,
+            Subject::Carrying(error) => (self.traits.rejection)(error),
+            Subject::Rejection(rejection) => Some(rejection.kind()),
         }
     }
 
     /// Whether a fallback answers in place of this step.
+    #[inline(always)]
     pub(crate) fn wants_answer(&self) -> bool {
         match self.subject {
             Subject::Value(_) => false,
-            Subject::Rejection(_) => true,
+            Subject::Rejection(_) | Subject::Carrying(_) => true,
             Subject::Error(error) => self.is_failure(error),
         }
     }

@@ -159,6 +159,7 @@ mod classify;
 mod clock;
 mod counter;
 mod emitted;
+mod entered;
 mod error;
 mod event;
 mod judge;

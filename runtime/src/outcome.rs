@@ -35,14 +35,17 @@ impl<T, E> Outcome for Result<T, E> {
     type Value = T;
     type Error = E;
 
+    #[inline]
     fn as_result(&self) -> Result<&T, &E> {
         self.as_ref()
     }
 
+    #[inline]
     fn into_result(self) -> Self {
         self
     }
 
+    #[inline]
     fn from_result(result: Self) -> Self {
         result
     }

@@ -5,6 +5,7 @@ pub use inventory;
 pub use crate::{
     call::{Body, Call},
     emitted::{answer, hint, let_go, on_retry, succeeded},
+    entered::Entered,
     judge::Judge,
     policy::{
         bulkhead::{BulkheadSettings, Entry},

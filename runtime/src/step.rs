@@ -31,6 +31,12 @@ impl Rejected for Rejection {
     }
 }
 
+impl Rejected for RejectionKind {
+    fn kind(&self) -> RejectionKind {
+        *self
+    }
+}
+
 impl Rejected for Infallible {
     fn kind(&self) -> RejectionKind {
         match *self {}
@@ -39,6 +45,7 @@ impl Rejected for Infallible {
 
 impl<R: Outcome, X: Rejected> Step<R, X> {
     /// A rejection that a layer's own `reject_with` has already turned into the caller's error.
+    #[inline]
     pub fn rejected_with<Y: Rejected>(rejection: Y, convert: impl FnOnce(Y) -> R::Error) -> Self {
         let kind = rejection.kind();
         Self::Settled(R::from_result(Err(convert(rejection))), kind)
@@ -47,6 +54,7 @@ impl<R: Outcome, X: Rejected> Step<R, X> {
     /// Turns a rejection into the caller's error type, and remembers what it was. What the layers around
     /// may reject with is then open again.
     #[must_use]
+    #[inline]
     pub fn settle<Y: Rejected>(self, convert: impl FnOnce(X) -> R::Error) -> Step<R, Y> {
         match self {
             Self::Done(outcome) => Step::Done(outcome),
@@ -61,6 +69,7 @@ impl<R, X> Step<R, X> {
     ///
     /// The bound stands here and not on the `impl`, so that a type which is no outcome is told so, in
     /// place of that there is no such method.
+    #[inline]
     pub fn finish(self, convert: impl FnOnce(X) -> R::Error) -> R
     where
         R: Outcome,

@@ -19,7 +19,7 @@ use crate::{
 };
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Expr, Pat, Type};
+use syn::{Expr, Lifetime, Pat, Type};
 
 /// One layer around `inner`.
 pub(crate) fn layer(context: &Context<'_>, place: usize, layer: &Layer, inner: &Code) -> Code {
@@ -55,12 +55,18 @@ fn retry(
         loop {
             #attempt
             #clones
-            let __step = #inner;
-            let __next = #next;
-            match __next {
-                #again
-                #stop
-            }
+            let __event = {
+                let __step = #inner;
+                let __next = #next;
+                match __next {
+                    #krate::__private::Next::Again(__event) => {
+                        #krate::__private::let_go(__step);
+                        __event
+                    }
+                    #stop
+                }
+            };
+            #again
         }
     }
 }
@@ -90,17 +96,15 @@ fn next(context: &Context<'_>, site: &Retry) -> TokenStream {
     }
 }
 
-/// The step is let go before the pause: an error that is not `Send` must not be kept across it.
+/// The pause, once the step is let go: an error that is not `Send` must not be kept across it, and its
+/// block has ended, so that no room is kept for it either.
 fn again(context: &Context<'_>, site: &Retry) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
     let on_retry = site.on_retry.as_ref().map(|call| on_retry(context, call));
     let (pause, dot_await) = (context.method("pause"), context.dot_await());
     quote_spanned! {here=>
-        #krate::__private::Next::Again(__event) => {
-            #krate::__private::let_go(__step);
-            #on_retry
-            #krate::__private::Attempts::#pause(&mut __attempts, __event) #dot_await;
-        }
+        #on_retry
+        #krate::__private::Attempts::#pause(&mut __attempts, __event) #dot_await;
     }
 }
 
@@ -191,7 +195,10 @@ fn circuit_breaker(
     admitted(context, place, layer, &enter, &judge, inner)
 }
 
-/// `match __entered { refused => .., admitted => run and settle }`
+/// `'__layer: { let __permit = { enter, or break '__layer with the refusal }; run and settle }`
+///
+/// What the permit comes in lies in a block that has ended when the body runs: the future would keep
+/// room for it otherwise.
 fn admitted(
     context: &Context<'_>,
     place: usize,
@@ -202,15 +209,23 @@ fn admitted(
 ) -> TokenStream {
     let here = context.here;
     let rejected = rejected(context, place, layer);
+    // Numbered: one label in another of its name is a warning.
+    let label = Lifetime::new(&format!("'__layer_{place}"), here);
     quote_spanned! {here=>
-        #enter
-        match __entered {
-            ::core::result::Result::Err(__rejection) => #rejected,
-            ::core::result::Result::Ok(__permit) => {
-                let __step = #inner;
-                __permit.settle(#judge);
-                __step
-            }
+        #label: {
+            let __permit = {
+                #enter
+                match __entered {
+                    ::core::result::Result::Ok(__permit) => __permit,
+                    ::core::result::Result::Err(__rejection) => {
+                        let __step = #rejected;
+                        break #label __step;
+                    }
+                }
+            };
+            let __step = #inner;
+            __permit.settle(#judge);
+            __step
         }
     }
 }
@@ -256,6 +271,7 @@ fn rate_limited(
     let enter = context.method("enter");
     let enter = entered(
         context,
+        place,
         here,
         &quote_spanned! {here=>
             __policy.#enter(__call, #krate::__private::Request::new() #parts #key)
@@ -267,11 +283,21 @@ fn rate_limited(
 
 /// Entering is split from waiting: what the user's expressions borrow (a lock's guard, say) is let go
 /// before the wait.
-fn entered(context: &Context<'_>, at: Span, entering: &TokenStream) -> TokenStream {
+fn entered(context: &Context<'_>, place: usize, at: Span, entering: &TokenStream) -> TokenStream {
+    let krate = &context.krate;
+    let label = Lifetime::new(&format!("'__entered_{place}"), at);
     match context.is_async() {
         true => quote_spanned! {at=>
-            let __entering = #entering;
-            let __entered = __entering.await;
+            let __entered = #label: {
+                let __wait = {
+                    let __entering = #entering;
+                    match __entering {
+                        #krate::__private::Entered::Now(__entered) => break #label __entered,
+                        #krate::__private::Entered::Wait(__wait) => __wait,
+                    }
+                };
+                __wait.await
+            };
         },
         false => quote_spanned!(at=> let __entered = #entering;),
     }
@@ -297,7 +323,7 @@ fn bulkhead(
             quote_spanned!(here=> __policy.#enter(__call))
         }
     };
-    let enter = entered(context, key.map_or(here, at), &entering);
+    let enter = entered(context, place, key.map_or(here, at), &entering);
     let judge = judge(context, &[]);
     admitted(context, place, layer, &enter, &judge, inner)
 }

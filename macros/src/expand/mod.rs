@@ -38,12 +38,17 @@ use quote::{ToTokens, quote, quote_spanned};
 //             let __policy = Slot::get(&__POLICY_0);
 //             let mut __attempts = __policy.begin(__call);
 //             loop {
-//                 let __step = {
-//                     let __policy = Slot::get(&__POLICY_1);
-//                     let __entered = __policy.enter(__call);
-//                     match __entered {
-//                         Err(__rejection) => Step::Rejected(__rejection),
-//                         Ok(__permit) => {
+//                 let __event = {
+//                     let __step = {
+//                         let __policy = Slot::get(&__POLICY_1);
+//                         '__layer_1: {
+//                             let __permit = {
+//                                 let __entered = __policy.enter(__call);
+//                                 match __entered {
+//                                     Ok(__permit) => __permit,
+//                                     Err(__rejection) => { let __step = Step::Rejected(__rejection); break '__layer_1 __step; }
+//                                 }
+//                             };
 //                             let __step = Step::Done(Body::new(__call, async {
 //                                 if false { return hint::<Result<Quote, QuoteError>>(); }
 //                                 { self.http.get(symbol).await }
@@ -51,15 +56,16 @@ use quote::{ToTokens, quote, quote_spanned};
 //                             __permit.settle(Judge::new(&__step, Probe::of(&__step).__traits()));
 //                             __step
 //                         }
+//                     };
+//                     let __next = Attempts::next(&mut __attempts,
+//                         Judge::new(&__step, Probe::of(&__step).__traits()).when(QuoteError::is_transient),
+//                     );
+//                     match __next {
+//                         Next::Again(__event) => { let_go(__step); __event }
+//                         _ => break __step,
 //                     }
 //                 };
-//                 let __next = Attempts::next(&mut __attempts,
-//                     Judge::new(&__step, Probe::of(&__step).__traits()).when(QuoteError::is_transient),
-//                 );
-//                 match __next {
-//                     Next::Again(__event) => { drop(__step); Attempts::pause(&mut __attempts, __event).await; }
-//                     _ => break __step,
-//                 }
+//                 Attempts::pause(&mut __attempts, __event).await;
 //             }
 //         };
 //         __step.finish(reject)

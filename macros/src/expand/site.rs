@@ -83,6 +83,7 @@ pub(crate) fn policy(context: &Context<'_>, place: usize, layer: &Layer) -> Toke
         return quote_spanned! {at=>
             let __policy = <#krate::#policy as ::core::clone::Clone>::clone(&(#with));
             let __policy = &__policy;
+            #krate::__private::Call::time_passes(__call);
         };
     }
     let above = &context.stack.layers[..place];

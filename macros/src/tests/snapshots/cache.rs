@@ -55,35 +55,42 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
                             &(&self.breaker),
                         );
                         let __policy = &__policy;
-                        let __entered = __policy.enter(__call);
-                        match __entered {
-                            ::core::result::Result::Err(__rejection) => {
-                                ::steadfast::__private::Step::Rejected(__rejection)
-                            }
-                            ::core::result::Result::Ok(__permit) => {
-                                let __step = ::steadfast::__private::Step::Done(
-                                    ::steadfast::__private::Body::new(
-                                            __call,
-                                            async move {
-                                                if false {
-                                                    return ::steadfast::__private::hint::<
-                                                        Result<Quote, Error>,
-                                                    >();
-                                                }
-                                                { self.http.get(symbol).await }
-                                            },
-                                        )
-                                        .await,
+                        ::steadfast::__private::Call::time_passes(__call);
+                        '__layer_2: {
+                            let __permit = {
+                                let __entered = __policy.enter(__call);
+                                match __entered {
+                                    ::core::result::Result::Ok(__permit) => __permit,
+                                    ::core::result::Result::Err(__rejection) => {
+                                        let __step = ::steadfast::__private::Step::Rejected(
+                                            __rejection,
+                                        );
+                                        break '__layer_2 __step;
+                                    }
+                                }
+                            };
+                            let __step = ::steadfast::__private::Step::Done(
+                                ::steadfast::__private::Body::new(
+                                        __call,
+                                        async move {
+                                            if false {
+                                                return ::steadfast::__private::hint::<
+                                                    Result<Quote, Error>,
+                                                >();
+                                            }
+                                            { self.http.get(symbol).await }
+                                        },
+                                    )
+                                    .await,
+                            );
+                            __permit
+                                .settle(
+                                    ::steadfast::__private::Judge::new(
+                                        &__step,
+                                        ::steadfast::__private::Probe::of(&__step).__traits(),
+                                    ),
                                 );
-                                __permit
-                                    .settle(
-                                        ::steadfast::__private::Judge::new(
-                                            &__step,
-                                            ::steadfast::__private::Probe::of(&__step).__traits(),
-                                        ),
-                                    );
-                                __step
-                            }
+                            __step
                         }
                     },
                 )

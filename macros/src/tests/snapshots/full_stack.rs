@@ -85,83 +85,123 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
             let __policy = ::steadfast::__private::Slot::get(&__POLICY_1);
             let mut __attempts = __policy.begin(__call);
             loop {
-                let __step = {
-                    let __policy = ::steadfast::__private::Slot::get(&__POLICY_2);
-                    let __entered = __policy.enter(__call);
-                    match __entered {
-                        ::core::result::Result::Err(__rejection) => {
-                            ::steadfast::__private::Step::Rejected(__rejection)
-                        }
-                        ::core::result::Result::Ok(__permit) => {
+                let __event = {
+                    let __step = {
+                        let __policy = ::steadfast::__private::Slot::get(&__POLICY_2);
+                        '__layer_2: {
+                            let __permit = {
+                                let __entered = __policy.enter(__call);
+                                match __entered {
+                                    ::core::result::Result::Ok(__permit) => __permit,
+                                    ::core::result::Result::Err(__rejection) => {
+                                        let __step = ::steadfast::__private::Step::Rejected(
+                                            __rejection,
+                                        );
+                                        break '__layer_2 __step;
+                                    }
+                                }
+                            };
                             let __step = {
                                 let __policy = ::steadfast::__private::Slot::get(
                                     &__POLICY_3,
                                 );
-                                let __entering = __policy
-                                    .enter(__call, ::steadfast::__private::Request::new());
-                                let __entered = __entering.await;
-                                match __entered {
-                                    ::core::result::Result::Err(__rejection) => {
-                                        ::steadfast::__private::Step::Rejected(__rejection)
-                                    }
-                                    ::core::result::Result::Ok(__permit) => {
-                                        let __step = {
-                                            let __policy = ::steadfast::__private::Slot::get(
-                                                &__POLICY_4,
-                                            );
-                                            let __entering = __policy.enter(__call);
-                                            let __entered = __entering.await;
-                                            match __entered {
-                                                ::core::result::Result::Err(__rejection) => {
-                                                    ::steadfast::__private::Step::Rejected(__rejection)
+                                '__layer_3: {
+                                    let __permit = {
+                                        let __entered = '__entered_3: {
+                                            let __wait = {
+                                                let __entering = __policy
+                                                    .enter(__call, ::steadfast::__private::Request::new());
+                                                match __entering {
+                                                    ::steadfast::__private::Entered::Now(__entered) => {
+                                                        break '__entered_3 __entered;
+                                                    }
+                                                    ::steadfast::__private::Entered::Wait(__wait) => __wait,
                                                 }
-                                                ::core::result::Result::Ok(__permit) => {
-                                                    let __step = {
-                                                        let __policy = ::steadfast::__private::Slot::get(
-                                                            &__POLICY_5,
-                                                        );
-                                                        __policy
-                                                            .run(
-                                                                __call,
-                                                                async {
-                                                                    ::steadfast::__private::Step::Done(
-                                                                        ::steadfast::__private::Body::new(
-                                                                                __call,
-                                                                                async {
-                                                                                    if false {
-                                                                                        return ::steadfast::__private::hint::<
-                                                                                            Result<Quote, QuoteError>,
-                                                                                        >();
-                                                                                    }
-                                                                                    { self.http.get(symbol).await }
-                                                                                },
-                                                                            )
-                                                                            .await,
-                                                                    )
-                                                                },
-                                                            )
-                                                            .await
-                                                    };
-                                                    __permit
-                                                        .settle(
-                                                            ::steadfast::__private::Judge::new(
-                                                                &__step,
-                                                                ::steadfast::__private::Probe::of(&__step).__traits(),
-                                                            ),
-                                                        );
-                                                    __step
-                                                }
-                                            }
+                                            };
+                                            __wait.await
                                         };
-                                        __permit
-                                            .settle(
-                                                ::steadfast::__private::Judge::new(
-                                                    &__step,
-                                                    ::steadfast::__private::Probe::of(&__step).__traits(),
-                                                ),
-                                            );
-                                        __step
-                                    }
+                                        match __entered {
+                                            ::core::result::Result::Ok(__permit) => __permit,
+                                            ::core::result::Result::Err(__rejection) => {
+                                                let __step = ::steadfast::__private::Step::Rejected(
+                                                    __rejection,
+                                                );
+                                                break '__layer_3 __step;
+                                            }
+                                        }
+                                    };
+                                    let __step = {
+                                        let __policy = ::steadfast::__private::Slot::get(
+                                            &__POLICY_4,
+                                        );
+                                        '__layer_4: {
+                                            let __permit = {
+                                                let __entered = '__entered_4: {
+                                                    let __wait = {
+                                                        let __entering = __policy.enter(__call);
+                                                        match __entering {
+                                                            ::steadfast::__private::Entered::Now(__entered) => {
+                                                                break '__entered_4 __entered;
+                                                            }
+                                                            ::steadfast::__private::Entered::Wait(__wait) => __wait,
+                                                        }
+                                                    };
+                                                    __wait.await
+                                                };
+                                                match __entered {
+                                                    ::core::result::Result::Ok(__permit) => __permit,
+                                                    ::core::result::Result::Err(__rejection) => {
+                                                        let __step = ::steadfast::__private::Step::Rejected(
+                                                            __rejection,
+                                                        );
+                                                        break '__layer_4 __step;
+                                                    }
+                                                }
+                                            };
+                                            let __step = {
+                                                let __policy = ::steadfast::__private::Slot::get(
+                                                    &__POLICY_5,
+                                                );
+                                                __policy
+                                                    .run(
+                                                        __call,
+                                                        async {
+                                                            ::steadfast::__private::Step::Done(
+                                                                ::steadfast::__private::Body::new(
+                                                                        __call,
+                                                                        async {
+                                                                            if false {
+                                                                                return ::steadfast::__private::hint::<
+                                                                                    Result<Quote, QuoteError>,
+                                                                                >();
+                                                                            }
+                                                                            { self.http.get(symbol).await }
+                                                                        },
+                                                                    )
+                                                                    .await,
+                                                            )
+                                                        },
+                                                    )
+                                                    .await
+                                            };
+                                            __permit
+                                                .settle(
+                                                    ::steadfast::__private::Judge::new(
+                                                        &__step,
+                                                        ::steadfast::__private::Probe::of(&__step).__traits(),
+                                                    ),
+                                                );
+                                            __step
+                                        }
+                                    };
+                                    __permit
+                                        .settle(
+                                            ::steadfast::__private::Judge::new(
+                                                &__step,
+                                                ::steadfast::__private::Probe::of(&__step).__traits(),
+                                            ),
+                                        );
+                                    __step
                                 }
                             };
                             __permit
@@ -173,24 +213,24 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                                 );
                             __step
                         }
+                    };
+                    let __next = ::steadfast::__private::Attempts::next(
+                        &mut __attempts,
+                        ::steadfast::__private::Judge::new(
+                                &__step,
+                                ::steadfast::__private::Probe::of(&__step).__traits(),
+                            )
+                            .when(QuoteError::is_transient),
+                    );
+                    match __next {
+                        ::steadfast::__private::Next::Again(__event) => {
+                            ::steadfast::__private::let_go(__step);
+                            __event
+                        }
+                        _ => break __step,
                     }
                 };
-                let __next = ::steadfast::__private::Attempts::next(
-                    &mut __attempts,
-                    ::steadfast::__private::Judge::new(
-                            &__step,
-                            ::steadfast::__private::Probe::of(&__step).__traits(),
-                        )
-                        .when(QuoteError::is_transient),
-                );
-                match __next {
-                    ::steadfast::__private::Next::Again(__event) => {
-                        ::steadfast::__private::let_go(__step);
-                        ::steadfast::__private::Attempts::pause(&mut __attempts, __event)
-                            .await;
-                    }
-                    _ => break __step,
-                }
+                ::steadfast::__private::Attempts::pause(&mut __attempts, __event).await;
             }
         };
         let __marks = ::steadfast::__private::Mark::of(&__step).__marks();

@@ -31,35 +31,39 @@ async fn send(
     let __call = &::steadfast::__private::Call::new();
     let __step = {
         let __policy = ::steadfast::__private::Slot::get(&__POLICY_0);
-        let __entered = __policy.enter_key(__call, &(&self.host));
-        match __entered {
-            ::core::result::Result::Err(__rejection) => {
-                ::steadfast::__private::Step::Rejected(__rejection)
-            }
-            ::core::result::Result::Ok(__permit) => {
-                let __step = ::steadfast::__private::Step::Done(
-                    ::steadfast::__private::Body::new(
-                            __call,
-                            async move {
-                                if false {
-                                    return ::steadfast::__private::hint::<Result<(), Error>>();
-                                }
-                                match (order, a, b, _guard) {
-                                    (mut order, a, b, _guard) => order.send(a, b).await,
-                                }
-                            },
-                        )
-                        .await,
+        '__layer_0: {
+            let __permit = {
+                let __entered = __policy.enter_key(__call, &(&self.host));
+                match __entered {
+                    ::core::result::Result::Ok(__permit) => __permit,
+                    ::core::result::Result::Err(__rejection) => {
+                        let __step = ::steadfast::__private::Step::Rejected(__rejection);
+                        break '__layer_0 __step;
+                    }
+                }
+            };
+            let __step = ::steadfast::__private::Step::Done(
+                ::steadfast::__private::Body::new(
+                        __call,
+                        async move {
+                            if false {
+                                return ::steadfast::__private::hint::<Result<(), Error>>();
+                            }
+                            match (order, a, b, _guard) {
+                                (mut order, a, b, _guard) => order.send(a, b).await,
+                            }
+                        },
+                    )
+                    .await,
+            );
+            __permit
+                .settle(
+                    ::steadfast::__private::Judge::new(
+                        &__step,
+                        ::steadfast::__private::Probe::of(&__step).__traits(),
+                    ),
                 );
-                __permit
-                    .settle(
-                        ::steadfast::__private::Judge::new(
-                            &__step,
-                            ::steadfast::__private::Probe::of(&__step).__traits(),
-                        ),
-                    );
-                __step
-            }
+            __step
         }
     };
     __step.finish(::steadfast::__private::reject)

@@ -31,39 +31,41 @@ pub async fn place(&self, order: Order) -> Result<Receipt, Error> {
                 &__attempts,
             );
             let order = ::core::clone::Clone::clone(&order);
-            let __step = ::steadfast::__private::Step::<
-                _,
-                ::core::convert::Infallible,
-            >::Done(
-                ::steadfast::__private::Body::new(
-                        __call,
-                        async {
-                            if false {
-                                return ::steadfast::__private::hint::<
-                                    Result<Receipt, Error>,
-                                >();
-                            }
-                            { self.send(order, n).await }
-                        },
-                    )
-                    .await,
-            );
-            let __next = ::steadfast::__private::Attempts::next(
-                &mut __attempts,
-                ::steadfast::__private::Judge::new(
-                        &__step,
-                        ::steadfast::__private::Probe::of(&__step).__traits(),
-                    )
-                    .when(is_transient),
-            );
-            match __next {
-                ::steadfast::__private::Next::Again(__event) => {
-                    ::steadfast::__private::let_go(__step);
-                    ::steadfast::__private::Attempts::pause(&mut __attempts, __event)
-                        .await;
+            let __event = {
+                let __step = ::steadfast::__private::Step::<
+                    _,
+                    ::core::convert::Infallible,
+                >::Done(
+                    ::steadfast::__private::Body::new(
+                            __call,
+                            async {
+                                if false {
+                                    return ::steadfast::__private::hint::<
+                                        Result<Receipt, Error>,
+                                    >();
+                                }
+                                { self.send(order, n).await }
+                            },
+                        )
+                        .await,
+                );
+                let __next = ::steadfast::__private::Attempts::next(
+                    &mut __attempts,
+                    ::steadfast::__private::Judge::new(
+                            &__step,
+                            ::steadfast::__private::Probe::of(&__step).__traits(),
+                        )
+                        .when(is_transient),
+                );
+                match __next {
+                    ::steadfast::__private::Next::Again(__event) => {
+                        ::steadfast::__private::let_go(__step);
+                        __event
+                    }
+                    _ => break __step,
                 }
-                _ => break __step,
-            }
+            };
+            ::steadfast::__private::Attempts::pause(&mut __attempts, __event).await;
         }
     };
     __step.finish(|__never: ::core::convert::Infallible| match __never {})

@@ -24,28 +24,30 @@ fn read(path: &Path) -> io::Result<String> {
         let __policy = ::steadfast::__private::Slot::get(&__POLICY_0);
         let mut __attempts = __policy.begin(__call);
         loop {
-            let __step = ::steadfast::__private::Step::<
-                _,
-                ::core::convert::Infallible,
-            >::Done(__call.body(|| -> io::Result<String> { fs::read_to_string(path) }));
-            let __next = ::steadfast::__private::Attempts::next(
-                &mut __attempts,
-                ::steadfast::__private::Judge::new(
-                    &__step,
-                    ::steadfast::__private::Probe::of(&__step).__traits(),
-                ),
-            );
-            match __next {
-                ::steadfast::__private::Next::Again(__event) => {
-                    ::steadfast::__private::let_go(__step);
-                    ::steadfast::__private::on_retry(&__event, |event| log(event));
-                    ::steadfast::__private::Attempts::pause_blocking(
-                        &mut __attempts,
-                        __event,
-                    );
+            let __event = {
+                let __step = ::steadfast::__private::Step::<
+                    _,
+                    ::core::convert::Infallible,
+                >::Done(
+                    __call.body(|| -> io::Result<String> { fs::read_to_string(path) }),
+                );
+                let __next = ::steadfast::__private::Attempts::next(
+                    &mut __attempts,
+                    ::steadfast::__private::Judge::new(
+                        &__step,
+                        ::steadfast::__private::Probe::of(&__step).__traits(),
+                    ),
+                );
+                match __next {
+                    ::steadfast::__private::Next::Again(__event) => {
+                        ::steadfast::__private::let_go(__step);
+                        __event
+                    }
+                    _ => break __step,
                 }
-                _ => break __step,
-            }
+            };
+            ::steadfast::__private::on_retry(&__event, |event| log(event));
+            ::steadfast::__private::Attempts::pause_blocking(&mut __attempts, __event);
         }
     };
     __step.finish(|__never: ::core::convert::Infallible| match __never {})

@@ -16,6 +16,7 @@ use crate::{
     call::Call,
     clock::{self, Nanos},
     counter::Counters,
+    entered::Entered,
     event::{Event, Refused, Sink},
     keyed::{Keyed, with_text},
     kind::PolicyKind,
@@ -233,27 +234,38 @@ impl Bulkhead {
 
     #[doc(hidden)]
     /// Takes a place for a call of an annotated function.
-    #[inline]
-    pub async fn enter<'b>(&'b self, call: &Call) -> Result<Entry<&'b Gate>, Rejection> {
-        if !self.gate().try_enter() {
-            self.pass(call, self.gate()).await?;
+    #[inline(always)]
+    pub fn enter<'b>(&'b self, call: &'b Call) -> Entered<'b, Entry<&'b Gate>> {
+        match self.gate().try_enter() {
+            true => Entered::Now(Ok(Entry::new(self.gate()))),
+            false => self.enter_or_wait(call, self.gate()),
         }
-        Ok(Entry::new(self.gate()))
+    }
+
+    #[cold]
+    fn enter_or_wait<'b, G: AsRef<Gate> + Send + 'b>(
+        &'b self,
+        call: &'b Call,
+        gate: G,
+    ) -> Entered<'b, Entry<G>> {
+        Entered::wait(async move {
+            self.pass(call, gate.as_ref()).await?;
+            Ok(Entry::new(gate))
+        })
     }
 
     #[doc(hidden)]
     /// The same for one key, which is not kept.
-    pub fn enter_key<'b, 'c>(
+    pub fn enter_key<'b>(
         &'b self,
-        call: &'c Call,
+        call: &'b Call,
         key: &dyn Display,
-    ) -> impl Future<Output = Result<Entry<Arc<Gate>>, Rejection>> + use<'b, 'c> {
+    ) -> Entered<'b, Entry<Arc<Gate>>> {
+        call.time_passes();
         let gate = self.gate_of(key);
-        async move {
-            if !gate.try_enter() {
-                self.pass(call, &gate).await?;
-            }
-            Ok(Entry::new(gate))
+        match gate.try_enter() {
+            true => Entered::Now(Ok(Entry::new(gate))),
+            false => self.enter_or_wait(call, gate),
         }
     }
 
@@ -271,6 +283,7 @@ impl Bulkhead {
         call: &Call,
         key: &dyn Display,
     ) -> Result<Entry<Arc<Gate>>, Rejection> {
+        call.time_passes();
         let gate = self.gate_of(key);
         self.pass_blocking(call, &gate)?;
         Ok(Entry::new(gate))
@@ -516,7 +529,7 @@ mod tests {
         let bulkhead = one(60 * SECOND);
         let _held = bulkhead.try_acquire_for("a").unwrap();
         let call = Call::new();
-        let mut waits = Box::pin(bulkhead.enter_key(&call, &"a"));
+        let mut waits = Box::pin(bulkhead.enter_key(&call, &"a").into_future());
         let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(waits.as_mut().poll(cx)));
         assert!(poll.await.is_pending());
         bulkhead.set_max_concurrent(2);

@@ -53,7 +53,7 @@ impl<G: AsRef<Gate>> Entry<G> {
     }
 
     /// Gives the place back. What the call came to makes no difference to a bulkhead.
-    #[inline]
+    #[inline(always)]
     pub fn settle<R: Outcome>(self, judge: Judge<'_, R>) {
         drop((self, judge));
     }

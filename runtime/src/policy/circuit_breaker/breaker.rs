@@ -208,7 +208,7 @@ impl CircuitBreaker {
     /// # Errors
     /// A [`Rejection`], where the call must not be made.
     #[doc(hidden)]
-    #[inline]
+    #[inline(always)]
     pub fn enter<'c>(&'c self, call: &'c Call) -> Result<CircuitPermit<'c>, Rejection> {
         let pass = self.0.admit(&self.0.cell)?;
         Ok(CircuitPermit::new(&self.0, call, None, pass))
@@ -224,6 +224,8 @@ impl CircuitBreaker {
         call: &'c Call,
         key: &K,
     ) -> Result<CircuitPermit<'c>, Rejection> {
+        // Whatever puts the key into words is the user's.
+        call.time_passes();
         let keyed = self.0.cell_of(key);
         let pass = self.0.admit(keyed.as_deref().unwrap_or(&self.0.cell))?;
         Ok(CircuitPermit::new(&self.0, call, keyed, pass))

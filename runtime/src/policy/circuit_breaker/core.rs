@@ -3,7 +3,6 @@
 use std::{
     fmt::Display,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use super::{
@@ -17,7 +16,7 @@ use crate::{
         window::Tally,
     },
     call::Call,
-    clock::{self, Nanos},
+    clock::{self, Nanos, nanos},
     counter::Counters,
     event::{Event, Refused, Sink, StateChanged},
     keyed::{Keyed, with_text},
@@ -31,7 +30,8 @@ pub(super) struct Core {
     pub(super) name: PolicyName,
     pub(super) settings: CircuitBreakerSettings,
     config: CircuitConfig,
-    slow_call: Option<Duration>,
+    /// In nanoseconds: compared at the end of every call.
+    slow_call: Option<u64>,
     cancelled: Cancelled,
     pub(super) enforce: bool,
     /// The one circuit; where there is one per key, what is set by hand for all of them.
@@ -55,7 +55,7 @@ impl Core {
             name,
             settings: *settings,
             config,
-            slow_call: settings.slow_call,
+            slow_call: settings.slow_call.map(nanos),
             cancelled: settings.cancelled.unwrap_or_default(),
             enforce: settings.enforce.unwrap_or(true),
             cell: Cell::new(config),
@@ -119,7 +119,7 @@ impl Core {
     pub(super) fn stopwatch(&self, call: Option<&Call>) -> Stopwatch {
         match self.slow_call {
             None => Stopwatch::OFF,
-            Some(_) => Stopwatch::start(clock::now(), call),
+            Some(_) => Stopwatch::start(call.map_or_else(clock::now, Call::now), call),
         }
     }
 

@@ -27,7 +27,7 @@ pub struct CircuitPermit<'c> {
 }
 
 impl<'c> CircuitPermit<'c> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(
         core: &'c Core,
         call: &'c Call,
@@ -45,17 +45,24 @@ impl<'c> CircuitPermit<'c> {
     }
 
     /// Reports how the call ended.
-    #[inline]
+    // Judged here, so that the judge is never put together in memory.
+    #[inline(always)]
     pub fn settle<R: Outcome>(self, judge: Judge<'_, R>) {
+        let verdict = judge.verdict();
         // Not a flag that `drop` looks at: that would be written and read on every call.
         let mut this = ManuallyDrop::new(self);
-        this.end(match judge.verdict() {
+        this.settle_with(verdict);
+        this.keyed = None;
+    }
+
+    #[inline]
+    fn settle_with(&self, verdict: judge::Verdict) {
+        self.end(match verdict {
             judge::Verdict::Success => Some(Verdict::Success),
             judge::Verdict::Failure => Some(Verdict::Failure),
             judge::Verdict::Ignored => Some(Verdict::Ignored),
             judge::Verdict::NotMade => None,
         });
-        this.keyed = None;
     }
 
     /// `None` for a call that was not made. Where a wait below was cut or given up it was not made either:

@@ -147,6 +147,7 @@ impl Fallback {
 
     #[doc(hidden)]
     /// Whether this step is to be answered.
+    #[inline(always)]
     #[allow(clippy::needless_pass_by_value)]
     pub fn serves<R: Outcome>(&self, judge: Judge<'_, R>) -> bool {
         judge.wants_answer()
@@ -154,10 +155,18 @@ impl Fallback {
 
     #[doc(hidden)]
     /// Takes the error out of a step that is to be answered.
+    #[inline]
     pub fn take<R: Outcome, X: Rejected>(&self, step: Step<R, X>, serve: bool) -> Taken<R, X> {
+        match serve {
+            false => Taken::Keep(step),
+            true => Self::take_error(step),
+        }
+    }
+
+    #[inline(never)]
+    fn take_error<R: Outcome, X: Rejected>(step: Step<R, X>) -> Taken<R, X> {
         match step {
-            Step::Done(outcome) | Step::Settled(outcome, _) if serve => match outcome.into_result()
-            {
+            Step::Done(outcome) | Step::Settled(outcome, _) => match outcome.into_result() {
                 Err(error) => Taken::Failed(error),
                 Ok(value) => Taken::Keep(Step::Done(R::from_result(Ok(value)))),
             },

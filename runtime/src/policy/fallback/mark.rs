@@ -52,6 +52,7 @@ pub struct Unmarked<T>(PhantomData<fn() -> T>);
 
 impl<T> Mark<T> {
     /// Names the value type of a step.
+    #[inline]
     pub const fn of<R: Outcome<Value = T>, X>(_: &Step<R, X>) -> Self {
         Self(PhantomData)
     }
@@ -59,6 +60,7 @@ impl<T> Mark<T> {
 
 impl<V> Mark<Served<V>> {
     /// How to mark it.
+    #[inline]
     pub fn __marks(&self) -> Marks<Served<V>> {
         Marks {
             mark: mark_served,
@@ -70,6 +72,7 @@ impl<V> Mark<Served<V>> {
 impl<T> Deref for Mark<T> {
     type Target = Unmarked<T>;
 
+    #[inline]
     fn deref(&self) -> &Unmarked<T> {
         const { &Unmarked(PhantomData) }
     }
@@ -77,6 +80,7 @@ impl<T> Deref for Mark<T> {
 
 impl<T> Unmarked<T> {
     /// There is nothing to mark.
+    #[inline]
     pub fn __marks(&self) -> Marks<T> {
         Marks::none()
     }

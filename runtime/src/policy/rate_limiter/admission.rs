@@ -33,6 +33,7 @@ pub(super) struct Taken<'p> {
 }
 
 impl<'p> Admission<'p> {
+    #[inline]
     pub(super) fn new(call: &'p Call, taken: Option<Taken<'p>>) -> Self {
         Self {
             call,
@@ -43,13 +44,31 @@ impl<'p> Admission<'p> {
 
     /// The call ended. If a policy further in refused it, the permits come back; else its outcome may
     /// move the limit.
-    pub fn settle<R: Outcome>(mut self, judge: Judge<'_, R>) {
+    #[inline(always)]
+    pub fn settle<R: Outcome>(self, judge: Judge<'_, R>) {
         let verdict = judge.verdict();
+        if verdict != Verdict::NotMade && self.begun() && !self.is_counted() {
+            // Nothing to give back, and nobody to tell: nothing is to be dropped, either.
+            std::mem::forget(self);
+        } else {
+            self.settle_with(verdict);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_with(mut self, verdict: Verdict) {
         if self.begun() || verdict == Verdict::NotMade {
             self.end(verdict);
         }
     }
 
+    /// Whether the outcome may move the limit.
+    #[inline]
+    fn is_counted(&self) -> bool {
+        self.taken.is_some_and(|taken| taken.rules.is_adaptive())
+    }
+
+    #[inline]
     fn begun(&self) -> bool {
         self.call.bodies() != self.bodies
     }

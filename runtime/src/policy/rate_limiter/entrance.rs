@@ -86,12 +86,23 @@ impl<'k> Keyhole<'k> {
 
 impl RateLimiter {
     /// The way of most calls: there is a permit in the word, and nobody asks how many are left.
-    #[inline]
-    pub(super) fn enter_at_once<'c>(&'c self, call: &'c Call, cost: u32) -> Option<Admission<'c>> {
+    #[inline(always)]
+    pub(super) fn enter_at_once<'c>(
+        &'c self,
+        call: &'c Call,
+        request: &Request<'_>,
+    ) -> Option<Admission<'c>> {
+        if !request.is_plain {
+            call.time_passes();
+        }
         let Limit::Bucket(bucket) = &self.rules().limit else {
             return None;
         };
-        let Glance::Taken { mark, .. } = self.0.gate.glance(bucket, clock::now(), cost) else {
+        if request.key.is_some() || request.bypass {
+            return None;
+        }
+        let cost = request.cost;
+        let Glance::Taken { mark, .. } = self.0.gate.glance(bucket, call.now(), cost) else {
             return None;
         };
         self.0.totals.add(ALLOWED, 1);

@@ -54,7 +54,7 @@ impl Gate {
     }
 
     /// Takes permits without the lock, if they are there.
-    #[inline]
+    #[inline(always)]
     pub(super) fn glance(&self, bucket: &Gcra, now: Nanos, cost: u32) -> Glance {
         let mut word = self.word.load(Ordering::Acquire);
         loop {

@@ -17,6 +17,7 @@ use crate::{
     call::{Body, Call},
     clock,
     counter::Counters,
+    entered::Entered,
     event::Sink,
     judge::Judge,
     keyed::Keyed,
@@ -299,50 +300,52 @@ impl RateLimiter {
     }
 
     #[doc(hidden)]
-    /// Takes permits for a call of an annotated function. What the request borrows is read before the
-    /// first wait.
-    pub fn enter<'c>(
+    /// Takes permits for a call of an annotated function. What the request borrows is read at once.
+    // Inlined, and so what it calls: the permit is put where it stays.
+    #[inline(always)]
+    pub fn enter<'c>(&'c self, call: &'c Call, request: Request<'_>) -> Entered<'c, Admission<'c>> {
+        match self.enter_at_once(call, &request) {
+            Some(admission) => Entered::Now(Ok(admission)),
+            None => self.enter_or_wait(call, request),
+        }
+    }
+
+    #[inline(never)]
+    fn enter_or_wait<'c>(
         &'c self,
         call: &'c Call,
         request: Request<'_>,
-    ) -> impl Future<Output = Result<Admission<'c>, Rejection>> + use<'c> {
-        let shared = request.key.is_none() && !request.bypass;
-        let cost = request.cost;
-        let mut open = match shared {
-            // Nothing to be read first; the permits are taken at the first poll.
-            true => Open(Begun::Past),
-            false => Open(self.request(call, request)),
-        };
-        async move {
-            if shared && let Some(admission) = self.enter_at_once(call, cost) {
-                return Ok(admission);
-            }
-            let begun = match shared {
-                true => self.begin(None, cost, self.patience(call)),
-                false => open.take(),
-            };
-            let ended = match begun {
-                Begun::Past => return Ok(Admission::new(call, None)),
-                Begun::Ended(ended) => ended,
-                Begun::Waits(turn, cost) => self.wait(call, turn, cost).await,
-            };
-            self.admit(call, ended)
+    ) -> Entered<'c, Admission<'c>> {
+        match self.request(call, request) {
+            Begun::Past => Entered::Now(Ok(Admission::new(call, None))),
+            Begun::Ended(ended) => Entered::Now(self.admit(call, ended)),
+            Begun::Waits(turn, cost) => Entered::wait(async move {
+                let ended = self.wait(call, turn, cost).await;
+                self.admit(call, ended)
+            }),
         }
     }
 
     #[doc(hidden)]
     /// The same for a synchronous function.
+    #[inline]
     pub fn enter_blocking<'c>(
         &'c self,
         call: &'c Call,
         request: Request<'_>,
     ) -> Result<Admission<'c>, Rejection> {
-        if request.key.is_none()
-            && !request.bypass
-            && let Some(admission) = self.enter_at_once(call, request.cost)
-        {
-            return Ok(admission);
+        match self.enter_at_once(call, &request) {
+            Some(admission) => Ok(admission),
+            None => self.enter_or_block(call, request),
         }
+    }
+
+    #[inline(never)]
+    fn enter_or_block<'c>(
+        &'c self,
+        call: &'c Call,
+        request: Request<'_>,
+    ) -> Result<Admission<'c>, Rejection> {
         let ended = match self.request(call, request) {
             Begun::Past => return Ok(Admission::new(call, None)),
             Begun::Ended(ended) => ended,

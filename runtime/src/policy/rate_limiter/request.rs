@@ -12,10 +12,13 @@ pub struct Request<'k> {
     pub(super) bypass: bool,
     pub(super) key: Option<&'k dyn Display>,
     pub(super) rate: Option<Rate>,
+    /// The site wrote nothing, so nothing of the user's has run since the policy before.
+    pub(super) is_plain: bool,
 }
 
 impl<'k> Request<'k> {
     /// One permit, of the limit that all calls share.
+    #[inline]
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         Self {
@@ -23,30 +26,39 @@ impl<'k> Request<'k> {
             bypass: false,
             key: None,
             rate: None,
+            is_plain: true,
         }
     }
 
     /// How many permits the call takes.
+    #[inline]
     pub const fn cost(mut self, cost: u32) -> Self {
         self.cost = cost;
+        self.is_plain = false;
         self
     }
 
     /// Whether the call goes past the limit.
+    #[inline]
     pub const fn bypass(mut self, bypass: bool) -> Self {
         self.bypass = bypass;
+        self.is_plain = false;
         self
     }
 
     /// Whose limit it is.
+    #[inline]
     pub const fn key(mut self, key: &'k dyn Display) -> Self {
         self.key = Some(key);
+        self.is_plain = false;
         self
     }
 
     /// The rate of that key.
+    #[inline]
     pub const fn rate(mut self, rate: Rate) -> Self {
         self.rate = Some(rate);
+        self.is_plain = false;
         self
     }
 }

@@ -1,6 +1,6 @@
 //! The attempts of one call: whether there is another one, and when.
 
-use std::time::Duration;
+use std::{future::Future, pin::Pin, time::Duration};
 
 use super::Retry;
 use crate::{
@@ -45,7 +45,7 @@ impl<'c> Attempts<'c> {
         if let Some(share) = plan.share {
             retry.budget().deposit(share);
         }
-        let end = |elapsed| clock::now().after(elapsed);
+        let end = |elapsed| call.now().after(elapsed);
         Self {
             retry,
             call,
@@ -62,7 +62,7 @@ impl<'c> Attempts<'c> {
     }
 
     /// Judges the attempt.
-    #[inline]
+    #[inline(always)]
     pub fn next<R: Outcome>(&mut self, judge: Judge<'_, R>) -> Next {
         match judge.finding() {
             Finding::Final => Next::Stop,
@@ -71,6 +71,7 @@ impl<'c> Attempts<'c> {
     }
 
     /// The same with the site's own backoff.
+    #[inline(always)]
     pub fn next_with<R: Outcome>(
         &mut self,
         judge: Judge<'_, R>,
@@ -82,8 +83,13 @@ impl<'c> Attempts<'c> {
         }
     }
 
-    /// Waits before the next attempt.
-    pub async fn pause(&mut self, event: RetryEvent) {
+    /// Waits before the next attempt. Boxed, so that calls which need no other attempt keep no room for
+    /// the wait.
+    pub fn pause(&mut self, event: RetryEvent) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.sleep(event))
+    }
+
+    async fn sleep(&mut self, event: RetryEvent) {
         let delay = self.at_most_what_is_left(event.delay);
         if delay.is_zero() {
             // A call that fails at once and is retried at once must not keep the others from running.
@@ -202,6 +208,7 @@ impl<'c> Attempts<'c> {
 }
 
 impl Drop for Attempts<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.retry.count_call(self.attempt);
     }

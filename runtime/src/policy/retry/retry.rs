@@ -219,6 +219,7 @@ impl Retry {
         }
     }
 
+    #[inline]
     pub(super) fn plan(&self) -> &Plan {
         &self.0.plan
     }
@@ -231,6 +232,7 @@ impl Retry {
         self.0.sink.tell(event);
     }
 
+    #[inline]
     pub(super) fn count_call(&self, attempts: u32) {
         let index = (attempts.max(1) as usize).min(BY_ATTEMPTS) - 1;
         self.0.totals.add(index, 1);

@@ -11,13 +11,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
 use super::Timeout;
-use crate::{
-    call::Call,
-    clock::{self, Nanos},
-    rejection::Rejection,
-    step::Step,
-    waiter::sleep_until,
-};
+use crate::{call::Call, clock::Nanos, rejection::Rejection, step::Step, waiter::sleep_until};
 
 pin_project! {
     /// Runs the inner layers until the deadline. A call that ends at its first poll arms no timer.
@@ -25,9 +19,10 @@ pin_project! {
     pub struct Run<'c, F> {
         timeout: &'c Timeout,
         call: &'c Call,
-        after: Duration,
+        // In nanoseconds.
+        after: u64,
         // Taken at the first poll.
-        deadlines: Option<Deadlines>,
+        deadlines: Deadlines,
         #[pin]
         inner: Option<F>,
         #[pin]
@@ -44,8 +39,15 @@ struct Deadlines {
 }
 
 impl Deadlines {
-    fn begin(call: &Call, after: Duration) -> Self {
-        let own = clock::now().after(after);
+    /// Before the first poll. The clock's line starts far from zero.
+    const NONE: Self = Self {
+        own: Nanos(0),
+        outer: Nanos(0),
+    };
+
+    #[inline]
+    fn begin(call: &Call, after: u64) -> Self {
+        let own = Nanos(call.now().0.saturating_add(after));
         Self {
             own,
             outer: call.limit(own),
@@ -54,12 +56,13 @@ impl Deadlines {
 }
 
 impl<'c, F> Run<'c, F> {
-    pub(super) fn new(timeout: &'c Timeout, call: &'c Call, after: Duration, inner: F) -> Self {
+    #[inline]
+    pub(super) fn new(timeout: &'c Timeout, call: &'c Call, after: u64, inner: F) -> Self {
         Self {
             timeout,
             call,
             after,
-            deadlines: None,
+            deadlines: Deadlines::NONE,
             inner: Some(inner),
             sleep: None,
         }
@@ -69,11 +72,14 @@ impl<'c, F> Run<'c, F> {
 impl<R, F: Future<Output = Step<R, Rejection>>> Future for Run<'_, F> {
     type Output = Step<R, Rejection>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let call = *this.call;
-        let begin = || Deadlines::begin(call, *this.after);
-        let deadlines = *this.deadlines.get_or_insert_with(begin);
+        if this.deadlines.own == Deadlines::NONE.own {
+            *this.deadlines = Deadlines::begin(call, *this.after);
+        }
+        let deadlines = *this.deadlines;
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             // Polled again after it ended: never ready, as a fused future.
             return Poll::Pending;
@@ -90,7 +96,9 @@ impl<R, F: Future<Output = Step<R, Rejection>>> Future for Run<'_, F> {
             Some(Poll::Ready(())) => {
                 call.cut(|| this.inner.set(None));
                 call.restore(deadlines.outer);
-                Poll::Ready(Step::Rejected(this.timeout.timed_out(*this.after)))
+                Poll::Ready(Step::Rejected(
+                    this.timeout.timed_out(Duration::from_nanos(*this.after)),
+                ))
             }
             _ => Poll::Pending,
         }

@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use super::{Run, TimeoutBuilder, TimeoutSettings};
 use crate::{
     call::Call,
+    clock::nanos,
     counter::Counters,
     event::{CutOff, Event, Sink},
     name::PolicyName,
@@ -45,6 +46,7 @@ struct Inner {
     name: PolicyName,
     settings: TimeoutSettings,
     after: Duration,
+    after_nanos: u64,
     totals: Counters<1>,
     sink: Sink,
 }
@@ -101,14 +103,17 @@ impl Timeout {
 
     #[doc(hidden)]
     /// Runs the inner layers under this timeout.
+    #[inline]
     pub fn run<'c, F>(&'c self, call: &'c Call, inner: F) -> Run<'c, F> {
-        self.run_for(call, self.0.after, inner)
+        Run::new(self, call, self.0.after_nanos, inner)
     }
 
     #[doc(hidden)]
     /// The same with a time that the site gives.
     pub fn run_for<'c, F>(&'c self, call: &'c Call, after: Duration, inner: F) -> Run<'c, F> {
-        Run::new(self, call, after, inner)
+        // The expression at the site may have taken its time.
+        call.time_passes();
+        Run::new(self, call, nanos(after), inner)
     }
 
     pub(super) fn timed_out(&self, after: Duration) -> Rejection {
@@ -134,6 +139,7 @@ impl Policy for Timeout {
             name,
             settings: *settings,
             after: settings.after.unwrap_or(Duration::MAX),
+            after_nanos: settings.after.map_or(u64::MAX, nanos),
             totals: Counters::new(),
             sink,
         }))
