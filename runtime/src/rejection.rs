@@ -25,10 +25,10 @@ use crate::name::PolicyName;
 #[non_exhaustive]
 pub enum Rejection {
     /// A circuit breaker is open: the call was not made.
-    #[error("refused by circuit breaker `{}`", .0.policy)]
+    #[error("refused by circuit breaker `{}`{}", .0.policy, RetryIn(.0.retry_after))]
     CircuitOpen(#[source] CircuitOpen),
     /// A rate limit is used up: the call was not made.
-    #[error("refused by rate limiter `{}`", .0.policy)]
+    #[error("refused by rate limiter `{}`{}", .0.policy, RetryIn(.0.retry_after))]
     RateLimited(#[source] RateLimited),
     /// Too many calls are running: the call was not made.
     #[error("refused by bulkhead `{}`", .0.policy)]
@@ -40,7 +40,7 @@ pub enum Rejection {
     #[error("polling ended in retry `{}`", .0.policy)]
     ConditionNotMet(#[source] ConditionNotMet),
     /// The shared store is away and the policy is set to deny.
-    #[error("refused by `{}` without its store", .0.policy)]
+    #[error("refused by `{}` without its store{}", .0.policy, RetryIn(.0.retry_after))]
     StoreUnavailable(#[source] StoreUnavailable),
 }
 
@@ -212,8 +212,11 @@ impl RejectionKind {
 
 impl fmt::Display for CircuitOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "circuit `{}` is open", self.policy)?;
-        retry_in(f, self.retry_after)
+        let Self {
+            policy,
+            retry_after,
+        } = self;
+        write!(f, "circuit `{policy}` is open{}", RetryIn(*retry_after))
     }
 }
 
@@ -226,7 +229,7 @@ impl fmt::Display for RateLimited {
                 ", the call asks for more than its limit of {}",
                 self.limit
             ),
-            some => retry_in(f, some),
+            some => RetryIn(some).fmt(f),
         }
     }
 }
@@ -268,15 +271,24 @@ impl fmt::Display for ConditionNotMet {
 
 impl fmt::Display for StoreUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the shared store of `{}` is unavailable", self.policy)?;
-        retry_in(f, self.retry_after)
+        let Self {
+            policy,
+            retry_after,
+        } = self;
+        let retry_in = RetryIn(*retry_after);
+        write!(f, "the shared store of `{policy}` is unavailable{retry_in}")
     }
 }
 
-fn retry_in(f: &mut fmt::Formatter<'_>, after: Option<Duration>) -> fmt::Result {
-    match after {
-        Some(after) => write!(f, ", retry in {:?}", readable(after)),
-        None => Ok(()),
+/// `, retry in 2s`, or nothing.
+struct RetryIn(Option<Duration>);
+
+impl fmt::Display for RetryIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(after) => write!(f, ", retry in {:?}", readable(after)),
+            None => Ok(()),
+        }
     }
 }
 

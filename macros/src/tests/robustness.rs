@@ -263,8 +263,17 @@ fn words() -> impl Strategy<Value = Vec<&'static str>> {
     proptest::collection::vec(proptest::sample::select(WORDS.as_slice()), 0..24)
 }
 
+/// More cases than elsewhere; `PROPTEST_CASES` raises them all alike.
+fn thorough() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig {
+        cases: config.cases.saturating_mul(8),
+        ..config
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(thorough())]
 
     #[test]
     fn any_arguments(kind in 0_usize..6, item in 0_usize..8, words in words()) {

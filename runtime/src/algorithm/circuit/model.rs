@@ -395,8 +395,17 @@ fn pair(config: CircuitConfig) -> Pair {
     }
 }
 
+/// More cases than elsewhere; `PROPTEST_CASES` raises them all alike.
+fn thorough() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig {
+        cases: config.cases.saturating_mul(4),
+        ..config
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_024))]
+    #![proptest_config(thorough())]
 
     #[test]
     fn agrees_with_a_naive_machine(config in config(), ops in prop::collection::vec(op(), 1..300)) {

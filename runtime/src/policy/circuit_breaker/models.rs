@@ -1,5 +1,5 @@
 //! Every interleaving of the gate, the machine behind it, and those who wait. Run with
-//! `RUSTFLAGS="--cfg steadfast_loom" cargo test -p steadfast --lib --release loom_`.
+//! `RUSTFLAGS="--cfg steadfast_loom" cargo test -p steadfast --lib --release models::`.
 
 use std::{num::NonZeroU32, task::Wake, time::Duration};
 

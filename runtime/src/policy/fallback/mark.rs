@@ -90,6 +90,7 @@ fn mark_served<V>(served: &mut Served<V>, source: Source, age: Option<Duration>)
     served.source = source;
     served.age = age;
     let warning = match (source, age) {
+        (Source::Cache, Some(age)) => format!("an earlier answer, {age:.0?} old"),
         (Source::StaleCache, Some(age)) => format!("a stale answer, {age:.0?} old"),
         (Source::Fallback, _) => "the fallback's answer".to_owned(),
         _ => return,
