@@ -148,6 +148,7 @@
 //! | `test-util` | no | virtual time and [`test::isolated`]; for `[dev-dependencies]` |
 //!
 //! Waits and delays of async functions need a Tokio runtime with time enabled.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
 
