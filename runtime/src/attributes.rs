@@ -222,7 +222,7 @@ pub use steadfast_macros::timeout;
 ///
 /// | argument | meaning |
 /// |---|---|
-/// | `cache(key = expr, fresh = "5m", stale = "1h")` | remembers good answers (`T: Clone + Send + Sync + 'static`), and serves one that is not older than `fresh`, then, marked stale, not older than `stale`. The call is always tried first. `max_entries` bounds them (10 000) |
+/// | `cache(key = expr, fresh = "5m", stale = "1h")` | remembers good answers (`T: Clone + Send + Sync + 'static`), and serves one that is not older than `fresh`, then, marked stale, not older than `stale`. The call is always tried first. A function with parameters must say its `key` (`key = ""` shares one answer). `max_entries` bounds them (10 000) |
 /// | a path | a function with the same parameters and the error last, same return type, async if this one is |
 /// | `\|error\| expr` | the error by value; gives the function's return type; may `.await` and `?` |
 /// | `value = expr` | a `T` |
