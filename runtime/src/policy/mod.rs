@@ -9,7 +9,7 @@ pub(crate) mod settings;
 pub(crate) mod timeout;
 
 use crate::{error::ConfigError, event::Sink, kind::PolicyKind, name::PolicyName};
-use settings::{PolicySettings, Setting, Value};
+use settings::{PolicySettings, Setting, Value, Written};
 
 /// What the registry needs of a policy.
 pub(crate) trait Policy: Clone + Send + Sync + 'static {

@@ -5,18 +5,21 @@ use std::{fmt, time::Duration};
 
 use crate::kind::PolicyKind;
 
-/// The settings of one kind of policy, as written: `None` where nothing is.
-pub(crate) trait PolicySettings:
-    Copy + Default + fmt::Debug + Send + Sync + 'static
-{
-    /// The kind of policy.
-    const KIND: PolicyKind;
-
+/// What the declaration of settings answers by itself, whatever they are.
+pub(crate) trait Written {
     /// Whether anything is written at all; a site that only names a policy joins it.
     fn is_empty(&self) -> bool;
 
     /// The first mistake.
     fn check(&self) -> Result<(), Problem>;
+}
+
+/// The settings of one kind of policy, as written: `None` where nothing is.
+pub(crate) trait PolicySettings:
+    Written + Copy + Default + fmt::Debug + Send + Sync + 'static
+{
+    /// The kind of policy.
+    const KIND: PolicyKind;
 
     /// Every setting as it is in force, defaults filled in: what two sites of one name must agree on.
     fn effective(&self) -> Vec<Setting>;
@@ -169,16 +172,22 @@ macro_rules! settings {
                 }
             )*
 
-            pub(crate) const fn nothing_written(&self) -> bool {
-                true $(&& self.$field.is_none())*
-            }
-
             /// Stops the compilation at the first mistake.
             pub(crate) const fn checked(self) -> Self {
                 match self.problem() {
                     None => self,
                     Some(problem) => panic!("{}", problem.message),
                 }
+            }
+        }
+
+        impl $crate::policy::settings::Written for $Settings {
+            fn is_empty(&self) -> bool {
+                true $(&& self.$field.is_none())*
+            }
+
+            fn check(&self) -> Result<(), $crate::policy::settings::Problem> {
+                self.problem().map_or(Ok(()), Err)
             }
         }
 

@@ -10,7 +10,10 @@ use super::{
 use crate::{
     error::{ConfigError, Said},
     name::PolicyName,
-    policy::{Policy, kind_of, settings::PolicySettings},
+    policy::{
+        Policy, kind_of,
+        settings::{PolicySettings, Written},
+    },
 };
 
 /// Every site, in the order of their places.

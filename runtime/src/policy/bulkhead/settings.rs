@@ -97,14 +97,6 @@ impl BulkheadSettings {
 impl PolicySettings for BulkheadSettings {
     const KIND: PolicyKind = PolicyKind::Bulkhead;
 
-    fn is_empty(&self) -> bool {
-        self.nothing_written()
-    }
-
-    fn check(&self) -> Result<(), Problem> {
-        self.problem().map_or(Ok(()), Err)
-    }
-
     fn effective(&self) -> Vec<Setting> {
         let limits = self.limits();
         vec![
@@ -120,6 +112,7 @@ impl PolicySettings for BulkheadSettings {
 #[cfg(all(test, not(steadfast_loom)))]
 mod tests {
     use super::*;
+    use crate::policy::settings::Written;
 
     #[test]
     fn each_mistake_is_told_by_its_setting() {

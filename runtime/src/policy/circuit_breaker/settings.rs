@@ -278,14 +278,6 @@ fn at_least_one(number: u32) -> NonZeroU32 {
 impl PolicySettings for CircuitBreakerSettings {
     const KIND: PolicyKind = PolicyKind::CircuitBreaker;
 
-    fn is_empty(&self) -> bool {
-        self.nothing_written()
-    }
-
-    fn check(&self) -> Result<(), Problem> {
-        self.problem().map_or(Ok(()), Err)
-    }
-
     fn effective(&self) -> Vec<Setting> {
         let recovery_timeout = self.recovery_time();
         vec![

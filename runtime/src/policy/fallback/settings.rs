@@ -61,14 +61,6 @@ pub(super) struct Ages {
 impl PolicySettings for FallbackSettings {
     const KIND: PolicyKind = PolicyKind::Fallback;
 
-    fn is_empty(&self) -> bool {
-        self.nothing_written()
-    }
-
-    fn check(&self) -> Result<(), Problem> {
-        self.problem().map_or(Ok(()), Err)
-    }
-
     fn effective(&self) -> Vec<Setting> {
         vec![
             Setting::new("fresh", self.fresh.or(self.stale)),

@@ -203,14 +203,6 @@ const fn exceeds(a: Rate, b: Rate) -> bool {
 impl PolicySettings for RateLimiterSettings {
     const KIND: PolicyKind = PolicyKind::RateLimiter;
 
-    fn is_empty(&self) -> bool {
-        self.nothing_written()
-    }
-
-    fn check(&self) -> Result<(), Problem> {
-        self.problem().map_or(Ok(()), Err)
-    }
-
     fn effective(&self) -> Vec<Setting> {
         let bucket = self
             .is_bucket()

@@ -223,7 +223,7 @@ mod tests {
     use crate::{
         algorithm::{backoff::Backoff, jitter::Jitter},
         event::Sink,
-        policy::{Policy, retry::RetrySettings, settings::PolicySettings},
+        policy::{Policy, retry::RetrySettings, settings::Written},
         probe::Traits,
         rejection::{CircuitOpen, TimedOut},
         step::Step,

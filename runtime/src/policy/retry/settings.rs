@@ -164,14 +164,6 @@ impl RetrySettings {
 impl PolicySettings for RetrySettings {
     const KIND: PolicyKind = PolicyKind::Retry;
 
-    fn is_empty(&self) -> bool {
-        self.nothing_written()
-    }
-
-    fn check(&self) -> Result<(), Problem> {
-        self.problem().map_or(Ok(()), Err)
-    }
-
     fn effective(&self) -> Vec<Setting> {
         let plan = self.plan();
         vec![
@@ -204,6 +196,7 @@ impl Show for Jitter {
 #[cfg(all(test, not(steadfast_loom)))]
 mod tests {
     use super::*;
+    use crate::policy::settings::Written;
 
     const fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

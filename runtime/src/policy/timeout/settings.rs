@@ -31,14 +31,6 @@ impl TimeoutSettings {
 impl PolicySettings for TimeoutSettings {
     const KIND: PolicyKind = PolicyKind::Timeout;
 
-    fn is_empty(&self) -> bool {
-        self.nothing_written()
-    }
-
-    fn check(&self) -> Result<(), Problem> {
-        self.problem().map_or(Ok(()), Err)
-    }
-
     fn effective(&self) -> Vec<Setting> {
         vec![Setting::new("after", self.after)]
     }
