@@ -1,56 +1,68 @@
 //! Totals that many threads add to at once.
 
-use std::{
-    cell::Cell,
-    sync::{LazyLock, Mutex, PoisonError},
-    thread::available_parallelism,
+use crate::{
+    per_thread::PerThread,
+    sync::{AtomicU64, Ordering::Relaxed},
 };
 
-use crate::sync::{AtomicU64, Ordering::Relaxed};
-
-/// The lane of the threads that have none of their own.
-const SHARED: usize = 0;
-
-/// `N` totals, each the sum of one cell per lane. A thread adds to a lane of its own, which nobody else
+/// `N` totals, each the sum of one cell per thread. A thread adds to cells of its own, which nobody else
 /// writes: a load and a store, where a shared one would cost a locked instruction, and the line stays
-/// in this core's cache. There are lanes for about as many threads as can run at once; the threads that
-/// come later share one. Sums are exact when nobody adds.
+/// in this core's cache. Sums are exact when nobody adds.
 #[derive(Debug)]
 pub(crate) struct Counters<const N: usize> {
-    lanes: Box<[Lane<N>]>,
-    /// What the sums were at the last reset: the lanes are not ours to write.
+    cells: PerThread<Cells<N>>,
+    /// What the sums were at the last reset: the cells are not ours to write.
     before: [AtomicU64; N],
 }
 
-// Two lines: the prefetcher pulls them in pairs.
+/// `N` counts that belong to one thread, or to all that have none of their own.
 #[derive(Debug)]
-#[repr(align(128))]
-struct Lane<const N: usize>([AtomicU64; N]);
+pub(crate) struct Cells<const N: usize>([AtomicU64; N]);
+
+impl<const N: usize> Cells<N> {
+    pub(crate) fn new() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+
+    /// For the only thread that writes here.
+    #[inline(always)]
+    pub(crate) fn add(&self, counter: usize, amount: u64) {
+        let cell = &self.0[counter];
+        cell.store(cell.load(Relaxed).wrapping_add(amount), Relaxed);
+    }
+
+    /// For all others.
+    pub(crate) fn add_shared(&self, counter: usize, amount: u64) {
+        self.0[counter].fetch_add(amount, Relaxed);
+    }
+
+    pub(crate) fn count(&self, counter: usize) -> u64 {
+        self.0[counter].load(Relaxed)
+    }
+}
 
 impl<const N: usize> Counters<N> {
     pub(crate) fn new() -> Self {
-        let zeros = || std::array::from_fn(|_| AtomicU64::new(0));
         Self {
-            lanes: (0..=LEASES.number).map(|_| Lane(zeros())).collect(),
-            before: zeros(),
+            cells: PerThread::new(Cells::new),
+            before: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&self, counter: usize, amount: u64) {
-        let lane = lane();
-        match self.lanes.get(lane) {
-            Some(Lane(cells)) if lane != SHARED => {
-                let cell = &cells[counter];
-                cell.store(cell.load(Relaxed).wrapping_add(amount), Relaxed);
-            }
-            _ => self.add_shared(counter, amount),
+        match self.cells.own() {
+            Some(cells) => cells.add(counter, amount),
+            None => self.add_elsewhere(counter, amount),
         }
     }
 
-    #[inline(never)]
-    fn add_shared(&self, counter: usize, amount: u64) {
-        self.lanes[SHARED].0[counter].fetch_add(amount, Relaxed);
+    #[cold]
+    fn add_elsewhere(&self, counter: usize, amount: u64) {
+        match self.cells.find() {
+            Ok(own) => own.add(counter, amount),
+            Err(shared) => shared.add_shared(counter, amount),
+        }
     }
 
     pub(crate) fn sum(&self, counter: usize) -> u64 {
@@ -65,78 +77,15 @@ impl<const N: usize> Counters<N> {
     }
 
     fn total(&self, counter: usize) -> u64 {
-        let cells = self.lanes.iter().map(|lane| lane.0[counter].load(Relaxed));
-        cells.fold(0, u64::wrapping_add)
+        let counts = self.cells.iter().map(|cells| cells.count(counter));
+        counts.fold(0, u64::wrapping_add)
     }
-}
-
-/// The lanes that threads can have for themselves, 1 and up.
-struct Leases {
-    number: usize,
-    free: Mutex<Vec<usize>>,
-}
-
-static LEASES: LazyLock<Leases> = LazyLock::new(|| {
-    let cores = available_parallelism().map_or(4, usize::from);
-    let number = (cores * 2).clamp(8, 64);
-    Leases {
-        number,
-        free: Mutex::new((1..=number).rev().collect()),
-    }
-});
-
-/// A lane that belongs to this thread, until it ends. The lock that it changes hands under orders the
-/// stores of one owner before the loads of the next.
-struct Lease(usize);
-
-impl Lease {
-    fn new() -> Self {
-        let mut free = LEASES.free.lock().unwrap_or_else(PoisonError::into_inner);
-        Self(free.pop().unwrap_or(SHARED))
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        // What other destructors of this thread still count goes to the shared lane.
-        LANE.set(SHARED);
-        if self.0 != SHARED {
-            let mut free = LEASES.free.lock().unwrap_or_else(PoisonError::into_inner);
-            free.push(self.0);
-        }
-    }
-}
-
-const UNKNOWN: usize = usize::MAX;
-
-thread_local! {
-    // Apart from the lease: a thread-local without a destructor is a plain load.
-    static LANE: Cell<usize> = const { Cell::new(UNKNOWN) };
-    static LEASE: Lease = Lease::new();
-}
-
-/// This thread's lane.
-#[inline]
-fn lane() -> usize {
-    match LANE.get() {
-        UNKNOWN => find_lane(),
-        lane => lane,
-    }
-}
-
-#[cold]
-fn find_lane() -> usize {
-    // Loom's threads are one thread to `thread_local!`.
-    let lane = match cfg!(steadfast_loom) {
-        true => SHARED,
-        false => LEASE.try_with(|lease| lease.0).unwrap_or(SHARED),
-    };
-    LANE.set(lane);
-    lane
 }
 
 #[cfg(all(test, not(steadfast_loom)))]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     #[test]

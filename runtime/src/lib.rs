@@ -168,6 +168,7 @@ mod keyed;
 mod kind;
 mod name;
 mod outcome;
+mod per_thread;
 mod place;
 mod policy;
 mod probe;
