@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     task::{Context, Poll},
     time::Duration,
 };
@@ -20,16 +20,19 @@ use crate::clock::{self, Nanos, nanos};
 #[derive(Debug)]
 pub struct Call {
     deadline: AtomicU64,
-    /// The clock, where it has been read since foreign code last ran; else zero.
-    reading: AtomicU64,
     waited: AtomicU64,
-    bodies: AtomicU32,
-    fate: AtomicU32,
+    /// Before the body begins, the clock, where it has been read since foreign code last ran; else zero.
+    /// From then on the flags below, which no reading is as small as.
+    moment: AtomicU64,
 }
 
-/// Why permits may be dropped without a report: by the caller, unless one of these is set.
-const CUT: u32 = 1;
-const PANICKED: u32 = 2;
+/// A body has begun: whatever was taken for it was used.
+const BEGUN: u64 = 1;
+/// Permits are being dropped without a report, and not by the caller: by a timeout further out.
+const CUT: u64 = 2;
+/// Or by a panic in the body's own poll.
+const PANICKED: u64 = 4;
+const FLAGS: u64 = BEGUN | CUT | PANICKED;
 
 /// How a permit that was not reported came to be dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,38 +48,59 @@ pub(crate) enum Fate {
 impl Call {
     /// A call that begins now and has no deadline.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         Self {
             deadline: AtomicU64::new(Nanos::NEVER.0),
-            reading: AtomicU64::new(0),
             waited: AtomicU64::new(0),
-            bodies: AtomicU32::new(0),
-            fate: AtomicU32::new(0),
+            moment: AtomicU64::new(0),
         }
     }
 
     /// The present time. The policies on the way in, which follow each other at once, share one reading.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn now(&self) -> Nanos {
-        match self.reading.load(Relaxed) {
-            0 => self.read_clock(),
+        match self.moment.load(Relaxed) {
+            0..=FLAGS => self.read_clock(),
             reading => Nanos(reading),
         }
     }
 
     #[inline(never)]
     fn read_clock(&self) -> Nanos {
-        let now = clock::now();
-        self.reading.store(now.0, Relaxed);
+        match clock::glance() {
+            Some(now) => self.keep(now),
+            None => self.ask_clock(),
+        }
+    }
+
+    // Apart, as the last words of the above: so nothing has to be kept in case of it.
+    #[cold]
+    #[inline(never)]
+    fn ask_clock(&self) -> Nanos {
+        self.keep(clock::now())
+    }
+
+    #[inline(always)]
+    fn keep(&self, now: Nanos) -> Nanos {
+        if self.moment.load(Relaxed) == 0 {
+            self.moment.store(now.0, Relaxed);
+        }
         now
     }
 
     /// Something else has run, or will before the next policy asks: the reading no longer tells the time.
     #[inline]
     pub fn time_passes(&self) {
-        self.reading.store(0, Relaxed);
+        self.moment.store(self.flags(), Relaxed);
+    }
+
+    fn flags(&self) -> u64 {
+        match self.moment.load(Relaxed) {
+            flags @ 0..=FLAGS => flags,
+            _ => 0,
+        }
     }
 
     /// The time by which every wait and delay below must have ended.
@@ -85,17 +109,8 @@ impl Call {
         Nanos(self.deadline.load(Relaxed))
     }
 
-    /// Brings the deadline forward, and returns the one before, to be put back with
-    /// [`restore`](Self::restore).
     #[inline]
-    pub(crate) fn limit(&self, deadline: Nanos) -> Nanos {
-        let before = self.deadline();
-        self.deadline.store(before.min(deadline).0, Relaxed);
-        before
-    }
-
-    #[inline]
-    pub(crate) fn restore(&self, deadline: Nanos) {
+    pub(crate) fn set_deadline(&self, deadline: Nanos) {
         self.deadline.store(deadline.0, Relaxed);
     }
 
@@ -116,35 +131,48 @@ impl Call {
         self.waited.store(waited, Relaxed);
     }
 
-    /// How many bodies have begun: a permit compares it with the number when it was taken.
+    /// Whether a body has begun, in this attempt of the innermost retry that is under way.
     #[inline]
-    pub(crate) fn bodies(&self) -> u32 {
-        self.bodies.load(Relaxed)
+    pub(crate) fn has_begun(&self) -> bool {
+        self.flags() & BEGUN != 0
     }
 
-    #[inline]
-    fn begin_body(&self) {
-        self.time_passes();
-        self.bodies.store(self.bodies().wrapping_add(1), Relaxed);
+    /// A body begins.
+    #[inline(always)]
+    pub(crate) fn begin_body(&self) {
+        self.moment.store(BEGUN, Relaxed);
     }
 
-    /// Runs `drop_inner`, and lets the permits dropped in it know that a timeout did it.
-    pub(crate) fn cut(&self, drop_inner: impl FnOnce()) {
-        self.fate.store(CUT, Relaxed);
-        drop_inner();
-        self.fate.store(0, Relaxed);
+    /// Another attempt begins: nothing of it has run yet.
+    pub(crate) fn begin_anew(&self) {
+        self.moment.store(0, Relaxed);
+    }
+
+    /// An earlier attempt has run a body, whatever became of the last one.
+    pub(crate) fn has_run_before(&self) {
+        self.moment.store(self.flags() | BEGUN, Relaxed);
+    }
+
+    /// What is dropped from now on was cut off by a timeout.
+    pub(crate) fn cut(&self) {
+        self.moment.store(self.flags() | CUT, Relaxed);
+    }
+
+    /// The timeout has done so.
+    pub(crate) fn has_been_cut(&self) {
+        self.moment.store(self.flags() & !CUT, Relaxed);
     }
 
     pub(crate) fn fate(&self) -> Fate {
-        match self.fate.load(Relaxed) {
-            CUT => Fate::Cut,
-            PANICKED => Fate::Panicked,
+        match self.flags() {
+            flags if flags & PANICKED != 0 => Fate::Panicked,
+            flags if flags & CUT != 0 => Fate::Cut,
             _ => Fate::Cancelled,
         }
     }
 
     /// Runs the body of a synchronous function.
-    #[inline]
+    #[inline(always)]
     pub fn body<R>(&self, body: impl FnOnce() -> R) -> R {
         self.begin_body();
         let alarm = Alarm(self);
@@ -152,14 +180,28 @@ impl Call {
         std::mem::forget(alarm);
         outcome
     }
+
+    /// Polls a body that has begun.
+    #[inline(always)]
+    pub(crate) fn poll_body<F: Future>(
+        &self,
+        body: Pin<&mut F>,
+        context: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        let alarm = Alarm(self);
+        let polled = body.poll(context);
+        std::mem::forget(alarm);
+        polled
+    }
 }
 
 /// Goes off only while a panic unwinds through it; costs nothing otherwise.
 struct Alarm<'c>(&'c Call);
 
 impl Drop for Alarm<'_> {
+    #[cold]
     fn drop(&mut self) {
-        self.0.fate.store(PANICKED, Relaxed);
+        self.0.moment.store(BEGUN | PANICKED, Relaxed);
     }
 }
 
@@ -176,7 +218,7 @@ pin_project! {
 
 impl<'c, F: Future> Body<'c, F> {
     /// The body begins when this is made.
-    #[inline]
+    #[inline(always)]
     pub fn new(call: &'c Call, body: F) -> Self {
         call.begin_body();
         Self { call, body }
@@ -186,12 +228,9 @@ impl<'c, F: Future> Body<'c, F> {
 impl<F: Future> Future for Body<'_, F> {
     type Output = F::Output;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let alarm = Alarm(this.call);
-        let polled = this.body.poll(context);
-        std::mem::forget(alarm);
-        polled
+        this.call.poll_body(this.body, context)
     }
 }

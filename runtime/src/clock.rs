@@ -23,12 +23,6 @@ impl Nanos {
     /// Later than every reading: "no deadline".
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
-    /// The nanoseconds since `earlier`, zero where `earlier` is later.
-    #[inline]
-    pub(crate) fn nanos_since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
-    }
-
     /// The time since `earlier`, zero where `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -84,8 +78,21 @@ fn from_instant(instant: Instant) -> Nanos {
     }
 }
 
+/// The present time, where that takes no system call.
+#[inline(always)]
+pub(crate) fn glance() -> Option<Nanos> {
+    #[cfg(any(feature = "test-util", steadfast_loom))]
+    {
+        None
+    }
+    #[cfg(not(any(feature = "test-util", steadfast_loom)))]
+    {
+        processor::glance()
+    }
+}
+
 /// The present time: the runtime's virtual time where a test has paused it, the real one elsewhere.
-#[inline]
+#[inline(always)]
 pub(crate) fn now() -> Nanos {
     #[cfg(feature = "test-util")]
     {

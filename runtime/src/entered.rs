@@ -12,10 +12,22 @@ use crate::rejection::Rejection;
 /// and keeps no room for one.
 #[must_use = "whoever does not look at it neither enters nor waits"]
 pub enum Entered<'c, T> {
-    /// In, or refused.
-    Now(Result<T, Rejection>),
+    /// It holds what it needs.
+    In(T),
+    /// Refused.
+    Out(Rejection),
     /// Somebody has to wait: no happy path, so it may allocate.
     Wait(Pin<Box<dyn Future<Output = Result<T, Rejection>> + Send + 'c>>),
+}
+
+impl<T> From<Result<T, Rejection>> for Entered<'_, T> {
+    #[inline(always)]
+    fn from(entered: Result<T, Rejection>) -> Self {
+        match entered {
+            Ok(permit) => Self::In(permit),
+            Err(rejection) => Self::Out(rejection),
+        }
+    }
 }
 
 impl<'c, T> Entered<'c, T> {
@@ -47,7 +59,8 @@ impl<T> Future for AtLast<'_, T> {
         match &mut self.0 {
             Some(Entered::Wait(wait)) => wait.as_mut().poll(context),
             now => match now.take() {
-                Some(Entered::Now(entered)) => Poll::Ready(entered),
+                Some(Entered::In(permit)) => Poll::Ready(Ok(permit)),
+                Some(Entered::Out(rejection)) => Poll::Ready(Err(rejection)),
                 // Polled again after it ended: never ready, as a fused future.
                 _ => Poll::Pending,
             },

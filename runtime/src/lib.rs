@@ -152,6 +152,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
 
+mod admission;
 mod algorithm;
 mod attributes;
 mod call;
@@ -163,6 +164,7 @@ mod emitted;
 mod entered;
 mod error;
 mod event;
+
 mod judge;
 mod keyed;
 mod kind;
@@ -182,6 +184,7 @@ mod sync;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test;
+mod timer;
 mod units;
 mod waiter;
 

@@ -29,6 +29,16 @@ pub trait Outcome: Sized {
 
     /// Puts an outcome together.
     fn from_result(result: Result<Self::Value, Self::Error>) -> Self;
+
+    /// The outcome itself, good ones apart from bad ones.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn good(self) -> Result<Self, Self> {
+        match self.as_result() {
+            Ok(_) => Ok(self),
+            Err(_) => Err(self),
+        }
+    }
 }
 
 impl<T, E> Outcome for Result<T, E> {
@@ -48,5 +58,14 @@ impl<T, E> Outcome for Result<T, E> {
     #[inline]
     fn from_result(result: Self) -> Self {
         result
+    }
+
+    // Put together anew, so that a value is never copied with the room for an error.
+    #[inline(always)]
+    fn good(self) -> Result<Self, Self> {
+        match self {
+            Ok(value) => Ok(Ok(value)),
+            Err(error) => Err(Err(error)),
+        }
     }
 }

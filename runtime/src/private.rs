@@ -3,6 +3,7 @@
 pub use inventory;
 
 pub use crate::{
+    admission::{Admits, Permit, Waits},
     call::{Body, Call},
     emitted::{answer, hint, let_go, on_retry, succeeded},
     entered::Entered,
@@ -11,15 +12,15 @@ pub use crate::{
         bulkhead::{BulkheadSettings, Entry},
         circuit_breaker::{CircuitBreakerSettings, CircuitPermit, WindowArg},
         fallback::{CacheKey, FallbackSettings, Mark, Marks, Taken, Unmarked},
-        rate_limiter::{Admission, RateLimiterSettings, Request},
+        rate_limiter::{Admission, OnePermit, RateLimiterSettings, Request},
         retry::{Attempts, Next, RetrySettings},
-        timeout::{Run, TimeoutSettings},
+        timeout::{Elapsed, Run, TimeoutSettings},
     },
     probe::{
         ClassifiedDynamic, ClassifiedOpaque, Dynamic, Opaque, Probe, Traits, Unclassified,
         UnclassifiedDynamic,
     },
-    registry::{AnySettings, Declared, Registered, Resolve, Site, Slot},
+    registry::{AnySettings, Declared, Registered, Resolve, Site, Slot, Stacked, Supplied},
     rejection::{FromRejection, RejectionKind},
     step::{Rejected, Step, reject},
 };

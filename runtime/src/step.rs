@@ -65,6 +65,22 @@ impl<R: Outcome, X: Rejected> Step<R, X> {
 }
 
 impl<R, X> Step<R, X> {
+    /// A body that came to something good, apart from all the rest: of a success nothing has to lie in
+    /// memory for the judges of a failure.
+    ///
+    /// # Errors
+    /// All the rest.
+    #[inline(always)]
+    pub fn good(self) -> Result<R, Self>
+    where
+        R: Outcome,
+    {
+        match self {
+            Self::Done(outcome) => outcome.good().map_err(Self::Done),
+            bad => Err(bad),
+        }
+    }
+
     /// The function's return value.
     ///
     /// The bound stands here and not on the `impl`, so that a type which is no outcome is told so, in

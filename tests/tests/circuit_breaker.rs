@@ -10,7 +10,7 @@ use std::{
 };
 
 use steadfast::{
-    __private::{Body, Call, Judge, Probe, Step, reject},
+    __private::{Admits, Body, Call, Judge, Permit as _, Probe, Step, reject},
     Cancelled, CircuitBreaker, CircuitBreakerBuilder, CircuitState, Event, Rejection, Timeout,
     Window,
 };
@@ -428,9 +428,9 @@ fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) {
 /// As an attribute would write it: a timeout around a breaker around a wait and the body.
 async fn stacked(timeout: &Timeout, breaker: &CircuitBreaker, wait: Duration) -> Answer {
     let call = Call::new();
-    let step = timeout
+    let ran = timeout
         .run(&call, async {
-            let permit = match breaker.enter(&call) {
+            let permit = match breaker.admit_blocking(&call) {
                 Ok(permit) => permit,
                 Err(rejection) => return Step::Rejected(rejection),
             };
@@ -440,6 +440,7 @@ async fn stacked(timeout: &Timeout, breaker: &CircuitBreaker, wait: Duration) ->
             step
         })
         .await;
+    let step = ran.unwrap_or_else(|elapsed| Step::Rejected(timeout.elapsed(&call, elapsed)));
     step.finish(reject)
 }
 
@@ -461,8 +462,8 @@ async fn a_refusal_further_in_is_no_outcome_and_gives_the_probe_back() {
     let outer = due(|b| b.half_open_requests(1)).await;
     for _ in 0..10 {
         let call = Call::new();
-        let permit = outer.enter(&call).unwrap();
-        let step = match inner.enter(&call) {
+        let permit = outer.admit_blocking(&call).unwrap();
+        let step = match inner.admit_blocking(&call) {
             Ok(_) => Step::Done(Answer::Ok(1)),
             Err(rejection) => Step::Rejected(rejection),
         };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use steadfast::{
-    __private::{Call, Judge, Probe, Request, Step},
+    __private::{Call, Judge, Permit as _, Probe, Request, Step},
     Algorithm, Event, Rate, RateLimited, RateLimiter, RateLimiterBuilder, Rejection, Timeout,
 };
 use tokio::time::{Instant, advance};
@@ -467,7 +467,7 @@ mod waiting {
             })
             .await;
         assert!(
-            matches!(step, Step::Rejected(Rejection::RateLimited(_))),
+            matches!(step, Ok(Step::Rejected(Rejection::RateLimited(_)))),
             "{step:?}"
         );
         assert_eq!(start.elapsed(), Duration::ZERO);

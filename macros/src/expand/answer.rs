@@ -7,6 +7,7 @@ use super::{
     context::{Context, at},
     judge::judge,
     layer::{clones, untyped},
+    site::{fresh_handle, supplied},
 };
 use crate::{
     function::{output::placed_name, parameter::conditions},
@@ -23,12 +24,20 @@ use syn::{Expr, ExprClosure, FnArg, Pat};
 pub(crate) fn fallback(
     context: &Context<'_>,
     place: usize,
-    _layer: &Layer,
+    layer: &Layer,
     site: &Fallback,
     inner: &Code,
 ) -> TokenStream {
     let (here, output, error) = (context.here, context.output_span, context.error_span);
     let krate = context.krate_at(output);
+    let supplied = supplied(context, place, layer);
+    let policy = fresh_handle(context, place);
+    let policy = quote_spanned!(here=> let __policy = #policy;);
+    // Where nothing is remembered, a success never comes by: then it is looked for afterwards.
+    let (before, after) = match site.cache {
+        Some(_) => (Some(&policy), None),
+        None => (None, Some(&policy)),
+    };
     let key = site.cache.as_ref().map(|cache| {
         let key = match &cache.key {
             Some(key) => context.function.site(key),
@@ -51,8 +60,11 @@ pub(crate) fn fallback(
     let keep = keep(context, site);
     let failed = failed(context, place, site);
     quote_spanned! {output=>
+        #supplied
+        #before
         #key
         let __step = #inner;
+        #after
         let __marks = #krate::__private::Mark::of(&__step).__marks();
         let __serve = __policy.serves(#judge);
         let __step: #krate::__private::Step<_, #rejection> = #settled;

@@ -9,33 +9,46 @@ use crate::function::{output::start, rename::rename_self};
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 
-/// `Step::Done(Body::new(__call, async move { BODY }).await)`
+/// `Step::Done(Body::new(&__call, async move { BODY }).await)`
 pub(crate) fn body(context: &Context<'_>) -> Code {
-    let (here, krate, output) = (context.here, &context.krate, &context.output);
+    let (here, krate) = (context.here, &context.krate);
+    let (done, call) = (done(context), context.call(context.stack.layers.len()));
+    Code::Expression(match context.is_async() {
+        true => {
+            let block = block(context);
+            quote_spanned!(here=> #done(#krate::__private::Body::new(#call, #block).await))
+        }
+        false => {
+            let closure = closure(context);
+            quote_spanned!(here=> #done(#krate::__private::Call::body(#call, #closure)))
+        }
+    })
+}
+
+/// `async move { BODY }`
+pub(crate) fn block(context: &Context<'_>) -> TokenStream {
     // The user's own place: of what a block of ours captures, the compiler would not say the name.
     let at = context.function.body.span();
     let capture = context.movability(context.stack.layers.len(), at);
     let content = rebind(context, statements(context));
-    let done = done(context);
-    Code::Expression(match context.is_async() {
-        true => {
-            let pin = pin(context);
-            let reborrows = match capture {
-                Some(_) => TokenStream::new(),
-                None => reborrows(context.function, &context.function.body.stream()),
-            };
-            let block = quote_spanned!(at=> async #capture { #pin #reborrows #content });
-            quote_spanned!(here=> #done(#krate::__private::Body::new(__call, #block).await))
-        }
-        false => {
-            let content = match context.captures().rebound.is_empty() {
-                true => body_stream(context),
-                false => content,
-            };
-            let closure = quote_spanned!(at=> #capture || -> #output { #content });
-            quote_spanned!(here=> #done(__call.body(#closure)))
-        }
-    })
+    let pin = pin(context);
+    let reborrows = match capture {
+        Some(_) => TokenStream::new(),
+        None => reborrows(context.function, &context.function.body.stream()),
+    };
+    quote_spanned!(at=> async #capture { #pin #reborrows #content })
+}
+
+/// `move || -> Output { BODY }`
+fn closure(context: &Context<'_>) -> TokenStream {
+    let at = context.function.body.span();
+    let capture = context.movability(context.stack.layers.len(), at);
+    let output = &context.output;
+    let content = match context.captures().rebound.is_empty() {
+        true => body_stream(context),
+        false => rebind(context, statements(context)),
+    };
+    quote_spanned!(at=> #capture || -> #output { #content })
 }
 
 /// `Step::Done`, its second parameter written out where nothing else says what it is.

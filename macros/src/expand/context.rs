@@ -6,6 +6,7 @@ use crate::{
         Function,
         output::{erased, error_place, start},
     },
+    kind::Kind,
     model::{
         layer::{Layer, Policy},
         stack::Stack,
@@ -49,6 +50,20 @@ impl<'a> Context<'a> {
 
     pub(crate) fn is_async(&self) -> bool {
         self.function.is_async
+    }
+
+    /// A reference to the call, as layer `place` sees it: inside a timeout's block it has been taken.
+    pub(crate) fn call(&self, place: usize) -> TokenStream {
+        let here = self.here;
+        let above = self.stack.layers.iter().take(place);
+        let last = self.stack.layers.len();
+        let in_block = above
+            .enumerate()
+            .any(|(above, layer)| layer.kind == Kind::Timeout && above + 1 < last);
+        match in_block {
+            true => quote_spanned!(here=> __call),
+            false => quote_spanned!(here=> &__call),
+        }
     }
 
     /// `.await`, where the stack may.

@@ -6,17 +6,28 @@ use quote::quote_spanned;
 use syn::Expr;
 
 /// `Judge::new(&__step, Probe::of(&__step).__traits()).when(..)`
-pub(crate) fn judge(context: &Context<'_>, predicates: &[(&str, &Option<Expr>)]) -> TokenStream {
+pub(crate) fn judge(context: &Context<'_>, sayings: &[(&str, &Option<Expr>)]) -> TokenStream {
+    let output = context.output_span;
+    let (judged, predicates) = (judged(context), predicates(context, sayings));
+    quote_spanned!(output=> #judged #predicates)
+}
+
+/// `Judge::new(&__step, Probe::of(&__step).__traits())`
+pub(crate) fn judged(context: &Context<'_>) -> TokenStream {
     let output = context.output_span;
     let krate = context.krate_at(output);
-    let calls = predicates.iter().filter_map(|(name, predicate)| {
+    quote_spanned! {output=>
+        #krate::__private::Judge::new(&__step, #krate::__private::Probe::of(&__step).__traits())
+    }
+}
+
+/// `.when(..)`
+pub(crate) fn predicates(context: &Context<'_>, sayings: &[(&str, &Option<Expr>)]) -> TokenStream {
+    let calls = sayings.iter().filter_map(|(name, predicate)| {
         let predicate = context.function.site(predicate.as_ref()?);
         let at = at(&predicate);
         let name = Ident::new(name, at);
         Some(quote_spanned!(at=> .#name(#predicate)))
     });
-    let calls: TokenStream = calls.collect();
-    quote_spanned! {output=>
-        #krate::__private::Judge::new(&__step, #krate::__private::Probe::of(&__step).__traits()) #calls
-    }
+    calls.collect()
 }

@@ -1,145 +1,122 @@
 //! The code around what a layer runs.
 
 use super::{
-    answer,
-    capture::reborrows,
+    answer::fallback,
+    body::body,
     code::Code,
-    context::{Context, at},
-    judge::judge,
-    site::policy,
+    context::Context,
+    group::{self, good, group, is_permit},
+    retry::retry,
+    timeout::timeout,
 };
-use crate::{
-    model::{
-        circuit_breaker::CircuitBreaker,
-        layer::{Layer, Policy},
-        rate_limited::RateLimited,
-        retry::Retry,
-    },
-    parse::literal::bare,
-};
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
-use syn::{Expr, Lifetime, Pat, Type};
+use crate::model::layer::{Layer, Policy};
+use proc_macro2::{Ident, TokenStream};
+use quote::quote_spanned;
+use syn::{Lifetime, Pat, Type};
 
-/// One layer around `inner`.
-pub(crate) fn layer(context: &Context<'_>, place: usize, layer: &Layer, inner: &Code) -> Code {
-    let policy = policy(context, place, layer);
-    let run = match &layer.policy {
-        Policy::Retry(site) => retry(context, place, layer, site, inner),
-        Policy::CircuitBreaker(site) => circuit_breaker(context, place, layer, site, inner),
-        Policy::RateLimited(site) => rate_limited(context, place, layer, site, inner),
-        Policy::Bulkhead(site) => bulkhead(context, place, layer, site.key.as_ref(), inner),
-        Policy::Timeout(site) => timeout(context, place, layer, site.after.as_ref(), inner),
-        Policy::Fallback(site) => answer::fallback(context, place, layer, site, inner),
+/// The layers from `place` in, the body at the end.
+pub(crate) fn layers(context: &Context<'_>, place: usize) -> Code {
+    let here = context.here;
+    let code = bare_layers(context, place);
+    match is_exit(context, place) {
+        true => {
+            let label = exit_label(context, place);
+            Code::Expression(quote_spanned!(here=> #label: { #code }))
+        }
+        false => code,
+    }
+}
+
+fn bare_layers(context: &Context<'_>, place: usize) -> Code {
+    let exit = exit(context, place);
+    let Some(layer) = context.stack.layers.get(place) else {
+        return good_at_once(context, exit.as_ref(), body(context));
     };
-    Code::Block(quote!(#policy #run))
-}
-
-fn retry(
-    context: &Context<'_>,
-    place: usize,
-    layer: &Layer,
-    site: &Retry,
-    inner: &Code,
-) -> TokenStream {
-    let (here, krate) = (context.here, &context.krate);
-    let attempt = site.attempt.as_ref().map(
-        |name| quote_spanned!(here=> let #name: ::core::primitive::u32 = #krate::__private::Attempts::attempt(&__attempts);),
-    );
-    let clones = clones(context, &site.clone);
-    let next = next(context, site);
-    let again = again(context, site);
-    let stop = stop(context, place, layer, site);
-    quote_spanned! {here=>
-        let mut __attempts = __policy.begin(__call);
-        loop {
-            #attempt
-            #clones
-            let __event = {
-                let __step = #inner;
-                let __next = #next;
-                match __next {
-                    #krate::__private::Next::Again(__event) => {
-                        #krate::__private::let_go(__step);
-                        __event
-                    }
-                    #stop
-                }
-            };
-            #again
+    match &layer.policy {
+        _ if is_permit(layer) => {
+            let inner = layers(context, group::end(context, place));
+            Code::Expression(group(context, place, exit.as_ref(), &inner))
         }
-    }
-}
-
-fn next(context: &Context<'_>, site: &Retry) -> TokenStream {
-    let (here, krate) = (context.here, &context.krate);
-    let judge = judge(
-        context,
-        &[
-            ("when", &site.when),
-            ("when_value", &site.when_value),
-            ("until", &site.until),
-            ("retry_after", &site.retry_after),
-        ],
-    );
-    match &site.backoff {
-        Some(backoff) => {
-            let backoff = context.function.site(backoff);
-            let at = at(&backoff);
-            quote_spanned! {at=>
-                #krate::__private::Attempts::next_with(&mut __attempts, #judge, #backoff)
-            }
+        Policy::Timeout(site) => {
+            let is_innermost = place + 1 == context.stack.layers.len();
+            let inner = (!is_innermost).then(|| layers(context, place + 1));
+            let run = timeout(context, place, layer, site.after.as_ref(), inner.as_ref());
+            good_at_once(context, exit.as_ref(), Code::Block(run))
         }
-        None => quote_spanned! {here=>
-            #krate::__private::Attempts::next(&mut __attempts, #judge)
-        },
-    }
-}
-
-/// The pause, once the step is let go: an error that is not `Send` must not be kept across it, and its
-/// block has ended, so that no room is kept for it either.
-fn again(context: &Context<'_>, site: &Retry) -> TokenStream {
-    let (here, krate) = (context.here, &context.krate);
-    let on_retry = site.on_retry.as_ref().map(|call| on_retry(context, call));
-    let (pause, dot_await) = (context.method("pause"), context.dot_await());
-    quote_spanned! {here=>
-        #on_retry
-        #krate::__private::Attempts::#pause(&mut __attempts, __event) #dot_await;
-    }
-}
-
-fn stop(context: &Context<'_>, place: usize, layer: &Layer, site: &Retry) -> TokenStream {
-    let (here, krate) = (context.here, &context.krate);
-    if site.until.is_none() {
-        return quote_spanned!(here=> _ => break __step,);
-    }
-    let rejected = rejected(context, place, layer);
-    quote_spanned! {here=>
-        #krate::__private::Next::Unmet(__rejection) => break #rejected,
-        #krate::__private::Next::Stop => break __step,
-    }
-}
-
-/// In a block of its own, so that `return` and `?` do not leave the loop.
-fn on_retry(context: &Context<'_>, call: &Expr) -> TokenStream {
-    let (here, krate) = (context.here, &context.krate);
-    match bare(call) {
-        Expr::Closure(closure) if context.is_async() => {
-            let (pattern, _) = untyped(&closure.inputs[0]);
-            let expression = context.function.site(&closure.body);
-            let reborrows = reborrows(context.function, &expression);
-            quote_spanned! {here=>
-                async {
-                    #reborrows
-                    match &__event { #pattern => #expression }
-                }
-                .await;
-            }
+        Policy::Retry(site) => {
+            let inner = layers(context, place + 1);
+            Code::Block(retry(context, place, layer, site, &inner))
         }
-        _ => {
-            let call = context.function.site(call);
-            quote_spanned!(here=> #krate::__private::on_retry(&__event, #call);)
+        Policy::Fallback(site) => {
+            let inner = layers(context, place + 1);
+            Code::Block(fallback(context, place, layer, site, &inner))
         }
+        _ => unreachable!("permits come first"),
+    }
+}
+
+/// Has the layer at `place` nothing to do when the call succeeds, but to end?
+fn lets_success_pass(context: &Context<'_>, place: usize) -> bool {
+    match context.stack.layers.get(place).map(|layer| &layer.policy) {
+        Some(Policy::Retry(site)) => site.when_value.is_none() && site.until.is_none(),
+        Some(Policy::Fallback(site)) => site.cache.is_none(),
+        Some(Policy::Bulkhead(_)) => !group::reports(context, group::start(context, place)),
+        _ => false,
+    }
+}
+
+/// Where a success at `place` leaves for: past all the layers above that have nothing to say about it.
+fn exit(context: &Context<'_>, place: usize) -> Option<Lifetime> {
+    let above = (0..place).rev();
+    let passed = above
+        .take_while(|&above| lets_success_pass(context, above))
+        .count();
+    (passed > 0).then(|| exit_label(context, place - passed))
+}
+
+fn exit_label(context: &Context<'_>, place: usize) -> Lifetime {
+    Lifetime::new(&format!("'__good_{place}"), context.here)
+}
+
+/// Does a success from inside leave for the end of this layer?
+fn is_exit(context: &Context<'_>, place: usize) -> bool {
+    let passes = |place: usize| lets_success_pass(context, place);
+    if !passes(place) || place.checked_sub(1).is_some_and(passes) {
+        return false;
+    }
+    let inside = (place..).find(|&place| !passes(place)).unwrap_or(place);
+    match context.stack.layers.get(inside) {
+        Some(layer) if is_permit(layer) => group::lets_success_pass(context, inside),
+        Some(Layer {
+            policy: Policy::Timeout(_),
+            ..
+        })
+        | None => true,
+        Some(_) => false,
+    }
+}
+
+/// A success leaves at once, where layers above let it pass.
+fn good_at_once(context: &Context<'_>, exit: Option<&Lifetime>, code: Code) -> Code {
+    match exit {
+        None => code,
+        Some(exit) => Code::Expression(good(
+            context,
+            &quote_spanned!(context.here=> #code),
+            exit,
+            &TokenStream::new(),
+        )),
+    }
+}
+
+/// The step of a refused call: still a rejection, or the site's own error.
+pub(crate) fn rejected(context: &Context<'_>, place: usize, layer: &Layer) -> TokenStream {
+    let (here, krate) = (context.here, &context.krate);
+    match context.own_conversion(place, layer) {
+        Some(own) => {
+            quote_spanned!(here=> #krate::__private::Step::rejected_with(__rejection, #own))
+        }
+        None => quote_spanned!(here=> #krate::__private::Step::Rejected(__rejection)),
     }
 }
 
@@ -166,211 +143,4 @@ pub(crate) fn clones(context: &Context<'_>, names: &[Ident]) -> TokenStream {
             quote_spanned!(at=> let #mutability #copy = ::core::clone::Clone::clone(&#source);)
         })
         .collect()
-}
-
-fn circuit_breaker(
-    context: &Context<'_>,
-    place: usize,
-    layer: &Layer,
-    site: &CircuitBreaker,
-    inner: &Code,
-) -> TokenStream {
-    let here = context.here;
-    let enter = match &site.key {
-        Some(key) => {
-            let key = context.function.site(key);
-            let at = at(&key);
-            quote_spanned!(at=> let __entered = __policy.enter_key(__call, &(#key));)
-        }
-        None => quote_spanned!(here=> let __entered = __policy.enter(__call);),
-    };
-    let judge = judge(
-        context,
-        &[
-            ("when", &site.when),
-            ("ignore", &site.ignore),
-            ("when_value", &site.when_value),
-        ],
-    );
-    admitted(context, place, layer, &enter, &judge, inner)
-}
-
-/// `'__layer: { let __permit = { enter, or break '__layer with the refusal }; run and settle }`
-///
-/// What the permit comes in lies in a block that has ended when the body runs: the future would keep
-/// room for it otherwise.
-fn admitted(
-    context: &Context<'_>,
-    place: usize,
-    layer: &Layer,
-    enter: &TokenStream,
-    judge: &TokenStream,
-    inner: &Code,
-) -> TokenStream {
-    let here = context.here;
-    let rejected = rejected(context, place, layer);
-    // Numbered: one label in another of its name is a warning.
-    let label = Lifetime::new(&format!("'__layer_{place}"), here);
-    quote_spanned! {here=>
-        #label: {
-            let __permit = {
-                #enter
-                match __entered {
-                    ::core::result::Result::Ok(__permit) => __permit,
-                    ::core::result::Result::Err(__rejection) => {
-                        let __step = #rejected;
-                        break #label __step;
-                    }
-                }
-            };
-            let __step = #inner;
-            __permit.settle(#judge);
-            __step
-        }
-    }
-}
-
-/// The step of a refused call: still a rejection, or the site's own error.
-fn rejected(context: &Context<'_>, place: usize, layer: &Layer) -> TokenStream {
-    let (here, krate) = (context.here, &context.krate);
-    match context.own_conversion(place, layer) {
-        Some(own) => {
-            quote_spanned!(here=> #krate::__private::Step::rejected_with(__rejection, #own))
-        }
-        None => quote_spanned!(here=> #krate::__private::Step::Rejected(__rejection)),
-    }
-}
-
-fn rate_limited(
-    context: &Context<'_>,
-    place: usize,
-    layer: &Layer,
-    site: &RateLimited,
-    inner: &Code,
-) -> TokenStream {
-    let (here, krate) = (context.here, &context.krate);
-    let parts = [
-        ("cost", &site.cost),
-        ("bypass", &site.bypass),
-        ("rate", &site.rate),
-    ];
-    let parts: TokenStream = parts
-        .into_iter()
-        .filter_map(|(name, value)| {
-            let value = context.function.site(value.as_ref()?);
-            let at = at(&value);
-            let name = Ident::new(name, at);
-            Some(quote_spanned!(at=> .#name(#value)))
-        })
-        .collect();
-    let key = site.key.as_ref().map(|key| {
-        let key = context.function.site(key);
-        let at = at(&key);
-        quote_spanned!(at=> .key(&(#key)))
-    });
-    let enter = context.method("enter");
-    let enter = entered(
-        context,
-        place,
-        here,
-        &quote_spanned! {here=>
-            __policy.#enter(__call, #krate::__private::Request::new() #parts #key)
-        },
-    );
-    let judge = judge(context, &[]);
-    admitted(context, place, layer, &enter, &judge, inner)
-}
-
-/// Entering is split from waiting: what the user's expressions borrow (a lock's guard, say) is let go
-/// before the wait.
-fn entered(context: &Context<'_>, place: usize, at: Span, entering: &TokenStream) -> TokenStream {
-    let krate = &context.krate;
-    let label = Lifetime::new(&format!("'__entered_{place}"), at);
-    match context.is_async() {
-        true => quote_spanned! {at=>
-            let __entered = #label: {
-                let __wait = {
-                    let __entering = #entering;
-                    match __entering {
-                        #krate::__private::Entered::Now(__entered) => break #label __entered,
-                        #krate::__private::Entered::Wait(__wait) => __wait,
-                    }
-                };
-                __wait.await
-            };
-        },
-        false => quote_spanned!(at=> let __entered = #entering;),
-    }
-}
-
-fn bulkhead(
-    context: &Context<'_>,
-    place: usize,
-    layer: &Layer,
-    key: Option<&Expr>,
-    inner: &Code,
-) -> TokenStream {
-    let here = context.here;
-    let entering = match key {
-        Some(key) => {
-            let (key, mut enter) = (context.function.site(key), context.method("enter_key"));
-            let at = at(&key);
-            enter.set_span(at);
-            quote_spanned!(at=> __policy.#enter(__call, &(#key)))
-        }
-        None => {
-            let enter = context.method("enter");
-            quote_spanned!(here=> __policy.#enter(__call))
-        }
-    };
-    let enter = entered(context, place, key.map_or(here, at), &entering);
-    let judge = judge(context, &[]);
-    admitted(context, place, layer, &enter, &judge, inner)
-}
-
-fn timeout(
-    context: &Context<'_>,
-    place: usize,
-    layer: &Layer,
-    after: Option<&Expr>,
-    inner: &Code,
-) -> TokenStream {
-    let (here, krate) = (context.here, &context.krate);
-    // As with the body's own block: a borrow that it may not take is an error on the user's lines.
-    let body = context.function.body.span();
-    let capture = context.movability(place, body);
-    let own = context.own_conversion(place, layer);
-    let after = after.map(|after| context.function.site(after));
-    let begin = after.as_ref().map(|after| {
-        let at = at(after);
-        quote_spanned!(at=> let __after: ::core::time::Duration = #after;)
-    });
-    let content = match inner {
-        Code::Expression(inner) | Code::Block(inner) => inner,
-    };
-    let (run, after) = match after {
-        Some(_) => ("run_for", Some(quote_spanned!(here=> __after,))),
-        None => ("run", None),
-    };
-    let run = Ident::new(run, here);
-    let Some(own) = own else {
-        let block = quote_spanned!(body=> async #capture { #content });
-        return quote_spanned! {here=>
-            #begin
-            __policy.#run(__call, #after #block).await
-        };
-    };
-    let done = quote_spanned!(here=> #krate::__private::Step::Done);
-    let block = quote_spanned!(body=> async #capture { #done({ #content }) });
-    // Inside a step of its own, the timeout's rejection is told apart from those of the layers inside.
-    quote_spanned! {here=>
-        #begin
-        let __ran = __policy.#run(__call, #after #block).await;
-        match __ran {
-            #krate::__private::Step::Done(__step) | #krate::__private::Step::Settled(__step, _) => __step,
-            #krate::__private::Step::Rejected(__rejection) => {
-                #krate::__private::Step::rejected_with(__rejection, #own)
-            }
-        }
-    }
 }

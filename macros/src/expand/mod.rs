@@ -5,10 +5,13 @@ mod body;
 mod capture;
 mod code;
 mod context;
+mod group;
 mod judge;
 mod layer;
+mod retry;
 mod setting;
 mod site;
+mod timeout;
 
 use crate::{
     function::{Function, parameter::lend},
@@ -76,14 +79,14 @@ pub(crate) fn expand(stack: &Stack, mut function: Function, siblings: &[Sibling]
     let context = Context::new(stack, &function);
     let statics = site::statics(&context);
     let imports = imports(siblings);
-    let code = layers(&context, 0);
+    let code = layer::layers(&context, 0);
     let steps = finish(&context, &code);
     let here = context.here;
     let krate = &context.krate;
     let body = function.frame.around(quote_spanned! {here=>
         #imports
         #statics
-        let __call = &#krate::__private::Call::new();
+        let __call = #krate::__private::Call::new();
         #steps
     });
     let mut lent = context.lent();
@@ -107,17 +110,6 @@ fn consumed(stack: &Stack, function: &Function) -> Option<TokenStream> {
     let has_clones = stack.layers.iter().any(|layer| !layer.clones().is_empty());
     let is_blocking = function.item.signature.asyncness.is_none();
     (has_clones && is_blocking).then(|| quote!(#[allow(clippy::needless_pass_by_value)]))
-}
-
-/// The layers from `place` in, the body at the end.
-fn layers(context: &Context<'_>, place: usize) -> Code {
-    match context.stack.layers.get(place) {
-        None => body::body(context),
-        Some(layer) => {
-            let inner = layers(context, place + 1);
-            layer::layer(context, place, layer, &inner)
-        }
-    }
 }
 
 fn finish(context: &Context<'_>, code: &Code) -> TokenStream {

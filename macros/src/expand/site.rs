@@ -2,11 +2,12 @@
 
 use super::{
     context::{Context, at},
+    group::is_permit,
     setting::setters,
 };
 use crate::model::layer::{Layer, Policy};
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote_spanned};
+use quote::{ToTokens, format_ident, quote_spanned};
 
 /// The site with its declarations, its entry in the registry, and a slot for each policy that the
 /// registry provides.
@@ -15,16 +16,16 @@ pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
     let layers = &context.stack.layers;
     let name = format!("::{}", context.function.item.signature.ident);
     let declarations = layers.iter().map(|layer| declaration(context, layer));
-    let own = layers.iter().enumerate();
-    let own = own.filter(|(_, layer)| layer.with.is_none());
-    let slots = own.map(|(place, layer)| {
-        let slot = slot(context, place);
-        let policy = Ident::new(layer.kind.policy(), here);
-        quote_spanned! {here=>
-            static #slot: #krate::__private::Slot<#krate::#policy> =
-                #krate::__private::Slot::new(&__SITE, #place);
-        }
-    });
+    let policies = layers
+        .iter()
+        .rev()
+        .fold(quote_spanned!(here=> ()), |inner, layer| match layer.with {
+            Some(_) => quote_spanned!(here=> (#krate::__private::Supplied, #inner)),
+            None => {
+                let policy = Ident::new(layer.kind.policy(), here);
+                quote_spanned!(here=> (#krate::#policy, #inner))
+            }
+        });
     quote_spanned! {here=>
         static __SITE: #krate::__private::Site = #krate::__private::Site {
             function: ::core::concat!(::core::module_path!(), #name),
@@ -35,7 +36,8 @@ pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
             policies: &[#(#declarations),*],
         };
         #krate::__private::inventory::submit! { #krate::__private::Registered(&__SITE) }
-        #(#slots)*
+        static __POLICIES: #krate::__private::Slot<#policies> =
+            #krate::__private::Slot::new(&__SITE);
     }
 }
 
@@ -67,29 +69,56 @@ fn is_varying(layer: &Layer) -> bool {
     }
 }
 
-/// `__POLICY_2`
-fn slot(context: &Context<'_>, place: usize) -> Ident {
-    format_ident!("__POLICY_{place}", span = context.here)
+/// `Slot::get(&__POLICIES)`: the policies, as nested pairs.
+pub(crate) fn fetch(context: &Context<'_>) -> TokenStream {
+    let (here, krate) = (context.here, &context.krate);
+    quote_spanned!(here=> #krate::__private::Slot::get(&__POLICIES))
 }
 
-/// Binds `__policy` to a reference to the layer's policy.
-pub(crate) fn policy(context: &Context<'_>, place: usize, layer: &Layer) -> TokenStream {
-    let (here, krate) = (context.here, &context.krate);
-    if let Some(with) = &layer.with {
-        let with = context.function.site(with);
-        let at = at(&with);
-        let krate = context.krate_at(at);
-        let policy = Ident::new(layer.kind.policy(), at);
-        return quote_spanned! {at=>
-            let __policy = <#krate::#policy as ::core::clone::Clone>::clone(&(#with));
-            let __policy = &__policy;
-            #krate::__private::Call::time_passes(__call);
-        };
+/// Are the policies at hand where layer `place` begins? The layer above has fetched them then, and that
+/// after its last await.
+pub(crate) fn shares_policies(context: &Context<'_>, place: usize) -> bool {
+    let above = place
+        .checked_sub(1)
+        .map(|above| &context.stack.layers[above]);
+    above.is_some_and(|above| is_permit(above) || matches!(above.policy, Policy::Retry(_)))
+}
+
+/// A reference to the policy, where the policies are at hand.
+pub(crate) fn handle(context: &Context<'_>, place: usize) -> TokenStream {
+    let here = context.here;
+    in_stack(context, place, &quote_spanned!(here=> __policies))
+}
+
+/// A reference to the policy, wherever.
+pub(crate) fn fresh_handle(context: &Context<'_>, place: usize) -> TokenStream {
+    in_stack(context, place, &fetch(context))
+}
+
+fn in_stack(context: &Context<'_>, place: usize, policies: &TokenStream) -> TokenStream {
+    let here = context.here;
+    if context.stack.layers[place].with.is_some() {
+        return own(context, place).to_token_stream();
     }
-    let above = &context.stack.layers[..place];
-    let slot = slot(
-        context,
-        above.iter().filter(|layer| layer.with.is_none()).count(),
-    );
-    quote_spanned!(here=> let __policy = #krate::__private::Slot::get(&#slot);)
+    let inner = (0..place).map(|_| quote_spanned!(here=> .1));
+    quote_spanned!(here=> #policies #(#inner)* .0)
+}
+
+/// `__policy_2`, which the site supplies.
+fn own(context: &Context<'_>, place: usize) -> Ident {
+    format_ident!("__policy_{place}", span = context.here)
+}
+
+/// Binds the policy that the site supplies.
+pub(crate) fn supplied(context: &Context<'_>, place: usize, layer: &Layer) -> Option<TokenStream> {
+    let with = context.function.site(layer.with.as_ref()?);
+    let at = at(&with);
+    let krate = context.krate_at(at);
+    let policy = Ident::new(layer.kind.policy(), at);
+    let (own, call) = (own(context, place), context.call(place));
+    Some(quote_spanned! {at=>
+        let #own = <#krate::#policy as ::core::clone::Clone>::clone(&(#with));
+        let #own = &#own;
+        #krate::__private::Call::time_passes(#call);
+    })
 }

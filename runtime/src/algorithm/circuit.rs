@@ -5,11 +5,7 @@ mod golden;
 #[cfg(test)]
 mod model;
 
-use std::{
-    collections::BTreeMap,
-    num::{NonZeroU32, NonZeroU64},
-    time::Duration,
-};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use super::window::{Mark, Span, Tally, Window};
 use crate::clock::Nanos;
@@ -105,21 +101,41 @@ pub(crate) enum Phase {
     Disabled,
 }
 
-/// What an admitted call holds until it ends.
+/// What an admitted call holds until it ends, in one word: calls keep it across their awaits.
+///
+/// Of a closed circuit it is the generation of the state that gave it: a result from an earlier one
+/// changes nothing. Of a half-open one it is the number of a place, which no other probe of the
+/// circuit ever had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pass {
-    /// The state that gave it: a result from an earlier one changes nothing.
-    pub(crate) generation: u64,
-    /// The place it holds while half-open.
-    pub(crate) probe: Option<NonZeroU64>,
-}
+pub(crate) struct Pass(u64);
 
 impl Pass {
+    /// Room below the number for what else a word of generations has to tell.
+    pub(crate) const SHIFT: u32 = 4;
+    const PROBE: u64 = 1;
+
     /// For a call that is let through although it was refused: it belongs to no state.
-    pub(crate) const STRAY: Self = Self {
-        generation: u64::MAX,
-        probe: None,
-    };
+    pub(crate) const STRAY: Self = Self::ordinary(u64::MAX >> Self::SHIFT);
+
+    pub(crate) const fn ordinary(generation: u64) -> Self {
+        Self(generation << Self::SHIFT)
+    }
+
+    pub(crate) const fn probe(number: u64) -> Self {
+        Self(number << Self::SHIFT | Self::PROBE)
+    }
+
+    pub(crate) const fn is_probe(self) -> bool {
+        self.0 & Self::PROBE != 0
+    }
+
+    fn number(self) -> Option<u64> {
+        self.is_probe().then_some(self.0 >> Self::SHIFT)
+    }
+
+    pub(crate) const fn word(self) -> u64 {
+        self.0
+    }
 }
 
 /// Why a call may not begin.
@@ -197,6 +213,8 @@ pub(crate) struct Circuit {
     config: CircuitConfig,
     state: State,
     generation: u64,
+    /// Probes of all recoveries: the number of the newest.
+    probes_begun: u64,
     window: Window,
     /// When somebody last asked it or told it something that counts.
     touched: Nanos,
@@ -208,6 +226,7 @@ impl Circuit {
             config,
             state: State::CLOSED,
             generation: 0,
+            probes_begun: 0,
             window: Window::new(config.window),
             touched: Nanos(0),
         }
@@ -301,26 +320,22 @@ impl Circuit {
 
     fn admit(&mut self, now: Nanos) -> Result<Pass, Refusal> {
         let places = self.places();
-        let probe = match &mut self.state {
-            State::Closed { .. } | State::Disabled => None,
-            State::Open { until, .. } => {
-                return Err(Refusal {
-                    retry_after: Some(until.since(now)),
-                });
-            }
+        match &mut self.state {
+            State::Closed { .. } | State::Disabled => Ok(Pass::ordinary(self.generation)),
+            State::Open { until, .. } => Err(Refusal {
+                retry_after: Some(until.since(now)),
+            }),
             State::HalfOpen { probes, .. } => {
                 let deadline = now.after(self.config.half_open_timeout);
-                match probes.begin(now, deadline, places) {
-                    Some(probe) => Some(probe),
-                    None => return Err(Refusal { retry_after: None }),
+                if !probes.make_room(now, deadline, places) {
+                    return Err(Refusal { retry_after: None });
                 }
+                self.probes_begun += 1;
+                probes.deadlines.insert(self.probes_begun, deadline);
+                Ok(Pass::probe(self.probes_begun))
             }
-            State::ForcedOpen => return Err(Refusal { retry_after: None }),
-        };
-        Ok(Pass {
-            generation: self.generation,
-            probe,
-        })
+            State::ForcedOpen => Err(Refusal { retry_after: None }),
+        }
     }
 
     /// Takes the end of a call. `random` gives a number from 0 up to 1, asked for where the circuit opens.
@@ -331,15 +346,17 @@ impl Circuit {
         outcome: Outcome,
         random: impl FnOnce() -> f64,
     ) -> Option<Transition> {
-        if pass.generation != self.generation {
+        if !pass.is_probe() && pass != Pass::ordinary(self.generation) {
             return None;
         }
         let slow = outcome.slow && self.config.slow_rate.is_some();
         match &mut self.state {
+            // A probe's state is over.
+            State::Closed { .. } if pass.is_probe() => None,
             State::Closed { .. } => self.record_closed(now, outcome.verdict, slow, random),
             State::HalfOpen { probes, .. } => {
-                // A probe that lost its place may find the circuit in the same generation still.
-                if probes.end(pass.probe?, now) {
+                // One that lost its place may find the circuit in the same generation still.
+                if probes.end(pass.number()?, now) {
                     self.record_probe(now, outcome.verdict, slow, random)
                 } else {
                     None
@@ -504,8 +521,7 @@ fn mark(verdict: Verdict, slow: bool) -> Option<Mark> {
 /// The probes in flight, each with the end of its time. Ids grow, so the first is the oldest.
 #[derive(Clone, Debug, Default)]
 struct Probes {
-    deadlines: BTreeMap<NonZeroU64, Nanos>,
-    begun: u64,
+    deadlines: BTreeMap<u64, Nanos>,
 }
 
 impl Probes {
@@ -513,15 +529,15 @@ impl Probes {
         self.deadlines.len()
     }
 
-    /// Takes a place, if need be one that its holder has lost.
-    fn begin(&mut self, now: Nanos, deadline: Nanos, places: usize) -> Option<NonZeroU64> {
+    /// Whether there is a place for one more, if need be one that its holder has lost. `deadline` is
+    /// the new one's.
+    fn make_room(&mut self, now: Nanos, deadline: Nanos, places: usize) -> bool {
         while self.len() >= places {
-            self.drop_oldest_if_lost(now, deadline)?;
+            if self.drop_oldest_if_lost(now, deadline).is_none() {
+                return false;
+            }
         }
-        self.begun += 1;
-        let id = NonZeroU64::new(self.begun)?;
-        self.deadlines.insert(id, deadline);
-        Some(id)
+        true
     }
 
     /// `longest` is the deadline of a probe begun now. One that lies later was taken on a clock that
@@ -539,9 +555,9 @@ impl Probes {
     }
 
     /// Gives the place back; false where it was lost before.
-    fn end(&mut self, id: NonZeroU64, now: Nanos) -> bool {
+    fn end(&mut self, number: u64, now: Nanos) -> bool {
         self.deadlines
-            .remove(&id)
+            .remove(&number)
             .is_some_and(|deadline| now <= deadline)
     }
 

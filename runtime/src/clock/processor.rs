@@ -1,6 +1,7 @@
 //! The present time, from the processor's counter where there is one.
 
 use std::{
+    cell::Cell,
     sync::{
         OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -19,43 +20,48 @@ use super::{
 /// A third of the cost of asking the system.
 struct Counter {
     clock: Clock,
-    speed: Option<Speed>,
+    speed: Speed,
 }
 
-static COUNTER: OnceLock<Counter> = OnceLock::new();
+/// `None` inside: the processor has no counter that is any use.
+static COUNTER: OnceLock<Option<Counter>> = OnceLock::new();
 
 thread_local! {
     static TICKS: Ticks = const { Ticks::unknown() };
+    /// The counter, as long as this thread's ticks are to be believed.
+    static BELIEVED: Cell<Option<&'static Counter>> = const { Cell::new(None) };
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn now() -> Nanos {
-    if let Some(Counter {
-        clock,
-        speed: Some(speed),
-    }) = COUNTER.get()
-    {
-        let counter = clock.raw();
-        match TICKS.with(|ticks| ticks.read(speed, counter)) {
-            Some(now) => now,
-            None => learn(clock, speed),
-        }
-    } else {
-        without_counter()
-    }
+    glance().unwrap_or_else(learn)
+}
+
+#[inline(always)]
+pub(super) fn glance() -> Option<Nanos> {
+    let Counter { clock, speed } = BELIEVED.get()?;
+    TICKS.with(|ticks| ticks.read(speed, clock.raw()))
 }
 
 #[cold]
-fn learn(clock: &Clock, speed: &Speed) -> Nanos {
+#[inline(never)]
+fn learn() -> Nanos {
+    let counter = match COUNTER.get() {
+        Some(counter) => counter.as_ref(),
+        None => without_counter(),
+    };
+    let Some(Counter { clock, speed }) = counter else {
+        return from_instant(Instant::now());
+    };
     let before = clock.raw();
     let now = from_instant(Instant::now());
     let after = clock.raw();
     TICKS.with(|ticks| ticks.learn(speed, before, now, after));
+    BELIEVED.set(counter);
     now
 }
 
-#[cold]
-fn without_counter() -> Nanos {
+fn without_counter() -> Option<&'static Counter> {
     static MEASURED: AtomicBool = AtomicBool::new(false);
     if !MEASURED.load(Relaxed) && !MEASURED.swap(true, Relaxed) {
         // The measurement keeps a thread busy, for a millisecond as a rule and never more than a fifth
@@ -63,13 +69,13 @@ fn without_counter() -> Nanos {
         let measuring = thread::Builder::new().name("steadfast-clock".to_owned());
         drop(measuring.spawn(measure));
     }
-    from_instant(Instant::now())
+    None
 }
 
 fn measure() {
     COUNTER.get_or_init(|| {
         let clock = Clock::new();
-        let speed = Speed::new(|ticks| clock.delta_as_nanos(0, ticks));
-        Counter { clock, speed }
+        let speed = Speed::new(|ticks| clock.delta_as_nanos(0, ticks))?;
+        Some(Counter { clock, speed })
     });
 }

@@ -65,15 +65,20 @@ impl Ticks {
     }
 
     /// The time at `counter`; `None` where the system has to be asked.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(&self, speed: &Speed, counter: u64) -> Option<Nanos> {
-        let left = self.left.get().checked_sub(1)?;
+        // Stored whatever comes of it, which is one instruction: else it is learnt anew.
+        let (left, none) = self.left.get().overflowing_sub(1);
+        self.left.set(left);
+        if none {
+            self.left.set(0);
+            return None;
+        }
         // Wrapped, a step back is a long time.
         let passed = counter.wrapping_sub(self.counter.get());
         if passed > speed.trusted {
             return None;
         }
-        self.left.set(left);
         let passed = (passed * speed.nanos) >> Speed::SHIFT;
         Some(Nanos(self.time.get() + passed))
     }

@@ -12,5 +12,5 @@ mod snapshot;
 pub use declared::{AnySettings, Declared};
 pub use registry::{Registry, registry};
 pub use site::{Registered, Site};
-pub use slot::{Resolve, Slot};
+pub use slot::{Resolve, Slot, Stacked, Supplied};
 pub use snapshot::{PolicySnapshot, Snapshot};

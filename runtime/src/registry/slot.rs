@@ -1,4 +1,4 @@
-//! How a site finds its instance: once.
+//! How a site finds its instances: once.
 
 use std::sync::OnceLock;
 
@@ -8,44 +8,91 @@ use super::{
     site::Site,
 };
 
-/// A site's reference to its policy.
-pub struct Slot<P: 'static> {
+/// A site's references to its policies: of `(Retry, (CircuitBreaker, ()))`, for example.
+///
+/// One for the whole stack: a call looks once whether they are there.
+pub struct Slot<S: Stacked> {
     site: &'static Site,
-    index: usize,
-    policy: OnceLock<&'static P>,
+    policies: OnceLock<S::Handles>,
 }
 
-/// A policy that a site can have.
-pub trait Resolve: Sized {
+/// A place in a stack.
+pub trait Resolve {
+    /// What the site keeps of the policy.
+    type Handle: Copy + Send + Sync + 'static;
+
     /// The instance for the `index`th policy of a site.
-    fn resolve(registry: &Registry, site: &Site, index: usize) -> &'static Self;
+    fn resolve(registry: &Registry, site: &Site, index: usize) -> Self::Handle;
 }
 
-impl<P: Shelved> Resolve for P {
-    fn resolve(registry: &Registry, site: &Site, index: usize) -> &'static Self {
+impl<P: Shelved + Sync> Resolve for P {
+    type Handle = &'static P;
+
+    fn resolve(registry: &Registry, site: &Site, index: usize) -> &'static P {
         registry.resolve(site, index)
     }
 }
 
-impl<P: Resolve> Slot<P> {
-    /// For the `index`th policy of a site, counted from the outermost.
+/// Stands where the site brings its own policy with each call.
+#[derive(Debug)]
+pub struct Supplied;
+
+impl Resolve for Supplied {
+    type Handle = ();
+
+    fn resolve(_: &Registry, _: &Site, _: usize) {}
+}
+
+/// The policies of a stack from the `index`th on, outermost first.
+pub trait Stacked {
+    /// What the site keeps of them.
+    type Handles: Copy + Send + Sync + 'static;
+
+    /// The instances.
+    fn resolve(registry: &Registry, site: &Site, index: usize) -> Self::Handles;
+}
+
+impl Stacked for () {
+    type Handles = ();
+
+    fn resolve(_: &Registry, _: &Site, _: usize) {}
+}
+
+impl<P: Resolve, S: Stacked> Stacked for (P, S) {
+    type Handles = (P::Handle, S::Handles);
+
+    fn resolve(registry: &Registry, site: &Site, index: usize) -> Self::Handles {
+        let first = P::resolve(registry, site, index);
+        (first, S::resolve(registry, site, index + 1))
+    }
+}
+
+impl<S: Stacked> Slot<S> {
+    /// For the stack of a site.
     #[must_use]
-    pub const fn new(site: &'static Site, index: usize) -> Self {
+    pub const fn new(site: &'static Site) -> Self {
         Self {
             site,
-            index,
-            policy: OnceLock::new(),
+            policies: OnceLock::new(),
         }
     }
 
-    /// The instance; looked up by name at the first call only.
-    #[inline]
-    pub fn get(&self) -> &'static P {
+    /// The instances; looked up by name at the first call only.
+    #[inline(always)]
+    pub fn get(&self) -> S::Handles {
         #[cfg(feature = "test-util")]
         if let Some(registry) = crate::test::current() {
-            return P::resolve(&registry, self.site, self.index);
+            return S::resolve(&registry, self.site, 0);
         }
-        self.policy
-            .get_or_init(|| P::resolve(&registry(), self.site, self.index))
+        match self.policies.get() {
+            Some(policies) => *policies,
+            None => self.find(),
+        }
+    }
+
+    #[cold]
+    fn find(&self) -> S::Handles {
+        let find = || S::resolve(&registry(), self.site, 0);
+        *self.policies.get_or_init(find)
     }
 }

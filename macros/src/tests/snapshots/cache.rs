@@ -31,70 +31,103 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
     ::steadfast::__private::inventory::submit! {
         ::steadfast::__private::Registered(& __SITE)
     }
-    static __POLICY_0: ::steadfast::__private::Slot<::steadfast::Fallback> = ::steadfast::__private::Slot::new(
-        &__SITE,
-        0usize,
-    );
-    static __POLICY_1: ::steadfast::__private::Slot<::steadfast::Timeout> = ::steadfast::__private::Slot::new(
-        &__SITE,
-        1usize,
-    );
-    let __call = &::steadfast::__private::Call::new();
+    static __POLICIES: ::steadfast::__private::Slot<
+        (
+            ::steadfast::Fallback,
+            (::steadfast::Timeout, (::steadfast::__private::Supplied, ())),
+        ),
+    > = ::steadfast::__private::Slot::new(&__SITE);
+    let __call = ::steadfast::__private::Call::new();
     let __step = {
-        let __policy = ::steadfast::__private::Slot::get(&__POLICY_0);
+        let __policy = ::steadfast::__private::Slot::get(&__POLICIES).0;
         let __key = __policy.cache_key(&(symbol));
         let __step = {
-            let __policy = ::steadfast::__private::Slot::get(&__POLICY_1);
+            let __policies = ::steadfast::__private::Slot::get(&__POLICIES);
             let __after: ::core::time::Duration = self.patience(symbol);
-            __policy
+            let __ran = __policies
+                .1
+                .0
                 .run_for(
-                    __call,
+                    &__call,
                     __after,
-                    async move {
-                        let __policy = <::steadfast::CircuitBreaker as ::core::clone::Clone>::clone(
-                            &(&self.breaker),
-                        );
-                        let __policy = &__policy;
-                        ::steadfast::__private::Call::time_passes(__call);
-                        '__layer_2: {
-                            let __permit = {
-                                let __entered = __policy.enter(__call);
-                                match __entered {
-                                    ::core::result::Result::Ok(__permit) => __permit,
-                                    ::core::result::Result::Err(__rejection) => {
-                                        let __step = ::steadfast::__private::Step::Rejected(
-                                            __rejection,
-                                        );
-                                        break '__layer_2 __step;
-                                    }
-                                }
-                            };
-                            let __step = ::steadfast::__private::Step::Done(
-                                ::steadfast::__private::Body::new(
-                                        __call,
-                                        async move {
-                                            if false {
-                                                return ::steadfast::__private::hint::<
-                                                    Result<Quote, Error>,
-                                                >();
-                                            }
-                                            { self.http.get(symbol).await }
-                                        },
-                                    )
-                                    .await,
-                            );
-                            __permit
-                                .settle(
-                                    ::steadfast::__private::Judge::new(
-                                        &__step,
-                                        ::steadfast::__private::Probe::of(&__step).__traits(),
-                                    ),
+                    {
+                        let __call = &__call;
+                        async move {
+                            '__group_2: {
+                                let mut __policies = ::steadfast::__private::Slot::get(
+                                    &__POLICIES,
                                 );
-                            __step
+                                let __policy_2 = <::steadfast::CircuitBreaker as ::core::clone::Clone>::clone(
+                                    &(&self.breaker),
+                                );
+                                let __policy_2 = &__policy_2;
+                                ::steadfast::__private::Call::time_passes(__call);
+                                let __permit_2 = match ::steadfast::__private::Admits::try_admit(
+                                    __policy_2,
+                                    __call,
+                                ) {
+                                    ::core::option::Option::Some(__permit) => __permit,
+                                    ::core::option::Option::None => {
+                                        match ::steadfast::__private::Admits::admit_blocking(
+                                            __policy_2,
+                                            __call,
+                                        ) {
+                                            ::core::result::Result::Ok(__permit) => __permit,
+                                            ::core::result::Result::Err(__rejection) => {
+                                                let __step = ::steadfast::__private::Step::Rejected(
+                                                    __rejection,
+                                                );
+                                                break '__group_2 __step;
+                                            }
+                                        }
+                                    }
+                                };
+                                let __step = ::steadfast::__private::Step::Done(
+                                    ::steadfast::__private::Body::new(
+                                            __call,
+                                            async move {
+                                                if false {
+                                                    return ::steadfast::__private::hint::<
+                                                        Result<Quote, Error>,
+                                                    >();
+                                                }
+                                                { self.http.get(symbol).await }
+                                            },
+                                        )
+                                        .await,
+                                );
+                                let __step = match ::steadfast::__private::Step::good(
+                                    __step,
+                                ) {
+                                    ::core::result::Result::Ok(__outcome) => {
+                                        ::steadfast::__private::Permit::succeed(__permit_2);
+                                        let __step = ::steadfast::__private::Step::Done(__outcome);
+                                        break '__group_2 __step;
+                                    }
+                                    ::core::result::Result::Err(__step) => __step,
+                                };
+                                let __judge = ::steadfast::__private::Judge::new(
+                                    &__step,
+                                    ::steadfast::__private::Probe::of(&__step).__traits(),
+                                );
+                                ::steadfast::__private::Permit::settle(__permit_2, __judge);
+                                __step
+                            }
                         }
                     },
                 )
-                .await
+                .await;
+            match __ran {
+                ::core::result::Result::Ok(__ran) => __ran,
+                ::core::result::Result::Err(__elapsed) => {
+                    ::steadfast::__private::Step::Rejected(
+                        ::steadfast::__private::Slot::get(&__POLICIES)
+                            .1
+                            .0
+                            .elapsed_after(&__call, __elapsed, __after),
+                    )
+                }
+            }
         };
         let __marks = ::steadfast::__private::Mark::of(&__step).__marks();
         let __serve = __policy

@@ -54,211 +54,229 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
     ::steadfast::__private::inventory::submit! {
         ::steadfast::__private::Registered(& __SITE)
     }
-    static __POLICY_0: ::steadfast::__private::Slot<::steadfast::Fallback> = ::steadfast::__private::Slot::new(
-        &__SITE,
-        0usize,
-    );
-    static __POLICY_1: ::steadfast::__private::Slot<::steadfast::Retry> = ::steadfast::__private::Slot::new(
-        &__SITE,
-        1usize,
-    );
-    static __POLICY_2: ::steadfast::__private::Slot<::steadfast::CircuitBreaker> = ::steadfast::__private::Slot::new(
-        &__SITE,
-        2usize,
-    );
-    static __POLICY_3: ::steadfast::__private::Slot<::steadfast::RateLimiter> = ::steadfast::__private::Slot::new(
-        &__SITE,
-        3usize,
-    );
-    static __POLICY_4: ::steadfast::__private::Slot<::steadfast::Bulkhead> = ::steadfast::__private::Slot::new(
-        &__SITE,
-        4usize,
-    );
-    static __POLICY_5: ::steadfast::__private::Slot<::steadfast::Timeout> = ::steadfast::__private::Slot::new(
-        &__SITE,
-        5usize,
-    );
-    let __call = &::steadfast::__private::Call::new();
-    let __step = {
-        let __policy = ::steadfast::__private::Slot::get(&__POLICY_0);
-        let __step = {
-            let __policy = ::steadfast::__private::Slot::get(&__POLICY_1);
-            let mut __attempts = __policy.begin(__call);
-            loop {
-                let __event = {
-                    let __step = {
-                        let __policy = ::steadfast::__private::Slot::get(&__POLICY_2);
-                        '__layer_2: {
-                            let __permit = {
-                                let __entered = __policy.enter(__call);
+    static __POLICIES: ::steadfast::__private::Slot<
+        (
+            ::steadfast::Fallback,
+            (
+                ::steadfast::Retry,
+                (
+                    ::steadfast::CircuitBreaker,
+                    (
+                        ::steadfast::RateLimiter,
+                        (::steadfast::Bulkhead, (::steadfast::Timeout, ())),
+                    ),
+                ),
+            ),
+        ),
+    > = ::steadfast::__private::Slot::new(&__SITE);
+    let __call = ::steadfast::__private::Call::new();
+    let __step = '__good_0: {
+        {
+            let __step = {
+                let mut __policies = ::steadfast::__private::Slot::get(&__POLICIES);
+                let mut __attempts = __policies.1.0.begin(&__call);
+                loop {
+                    let __event = {
+                        let __step = '__group_2: {
+                            let __permit_2 = match ::steadfast::__private::Admits::try_admit(
+                                __policies.1.1.0,
+                                &__call,
+                            ) {
+                                ::core::option::Option::Some(__permit) => __permit,
+                                ::core::option::Option::None => {
+                                    match ::steadfast::__private::Admits::admit_blocking(
+                                        __policies.1.1.0,
+                                        &__call,
+                                    ) {
+                                        ::core::result::Result::Ok(__permit) => __permit,
+                                        ::core::result::Result::Err(__rejection) => {
+                                            let __step = ::steadfast::__private::Step::Rejected(
+                                                __rejection,
+                                            );
+                                            break '__group_2 __step;
+                                        }
+                                    }
+                                }
+                            };
+                            let __permit_3 = '__entered_3: {
+                                if let ::core::option::Option::Some(__permit) = ::steadfast::__private::Admits::try_admit(
+                                    __policies.1.1.1.0,
+                                    &__call,
+                                ) {
+                                    break '__entered_3 __permit;
+                                }
+                                let __wait = match ::steadfast::__private::Waits::admit(
+                                    __policies.1.1.1.0,
+                                    &__call,
+                                ) {
+                                    ::steadfast::__private::Entered::In(__permit) => {
+                                        break '__entered_3 __permit;
+                                    }
+                                    ::steadfast::__private::Entered::Out(__rejection) => {
+                                        let __step = ::steadfast::__private::Step::Rejected(
+                                            __rejection,
+                                        );
+                                        break '__group_2 __step;
+                                    }
+                                    ::steadfast::__private::Entered::Wait(__wait) => __wait,
+                                };
+                                let __entered = __wait.await;
+                                __policies = ::steadfast::__private::Slot::get(&__POLICIES);
                                 match __entered {
                                     ::core::result::Result::Ok(__permit) => __permit,
                                     ::core::result::Result::Err(__rejection) => {
                                         let __step = ::steadfast::__private::Step::Rejected(
                                             __rejection,
                                         );
-                                        break '__layer_2 __step;
+                                        break '__group_2 __step;
+                                    }
+                                }
+                            };
+                            let __permit_4 = '__entered_4: {
+                                if let ::core::option::Option::Some(__permit) = ::steadfast::__private::Admits::try_admit(
+                                    __policies.1.1.1.1.0,
+                                    &__call,
+                                ) {
+                                    break '__entered_4 __permit;
+                                }
+                                let __wait = match ::steadfast::__private::Waits::admit(
+                                    __policies.1.1.1.1.0,
+                                    &__call,
+                                ) {
+                                    ::steadfast::__private::Entered::In(__permit) => {
+                                        break '__entered_4 __permit;
+                                    }
+                                    ::steadfast::__private::Entered::Out(__rejection) => {
+                                        let __step = ::steadfast::__private::Step::Rejected(
+                                            __rejection,
+                                        );
+                                        break '__group_2 __step;
+                                    }
+                                    ::steadfast::__private::Entered::Wait(__wait) => __wait,
+                                };
+                                let __entered = __wait.await;
+                                __policies = ::steadfast::__private::Slot::get(&__POLICIES);
+                                match __entered {
+                                    ::core::result::Result::Ok(__permit) => __permit,
+                                    ::core::result::Result::Err(__rejection) => {
+                                        let __step = ::steadfast::__private::Step::Rejected(
+                                            __rejection,
+                                        );
+                                        break '__group_2 __step;
                                     }
                                 }
                             };
                             let __step = {
-                                let __policy = ::steadfast::__private::Slot::get(
-                                    &__POLICY_3,
-                                );
-                                '__layer_3: {
-                                    let __permit = {
-                                        let __entered = '__entered_3: {
-                                            let __wait = {
-                                                let __entering = __policy
-                                                    .enter(__call, ::steadfast::__private::Request::new());
-                                                match __entering {
-                                                    ::steadfast::__private::Entered::Now(__entered) => {
-                                                        break '__entered_3 __entered;
-                                                    }
-                                                    ::steadfast::__private::Entered::Wait(__wait) => __wait,
-                                                }
-                                            };
-                                            __wait.await
-                                        };
-                                        match __entered {
-                                            ::core::result::Result::Ok(__permit) => __permit,
-                                            ::core::result::Result::Err(__rejection) => {
-                                                let __step = ::steadfast::__private::Step::Rejected(
-                                                    __rejection,
-                                                );
-                                                break '__layer_3 __step;
+                                let __ran = __policies
+                                    .1
+                                    .1
+                                    .1
+                                    .1
+                                    .1
+                                    .0
+                                    .run_body(
+                                        &__call,
+                                        async {
+                                            if false {
+                                                return ::steadfast::__private::hint::<
+                                                    Result<Quote, QuoteError>,
+                                                >();
                                             }
-                                        }
-                                    };
-                                    let __step = {
-                                        let __policy = ::steadfast::__private::Slot::get(
-                                            &__POLICY_4,
-                                        );
-                                        '__layer_4: {
-                                            let __permit = {
-                                                let __entered = '__entered_4: {
-                                                    let __wait = {
-                                                        let __entering = __policy.enter(__call);
-                                                        match __entering {
-                                                            ::steadfast::__private::Entered::Now(__entered) => {
-                                                                break '__entered_4 __entered;
-                                                            }
-                                                            ::steadfast::__private::Entered::Wait(__wait) => __wait,
-                                                        }
-                                                    };
-                                                    __wait.await
-                                                };
-                                                match __entered {
-                                                    ::core::result::Result::Ok(__permit) => __permit,
-                                                    ::core::result::Result::Err(__rejection) => {
-                                                        let __step = ::steadfast::__private::Step::Rejected(
-                                                            __rejection,
-                                                        );
-                                                        break '__layer_4 __step;
-                                                    }
-                                                }
-                                            };
-                                            let __step = {
-                                                let __policy = ::steadfast::__private::Slot::get(
-                                                    &__POLICY_5,
-                                                );
-                                                __policy
-                                                    .run(
-                                                        __call,
-                                                        async {
-                                                            ::steadfast::__private::Step::Done(
-                                                                ::steadfast::__private::Body::new(
-                                                                        __call,
-                                                                        async {
-                                                                            if false {
-                                                                                return ::steadfast::__private::hint::<
-                                                                                    Result<Quote, QuoteError>,
-                                                                                >();
-                                                                            }
-                                                                            { self.http.get(symbol).await }
-                                                                        },
-                                                                    )
-                                                                    .await,
-                                                            )
-                                                        },
-                                                    )
-                                                    .await
-                                            };
-                                            __permit
-                                                .settle(
-                                                    ::steadfast::__private::Judge::new(
-                                                        &__step,
-                                                        ::steadfast::__private::Probe::of(&__step).__traits(),
-                                                    ),
-                                                );
-                                            __step
-                                        }
-                                    };
-                                    __permit
-                                        .settle(
-                                            ::steadfast::__private::Judge::new(
-                                                &__step,
-                                                ::steadfast::__private::Probe::of(&__step).__traits(),
-                                            ),
-                                        );
-                                    __step
+                                            { self.http.get(symbol).await }
+                                        },
+                                    )
+                                    .await;
+                                match __ran {
+                                    ::core::result::Result::Ok(__ran) => {
+                                        ::steadfast::__private::Step::Done(__ran)
+                                    }
+                                    ::core::result::Result::Err(__elapsed) => {
+                                        ::steadfast::__private::Step::Rejected(
+                                            ::steadfast::__private::Slot::get(&__POLICIES)
+                                                .1
+                                                .1
+                                                .1
+                                                .1
+                                                .1
+                                                .0
+                                                .elapsed(&__call, __elapsed),
+                                        )
+                                    }
                                 }
                             };
-                            __permit
-                                .settle(
-                                    ::steadfast::__private::Judge::new(
-                                        &__step,
-                                        ::steadfast::__private::Probe::of(&__step).__traits(),
-                                    ),
-                                );
-                            __step
-                        }
-                    };
-                    let __next = ::steadfast::__private::Attempts::next(
-                        &mut __attempts,
-                        ::steadfast::__private::Judge::new(
+                            let __step = match ::steadfast::__private::Step::good(
+                                __step,
+                            ) {
+                                ::core::result::Result::Ok(__outcome) => {
+                                    ::steadfast::__private::Permit::succeed((
+                                        __permit_2,
+                                        __permit_3,
+                                    ));
+                                    let __step = ::steadfast::__private::Step::Done(__outcome);
+                                    break '__good_0 __step;
+                                }
+                                ::core::result::Result::Err(__step) => __step,
+                            };
+                            let __judge = ::steadfast::__private::Judge::new(
                                 &__step,
                                 ::steadfast::__private::Probe::of(&__step).__traits(),
-                            )
-                            .when(QuoteError::is_transient),
-                    );
-                    match __next {
-                        ::steadfast::__private::Next::Again(__event) => {
-                            ::steadfast::__private::let_go(__step);
-                            __event
+                            );
+                            ::steadfast::__private::Permit::settle(__permit_3, __judge);
+                            ::steadfast::__private::Permit::settle(__permit_2, __judge);
+                            __step
+                        };
+                        let __next = ::steadfast::__private::Attempts::next(
+                            &mut __attempts,
+                            &__call,
+                            ::steadfast::__private::Judge::new(
+                                    &__step,
+                                    ::steadfast::__private::Probe::of(&__step).__traits(),
+                                )
+                                .when(QuoteError::is_transient),
+                        );
+                        match __next {
+                            ::steadfast::__private::Next::Again(__event) => {
+                                ::steadfast::__private::let_go(__step);
+                                __event
+                            }
+                            _ => break __step,
                         }
-                        _ => break __step,
-                    }
-                };
-                ::steadfast::__private::Attempts::pause(&mut __attempts, __event).await;
-            }
-        };
-        let __marks = ::steadfast::__private::Mark::of(&__step).__marks();
-        let __serve = __policy
-            .serves(
-                ::steadfast::__private::Judge::new(
-                    &__step,
-                    ::steadfast::__private::Probe::of(&__step).__traits(),
-                ),
-            );
-        let __step: ::steadfast::__private::Step<_, ::core::convert::Infallible> = __step
-            .settle(::steadfast::__private::reject);
-        let __taken = __policy.take(__step, __serve);
-        match __taken {
-            ::steadfast::__private::Taken::Keep(__step) => __step,
-            ::steadfast::__private::Taken::Failed(__error) => {
-                let __answer: Result<Quote, QuoteError> = async move {
-                    if false {
-                        return ::steadfast::__private::hint::<
-                            Result<Quote, QuoteError>,
-                        >();
-                    }
-                    match __error {
-                        error => stale_quote(symbol, error).await,
-                    }
+                    };
+                    ::steadfast::__private::Attempts::pause(&mut __attempts, __event)
+                        .await;
+                    __policies = ::steadfast::__private::Slot::get(&__POLICIES);
                 }
-                    .await;
-                ::steadfast::__private::Step::Done(__policy.answered(__answer, __marks))
+            };
+            let __policy = ::steadfast::__private::Slot::get(&__POLICIES).0;
+            let __marks = ::steadfast::__private::Mark::of(&__step).__marks();
+            let __serve = __policy
+                .serves(
+                    ::steadfast::__private::Judge::new(
+                        &__step,
+                        ::steadfast::__private::Probe::of(&__step).__traits(),
+                    ),
+                );
+            let __step: ::steadfast::__private::Step<_, ::core::convert::Infallible> = __step
+                .settle(::steadfast::__private::reject);
+            let __taken = __policy.take(__step, __serve);
+            match __taken {
+                ::steadfast::__private::Taken::Keep(__step) => __step,
+                ::steadfast::__private::Taken::Failed(__error) => {
+                    let __answer: Result<Quote, QuoteError> = async move {
+                        if false {
+                            return ::steadfast::__private::hint::<
+                                Result<Quote, QuoteError>,
+                            >();
+                        }
+                        match __error {
+                            error => stale_quote(symbol, error).await,
+                        }
+                    }
+                        .await;
+                    ::steadfast::__private::Step::Done(
+                        __policy.answered(__answer, __marks),
+                    )
+                }
             }
         }
     };

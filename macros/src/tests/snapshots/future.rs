@@ -18,34 +18,38 @@ fn quote(&self) -> Pin<Box<dyn Future<Output = Result<Quote, Error>> + Send + '_
         ::steadfast::__private::inventory::submit! {
             ::steadfast::__private::Registered(& __SITE)
         }
-        static __POLICY_0: ::steadfast::__private::Slot<::steadfast::Timeout> = ::steadfast::__private::Slot::new(
+        static __POLICIES: ::steadfast::__private::Slot<(::steadfast::Timeout, ())> = ::steadfast::__private::Slot::new(
             &__SITE,
-            0usize,
         );
-        let __call = &::steadfast::__private::Call::new();
+        let __call = ::steadfast::__private::Call::new();
         let __step = {
-            let __policy = ::steadfast::__private::Slot::get(&__POLICY_0);
-            __policy
-                .run(
-                    __call,
+            let __policies = ::steadfast::__private::Slot::get(&__POLICIES);
+            let __ran = __policies
+                .0
+                .run_body(
+                    &__call,
                     async move {
-                        ::steadfast::__private::Step::Done(
-                            ::steadfast::__private::Body::new(
-                                    __call,
-                                    async move {
-                                        if false {
-                                            return ::steadfast::__private::hint::<
-                                                Result<Quote, Error>,
-                                            >();
-                                        }
-                                        { self.get(start).await }
-                                    },
-                                )
-                                .await,
-                        )
+                        if false {
+                            return ::steadfast::__private::hint::<
+                                Result<Quote, Error>,
+                            >();
+                        }
+                        { self.get(start).await }
                     },
                 )
-                .await
+                .await;
+            match __ran {
+                ::core::result::Result::Ok(__ran) => {
+                    ::steadfast::__private::Step::Done(__ran)
+                }
+                ::core::result::Result::Err(__elapsed) => {
+                    ::steadfast::__private::Step::Rejected(
+                        ::steadfast::__private::Slot::get(&__POLICIES)
+                            .0
+                            .elapsed(&__call, __elapsed),
+                    )
+                }
+            }
         };
         __step.finish(::steadfast::__private::reject)
     })

@@ -24,47 +24,47 @@ async fn send(
     ::steadfast::__private::inventory::submit! {
         ::steadfast::__private::Registered(& __SITE)
     }
-    static __POLICY_0: ::steadfast::__private::Slot<::steadfast::CircuitBreaker> = ::steadfast::__private::Slot::new(
+    static __POLICIES: ::steadfast::__private::Slot<(::steadfast::CircuitBreaker, ())> = ::steadfast::__private::Slot::new(
         &__SITE,
-        0usize,
     );
-    let __call = &::steadfast::__private::Call::new();
-    let __step = {
-        let __policy = ::steadfast::__private::Slot::get(&__POLICY_0);
-        '__layer_0: {
-            let __permit = {
-                let __entered = __policy.enter_key(__call, &(&self.host));
-                match __entered {
-                    ::core::result::Result::Ok(__permit) => __permit,
-                    ::core::result::Result::Err(__rejection) => {
-                        let __step = ::steadfast::__private::Step::Rejected(__rejection);
-                        break '__layer_0 __step;
-                    }
-                }
-            };
-            let __step = ::steadfast::__private::Step::Done(
-                ::steadfast::__private::Body::new(
-                        __call,
-                        async move {
-                            if false {
-                                return ::steadfast::__private::hint::<Result<(), Error>>();
-                            }
-                            match (order, a, b, _guard) {
-                                (mut order, a, b, _guard) => order.send(a, b).await,
-                            }
-                        },
-                    )
-                    .await,
-            );
-            __permit
-                .settle(
-                    ::steadfast::__private::Judge::new(
-                        &__step,
-                        ::steadfast::__private::Probe::of(&__step).__traits(),
-                    ),
-                );
-            __step
-        }
+    let __call = ::steadfast::__private::Call::new();
+    let __step = '__group_0: {
+        let mut __policies = ::steadfast::__private::Slot::get(&__POLICIES);
+        let __permit_0 = match __policies.0.enter_key(&__call, &(&self.host)) {
+            ::core::result::Result::Ok(__permit) => __permit,
+            ::core::result::Result::Err(__rejection) => {
+                let __step = ::steadfast::__private::Step::Rejected(__rejection);
+                break '__group_0 __step;
+            }
+        };
+        let __step = ::steadfast::__private::Step::Done(
+            ::steadfast::__private::Body::new(
+                    &__call,
+                    async move {
+                        if false {
+                            return ::steadfast::__private::hint::<Result<(), Error>>();
+                        }
+                        match (order, a, b, _guard) {
+                            (mut order, a, b, _guard) => order.send(a, b).await,
+                        }
+                    },
+                )
+                .await,
+        );
+        let __step = match ::steadfast::__private::Step::good(__step) {
+            ::core::result::Result::Ok(__outcome) => {
+                ::steadfast::__private::Permit::succeed(__permit_0);
+                let __step = ::steadfast::__private::Step::Done(__outcome);
+                break '__group_0 __step;
+            }
+            ::core::result::Result::Err(__step) => __step,
+        };
+        let __judge = ::steadfast::__private::Judge::new(
+            &__step,
+            ::steadfast::__private::Probe::of(&__step).__traits(),
+        );
+        ::steadfast::__private::Permit::settle(__permit_0, __judge);
+        __step
     };
     __step.finish(::steadfast::__private::reject)
 }

@@ -18,54 +18,65 @@ pub async fn place(&self, order: Order) -> Result<Receipt, Error> {
     ::steadfast::__private::inventory::submit! {
         ::steadfast::__private::Registered(& __SITE)
     }
-    static __POLICY_0: ::steadfast::__private::Slot<::steadfast::Retry> = ::steadfast::__private::Slot::new(
+    static __POLICIES: ::steadfast::__private::Slot<(::steadfast::Retry, ())> = ::steadfast::__private::Slot::new(
         &__SITE,
-        0usize,
     );
-    let __call = &::steadfast::__private::Call::new();
-    let __step = {
-        let __policy = ::steadfast::__private::Slot::get(&__POLICY_0);
-        let mut __attempts = __policy.begin(__call);
-        loop {
-            let n: ::core::primitive::u32 = ::steadfast::__private::Attempts::attempt(
-                &__attempts,
-            );
-            let order = ::core::clone::Clone::clone(&order);
-            let __event = {
-                let __step = ::steadfast::__private::Step::<
-                    _,
-                    ::core::convert::Infallible,
-                >::Done(
-                    ::steadfast::__private::Body::new(
-                            __call,
-                            async {
-                                if false {
-                                    return ::steadfast::__private::hint::<
-                                        Result<Receipt, Error>,
-                                    >();
-                                }
-                                { self.send(order, n).await }
-                            },
-                        )
-                        .await,
+    let __call = ::steadfast::__private::Call::new();
+    let __step = '__good_0: {
+        {
+            let mut __policies = ::steadfast::__private::Slot::get(&__POLICIES);
+            let mut __attempts = __policies.0.begin(&__call);
+            loop {
+                let n: ::core::primitive::u32 = ::steadfast::__private::Attempts::attempt(
+                    &__attempts,
                 );
-                let __next = ::steadfast::__private::Attempts::next(
-                    &mut __attempts,
-                    ::steadfast::__private::Judge::new(
-                            &__step,
-                            ::steadfast::__private::Probe::of(&__step).__traits(),
-                        )
-                        .when(is_transient),
-                );
-                match __next {
-                    ::steadfast::__private::Next::Again(__event) => {
-                        ::steadfast::__private::let_go(__step);
-                        __event
+                let order = ::core::clone::Clone::clone(&order);
+                let __event = {
+                    let __step = match ::steadfast::__private::Step::good(
+                        ::steadfast::__private::Step::<
+                            _,
+                            ::core::convert::Infallible,
+                        >::Done(
+                            ::steadfast::__private::Body::new(
+                                    &__call,
+                                    async {
+                                        if false {
+                                            return ::steadfast::__private::hint::<
+                                                Result<Receipt, Error>,
+                                            >();
+                                        }
+                                        { self.send(order, n).await }
+                                    },
+                                )
+                                .await,
+                        ),
+                    ) {
+                        ::core::result::Result::Ok(__outcome) => {
+                            let __step = ::steadfast::__private::Step::Done(__outcome);
+                            break '__good_0 __step;
+                        }
+                        ::core::result::Result::Err(__step) => __step,
+                    };
+                    let __next = ::steadfast::__private::Attempts::next(
+                        &mut __attempts,
+                        &__call,
+                        ::steadfast::__private::Judge::new(
+                                &__step,
+                                ::steadfast::__private::Probe::of(&__step).__traits(),
+                            )
+                            .when(is_transient),
+                    );
+                    match __next {
+                        ::steadfast::__private::Next::Again(__event) => {
+                            ::steadfast::__private::let_go(__step);
+                            __event
+                        }
+                        _ => break __step,
                     }
-                    _ => break __step,
-                }
-            };
-            ::steadfast::__private::Attempts::pause(&mut __attempts, __event).await;
+                };
+                ::steadfast::__private::Attempts::pause(&mut __attempts, __event).await;
+                __policies = ::steadfast::__private::Slot::get(&__POLICIES);
+            }
         }
     };
     __step.finish(|__never: ::core::convert::Infallible| match __never {})

@@ -133,7 +133,6 @@ impl Model {
         self.generation += 1;
         self.streak.clear();
         self.probes.clear();
-        self.begun = 0;
         if phase == Phase::Closed {
             self.marks.clear();
             self.failed_recoveries = 0;
@@ -165,24 +164,17 @@ impl Model {
                 self.enter(Phase::HalfOpen);
             }
         }
-        let mut probe = None;
         match self.phase {
-            Phase::Closed | Phase::Disabled => {}
-            Phase::Open => {
-                return Err(Refusal {
-                    retry_after: Some(self.open_for - now.since(self.since)),
-                });
-            }
-            Phase::ForcedOpen => return Err(Refusal { retry_after: None }),
-            Phase::HalfOpen => probe = Some(self.probe(now)?),
+            Phase::Closed | Phase::Disabled => Ok(Pass::ordinary(self.generation)),
+            Phase::Open => Err(Refusal {
+                retry_after: Some(self.open_for - now.since(self.since)),
+            }),
+            Phase::ForcedOpen => Err(Refusal { retry_after: None }),
+            Phase::HalfOpen => self.probe(now),
         }
-        Ok(Pass {
-            generation: self.generation,
-            probe,
-        })
     }
 
-    fn probe(&mut self, now: Nanos) -> Result<NonZeroU64, Refusal> {
+    fn probe(&mut self, now: Nanos) -> Result<Pass, Refusal> {
         let deadline = now.after(self.config.half_open_timeout);
         while self.probes.len() >= self.config.half_open_requests.get() as usize {
             if self.probes[0].1 < now {
@@ -194,11 +186,11 @@ impl Model {
         }
         self.begun += 1;
         self.probes.push((self.begun, deadline));
-        Ok(NonZeroU64::new(self.begun).unwrap())
+        Ok(Pass::probe(self.begun))
     }
 
     fn end(&mut self, now: Nanos, pass: Pass, outcome: Outcome) {
-        if pass.generation != self.generation {
+        if !pass.is_probe() && pass != Pass::ordinary(self.generation) {
             return;
         }
         let slow = outcome.slow && self.config.slow_rate.is_some();
@@ -209,7 +201,7 @@ impl Model {
             Verdict::Ignored => false,
         };
         match self.phase {
-            Phase::Closed if counts => {
+            Phase::Closed if counts && !pass.is_probe() => {
                 self.remember(now, Mark { failed, slow });
                 if outcome.verdict != Verdict::Abandoned {
                     self.streak.push(failed);
@@ -219,8 +211,8 @@ impl Model {
                 }
             }
             Phase::HalfOpen => {
-                let Some(id) = pass.probe else { return };
-                let Some(at) = self.probes.iter().position(|probe| probe.0 == id.get()) else {
+                let held = |probe: &(u64, Nanos)| Pass::probe(probe.0) == pass;
+                let Some(at) = self.probes.iter().position(held) else {
                     return;
                 };
                 let (_, deadline) = self.probes.remove(at);

@@ -13,6 +13,7 @@ use super::{
     settings::Limits,
 };
 use crate::{
+    admission::{Admits, Waits},
     call::Call,
     clock::{self, Nanos},
     counter::Counters,
@@ -225,21 +226,11 @@ impl Bulkhead {
         F: Future<Output: Outcome<Error: FromRejection>>,
     {
         let call = Call::new();
-        let step = match self.enter(&call).await {
+        let step = match self.admit(&call).await {
             Ok(_entry) => Step::Done(future.await),
             Err(rejection) => Step::Rejected(rejection),
         };
         step.finish(reject)
-    }
-
-    #[doc(hidden)]
-    /// Takes a place for a call of an annotated function.
-    #[inline(always)]
-    pub fn enter<'b>(&'b self, call: &'b Call) -> Entered<'b, Entry<&'b Gate>> {
-        match self.gate().try_enter() {
-            true => Entered::Now(Ok(Entry::new(self.gate()))),
-            false => self.enter_or_wait(call, self.gate()),
-        }
     }
 
     #[cold]
@@ -264,16 +255,9 @@ impl Bulkhead {
         call.time_passes();
         let gate = self.gate_of(key);
         match gate.try_enter() {
-            true => Entered::Now(Ok(Entry::new(gate))),
+            true => Entered::In(Entry::new(gate)),
             false => self.enter_or_wait(call, gate),
         }
-    }
-
-    #[doc(hidden)]
-    /// The same for a synchronous function.
-    pub fn enter_blocking(&self, call: &Call) -> Result<Entry<&Gate>, Rejection> {
-        self.pass_blocking(call, self.gate())?;
-        Ok(Entry::new(self.gate()))
     }
 
     #[doc(hidden)]
@@ -422,6 +406,31 @@ impl Bulkhead {
     }
 }
 
+/// A place for a call of an annotated function.
+impl<'b> Admits<'b> for Bulkhead {
+    type Permit = Entry<&'b Gate>;
+
+    #[inline(always)]
+    fn try_admit(&'b self, _: &'b Call) -> Option<Self::Permit> {
+        self.gate().try_enter().then(|| Entry::new(self.gate()))
+    }
+
+    fn admit_blocking(&'b self, call: &'b Call) -> Result<Self::Permit, Rejection> {
+        self.pass_blocking(call, self.gate())?;
+        Ok(Entry::new(self.gate()))
+    }
+}
+
+impl<'b> Waits<'b> for Bulkhead {
+    #[inline(never)]
+    fn admit(&'b self, call: &'b Call) -> Entered<'b, Self::Permit> {
+        match self.gate().try_enter() {
+            true => Entered::In(Entry::new(self.gate())),
+            false => self.enter_or_wait(call, self.gate()),
+        }
+    }
+}
+
 impl Policy for Bulkhead {
     type Settings = BulkheadSettings;
 
@@ -467,7 +476,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{judge::Judge, probe::Probe};
+    use crate::{admission::Permit as _, judge::Judge, probe::Probe};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -489,7 +498,7 @@ mod tests {
         let bulkhead = one(60 * SECOND);
         let call = Call::new();
         hold(&bulkhead, 5 * SECOND).await;
-        let entry = bulkhead.enter(&call).await.unwrap();
+        let entry = bulkhead.admit(&call).await.unwrap();
         assert_eq!(call.waited(), 5 * SECOND);
         let step = Step::<Result<(), Rejection>>::Done(Ok(()));
         entry.settle(Judge::new(&step, Probe::of(&step).__traits()));
@@ -501,12 +510,12 @@ mod tests {
         let bulkhead = one(60 * SECOND);
         let call = Call::new();
         let start = clock::now();
-        call.limit(start.after(2 * SECOND));
+        call.set_deadline(start.after(2 * SECOND));
         hold(&bulkhead, 5 * SECOND).await;
-        assert!(bulkhead.enter(&call).await.is_err());
+        assert!(bulkhead.admit(&call).await.is_err());
         assert_eq!(clock::now().since(start), 2 * SECOND);
         assert!(
-            bulkhead.enter(&call).await.is_err(),
+            bulkhead.admit(&call).await.is_err(),
             "no time left: at once"
         );
         assert_eq!(clock::now().since(start), 2 * SECOND);
@@ -521,7 +530,7 @@ mod tests {
         assert!(bulkhead.enter_key_blocking(&call, &"b").is_ok());
         drop(entry);
         assert!(bulkhead.enter_key(&call, &"a").await.is_ok());
-        assert!(bulkhead.enter_blocking(&call).is_ok());
+        assert!(bulkhead.admit_blocking(&call).is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{Bulkhead, gate::Gate};
-use crate::{judge::Judge, outcome::Outcome};
+use crate::{admission::Permit, judge::Judge, outcome::Outcome};
 
 /// A place in a bulkhead: as long as you hold it, it is yours.
 ///
@@ -47,20 +47,26 @@ pub struct Entry<G: AsRef<Gate>>(G);
 
 impl<G: AsRef<Gate>> Entry<G> {
     /// For a caller who has entered.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(gate: G) -> Self {
         Self(gate)
     }
+}
 
-    /// Gives the place back. What the call came to makes no difference to a bulkhead.
+/// What the call came to makes no difference to a bulkhead.
+impl<G: AsRef<Gate>> Permit for Entry<G> {
     #[inline(always)]
-    pub fn settle<R: Outcome>(self, judge: Judge<'_, R>) {
-        drop((self, judge));
+    fn succeed(self) {
+        drop(self);
+    }
+
+    fn settle<R: Outcome>(self, _: Judge<'_, R>) {
+        drop(self);
     }
 }
 
 impl<G: AsRef<Gate>> Drop for Entry<G> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         self.0.as_ref().release();
     }

@@ -4,9 +4,13 @@ use std::{fmt::Display, future::Future, sync::Arc};
 
 use super::{
     CircuitBreakerBuilder, CircuitBreakerSettings, CircuitMetrics, CircuitPermit, CircuitWhen,
-    Permit, core::Core, ready::Ready,
+    Permit,
+    core::Core,
+    entry::{OfKey, Only},
+    ready::Ready,
 };
 use crate::{
+    admission::{Admits, Permit as _},
     call::{Body, Call},
     circuit_state::CircuitState,
     event::Sink,
@@ -194,7 +198,7 @@ impl CircuitBreaker {
         R: Outcome<Error: FromRejection>,
     {
         let call = Call::new();
-        let permit = match self.enter(&call) {
+        let permit = match self.admit_blocking(&call) {
             Ok(permit) => permit,
             Err(rejection) => return R::from_result(Err(reject(rejection))),
         };
@@ -203,32 +207,38 @@ impl CircuitBreaker {
         step.finish(reject)
     }
 
-    /// Asks for one call of an annotated function.
+    #[doc(hidden)]
+    /// Asks for one call of an annotated function, with one circuit per key.
     ///
     /// # Errors
-    /// A [`Rejection`], where the call must not be made.
-    #[doc(hidden)]
-    #[inline(always)]
-    pub fn enter<'c>(&'c self, call: &'c Call) -> Result<CircuitPermit<'c>, Rejection> {
-        let pass = self.0.admit(&self.0.cell)?;
-        Ok(CircuitPermit::new(&self.0, call, None, pass))
-    }
-
-    /// The same, with one circuit per key.
-    ///
-    /// # Errors
-    /// A [`Rejection`], where the call must not be made.
-    #[doc(hidden)]
+    /// The call must not be made.
     pub fn enter_key<'c, K: Display + ?Sized>(
         &'c self,
         call: &'c Call,
         key: &K,
-    ) -> Result<CircuitPermit<'c>, Rejection> {
+    ) -> Result<CircuitPermit<'c, OfKey>, Rejection> {
         // Whatever puts the key into words is the user's.
         call.time_passes();
         let keyed = self.0.cell_of(key);
         let pass = self.0.admit(keyed.as_deref().unwrap_or(&self.0.cell))?;
-        Ok(CircuitPermit::new(&self.0, call, keyed, pass))
+        Ok(CircuitPermit::new(&self.0, call, OfKey(keyed), pass))
+    }
+}
+
+/// A call of an annotated function.
+impl<'c> Admits<'c> for CircuitBreaker {
+    type Permit = CircuitPermit<'c>;
+
+    #[inline(always)]
+    fn try_admit(&'c self, call: &'c Call) -> Option<Self::Permit> {
+        let pass = self.0.cell.try_pass()?;
+        Some(CircuitPermit::new(&self.0, call, Only, pass))
+    }
+
+    #[inline(never)]
+    fn admit_blocking(&'c self, call: &'c Call) -> Result<Self::Permit, Rejection> {
+        let pass = self.0.admit(&self.0.cell)?;
+        Ok(CircuitPermit::new(&self.0, call, Only, pass))
     }
 }
 

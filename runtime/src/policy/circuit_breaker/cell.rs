@@ -27,7 +27,7 @@ use crate::{
 ///
 /// Everything else takes the lock.
 #[derive(Debug)]
-pub(super) struct Cell {
+pub struct Cell {
     gate: AtomicU64,
     /// While open. Written before the gate that says so.
     since: AtomicU64,
@@ -88,29 +88,25 @@ impl Cell {
         }
     }
 
+    #[inline(always)]
     pub(super) fn gate(&self) -> Gate {
         Gate(self.gate.load(Acquire))
     }
 
     /// Admits where that needs neither lock nor clock: the way of nearly every call.
-    #[inline]
+    #[inline(always)]
     pub(super) fn try_pass(&self) -> Option<Pass> {
         let gate = self.gate();
-        match gate.phase() {
-            Phase::Closed | Phase::Disabled => Some(Pass {
-                generation: gate.generation(),
-                probe: None,
-            }),
-            _ => None,
-        }
+        gate.is_closed().then(|| gate.pass())
     }
 
     pub(super) fn try_acquire(
         &self,
         now: impl FnOnce() -> Nanos,
     ) -> (Result<Pass, Refusal>, Aftermath) {
-        if let Some(pass) = self.try_pass() {
-            return (Ok(pass), Aftermath::NOTHING);
+        let gate = self.gate();
+        if let Phase::Closed | Phase::Disabled = gate.phase() {
+            return (Ok(gate.pass()), Aftermath::NOTHING);
         }
         let now = now();
         match self.refuse_without_lock(now) {
@@ -135,20 +131,29 @@ impl Cell {
         }
     }
 
+    /// Whether a quick success changes nothing, as far as the gate can tell: true is certain.
+    #[inline(always)]
+    pub(super) fn is_unmoved_by_success(&self, pass: Pass) -> bool {
+        self.gate().is_clean_since(pass)
+    }
+
     /// Whether the end of a call changes nothing, as far as the gate can tell: true is certain.
-    #[inline]
     pub(super) fn is_unmoved_by(&self, pass: Pass, outcome: Outcome) -> bool {
         let gate = self.gate();
-        if pass.generation != gate.generation() {
+        if pass.is_probe() {
+            // Its number never comes again: once its state is over, it stays so.
+            return gate.phase() != Phase::HalfOpen;
+        }
+        if pass != gate.pass() {
             // Generations only grow: it stays late whatever happens meanwhile.
             return true;
         }
         match outcome.verdict {
             Verdict::Success => gate.is_clean() && !outcome.slow,
             Verdict::Failure => false,
-            // Both leave no mark; but a probe has a place to give back.
-            Verdict::Abandoned => pass.probe.is_none() && !outcome.slow,
-            Verdict::Ignored => pass.probe.is_none(),
+            // Both leave no mark.
+            Verdict::Abandoned => !outcome.slow,
+            Verdict::Ignored => true,
         }
     }
 

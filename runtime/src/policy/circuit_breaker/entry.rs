@@ -4,6 +4,7 @@ use std::{mem::ManuallyDrop, sync::Arc};
 
 use super::{cell::Cell, core::Core, stopwatch::Stopwatch};
 use crate::{
+    admission::Permit,
     algorithm::circuit::{Pass, Verdict},
     call::{Call, Fate},
     judge::{self, Judge},
@@ -12,82 +13,112 @@ use crate::{
 
 /// Lets one call through, and reports how it ended. Dropped without a report, it finds out from the
 /// call what happened.
+///
+/// All words are whole ones, for they are kept across awaits: a half one would be stored narrow and
+/// copied wide, which defeats store forwarding (5 ns a call).
 #[derive(Debug)]
 #[must_use = "a permit that is dropped at once counts as a cancelled call"]
-pub struct CircuitPermit<'c> {
+pub struct CircuitPermit<'c, C: Circuits = Only> {
     core: &'c Core,
     call: &'c Call,
-    /// Where there is one circuit per key.
-    keyed: Option<Arc<Cell>>,
     pass: Pass,
     stopwatch: Stopwatch,
-    /// Bodies that had begun before it. A whole word, as all that is kept across the await: a half one
-    /// would be stored narrow and copied wide, which defeats store forwarding (5 ns a call).
-    bodies: u64,
+    circuit: C,
 }
 
-impl<'c> CircuitPermit<'c> {
+/// Which of a breaker's circuits a permit is of.
+pub trait Circuits {
+    #[doc(hidden)]
+    fn of<'a>(&'a self, core: &'a Core) -> &'a Cell;
+
+    /// What it holds, to be dropped.
+    #[doc(hidden)]
+    fn take(&mut self) -> Option<Arc<Cell>>;
+}
+
+/// The only one.
+#[derive(Debug, Clone, Copy)]
+pub struct Only;
+
+impl Circuits for Only {
     #[inline(always)]
-    pub(super) fn new(
-        core: &'c Core,
-        call: &'c Call,
-        keyed: Option<Arc<Cell>>,
-        pass: Pass,
-    ) -> Self {
+    fn of<'a>(&'a self, core: &'a Core) -> &'a Cell {
+        &core.cell
+    }
+
+    #[inline(always)]
+    fn take(&mut self) -> Option<Arc<Cell>> {
+        None
+    }
+}
+
+/// That of a key; none where all are set by hand.
+#[derive(Debug)]
+pub struct OfKey(pub(super) Option<Arc<Cell>>);
+
+impl Circuits for OfKey {
+    #[inline]
+    fn of<'a>(&'a self, core: &'a Core) -> &'a Cell {
+        self.0.as_deref().unwrap_or(&core.cell)
+    }
+
+    fn take(&mut self) -> Option<Arc<Cell>> {
+        self.0.take()
+    }
+}
+
+impl<'c, C: Circuits> CircuitPermit<'c, C> {
+    #[inline(always)]
+    pub(super) fn new(core: &'c Core, call: &'c Call, circuit: C, pass: Pass) -> Self {
         Self {
             core,
             call,
-            keyed,
             pass,
             stopwatch: core.stopwatch(Some(call)),
-            bodies: call.bodies().into(),
+            circuit,
         }
     }
 
-    /// Reports how the call ended.
-    // Judged here, so that the judge is never put together in memory.
+    /// `None` for a call that was not made. Where a wait below was cut or given up it was not made either:
+    /// the body never began.
+    fn end(&self, verdict: Option<Verdict>) {
+        let cell = self.circuit.of(self.core);
+        match verdict.filter(|_| self.call.has_begun()) {
+            Some(verdict) => {
+                let call = Some(self.call);
+                self.core
+                    .ended(cell, self.pass, verdict, self.stopwatch, call);
+            }
+            None => self.core.give_back(cell, self.pass),
+        }
+    }
+}
+
+impl<C: Circuits> Permit for CircuitPermit<'_, C> {
     #[inline(always)]
-    pub fn settle<R: Outcome>(self, judge: Judge<'_, R>) {
-        let verdict = judge.verdict();
-        // Not a flag that `drop` looks at: that would be written and read on every call.
+    fn succeed(self) {
+        // First of all: what is reported must not be reported again by `drop`, and that without a flag,
+        // which would be written and read on every call.
         let mut this = ManuallyDrop::new(self);
-        this.settle_with(verdict);
-        this.keyed = None;
+        let cell = this.circuit.of(this.core);
+        this.core
+            .succeeded(cell, this.pass, this.stopwatch, this.call);
+        drop(this.circuit.take());
     }
 
-    #[inline]
-    fn settle_with(&self, verdict: judge::Verdict) {
-        self.end(match verdict {
+    fn settle<R: Outcome>(self, judge: Judge<'_, R>) {
+        let mut this = ManuallyDrop::new(self);
+        this.end(match judge.verdict() {
             judge::Verdict::Success => Some(Verdict::Success),
             judge::Verdict::Failure => Some(Verdict::Failure),
             judge::Verdict::Ignored => Some(Verdict::Ignored),
             judge::Verdict::NotMade => None,
         });
-    }
-
-    /// `None` for a call that was not made. Where a wait below was cut or given up it was not made either:
-    /// the body never began.
-    // Inlined into `settle`, or the permit would be copied for it.
-    #[inline(always)]
-    fn end(&self, verdict: Option<Verdict>) {
-        let begun = u64::from(self.call.bodies()) != self.bodies;
-        match verdict.filter(|_| begun) {
-            Some(verdict) => {
-                let call = Some(self.call);
-                self.core
-                    .ended(self.cell(), self.pass, verdict, self.stopwatch, call);
-            }
-            None => self.core.give_back(self.cell(), self.pass),
-        }
-    }
-
-    #[inline]
-    fn cell(&self) -> &Cell {
-        self.keyed.as_deref().unwrap_or(&self.core.cell)
+        drop(this.circuit.take());
     }
 }
 
-impl Drop for CircuitPermit<'_> {
+impl<C: Circuits> Drop for CircuitPermit<'_, C> {
     fn drop(&mut self) {
         self.end(Some(match self.call.fate() {
             Fate::Panicked | Fate::Cut => Verdict::Failure,

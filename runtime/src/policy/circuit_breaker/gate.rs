@@ -1,7 +1,7 @@
 //! What every caller may know of a circuit without its lock, in one word.
 
 use crate::{
-    algorithm::circuit::{Circuit, Phase},
+    algorithm::circuit::{Circuit, Pass, Phase},
     circuit_state::CircuitState,
 };
 
@@ -11,14 +11,14 @@ pub(super) struct Gate(pub(super) u64);
 
 const CLEAN: u64 = 1 << 3;
 const PHASE: u64 = CLEAN - 1;
-const GENERATION_SHIFT: u32 = 4;
 
 impl Gate {
     pub(super) fn of(circuit: &Circuit) -> Self {
         let clean = if circuit.is_clean() { CLEAN } else { 0 };
-        Self(circuit.generation() << GENERATION_SHIFT | clean | circuit.phase() as u64)
+        Self(Pass::ordinary(circuit.generation()).word() | clean | circuit.phase() as u64)
     }
 
+    #[inline(always)]
     pub(super) fn phase(self) -> Phase {
         match self.0 & PHASE {
             phase if phase == Phase::Closed as u64 => Phase::Closed,
@@ -29,11 +29,25 @@ impl Gate {
         }
     }
 
-    pub(super) fn generation(self) -> u64 {
-        self.0 >> GENERATION_SHIFT
+    /// Of a call that is admitted in this state, and is no probe.
+    #[inline(always)]
+    pub(super) fn pass(self) -> Pass {
+        Pass::ordinary(self.0 >> Pass::SHIFT)
+    }
+
+    #[inline(always)]
+    pub(super) fn is_closed(self) -> bool {
+        self.0 & PHASE == Phase::Closed as u64
+    }
+
+    /// Closed, in the state that gave this pass, and the window is full of nothing but quick successes.
+    #[inline(always)]
+    pub(super) fn is_clean_since(self, pass: Pass) -> bool {
+        self.0 == pass.word() | CLEAN | Phase::Closed as u64
     }
 
     /// Closed, and the window is full of nothing but quick successes.
+    #[inline(always)]
     pub(super) fn is_clean(self) -> bool {
         self.0 & CLEAN != 0
     }

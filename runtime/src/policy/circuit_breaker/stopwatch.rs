@@ -4,25 +4,27 @@ use crate::{call::Call, clock::Nanos};
 
 /// The start, moved back by what the call had waited until then: one word to keep across awaits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stopwatch(Nanos);
+pub(super) struct Stopwatch(u64);
 
 impl Stopwatch {
     /// For breakers that have no slow calls: no clock is read.
-    pub(super) const OFF: Self = Self(Nanos::NEVER);
+    pub(super) const OFF: Self = Self(0);
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn start(now: Nanos, call: Option<&Call>) -> Self {
-        Self(Nanos(now.0.saturating_sub(waited(call))))
+        Self(now.0.wrapping_sub(waited(call)))
     }
 
-    #[inline]
-    /// In nanoseconds.
-    pub(super) fn elapsed(self, now: Nanos, call: Option<&Call>) -> u64 {
-        Nanos(now.0.saturating_sub(waited(call))).nanos_since(self.0)
+    /// Whether it took longer than so many nanoseconds. A clock that has fallen back says that it did
+    /// not.
+    #[inline(always)]
+    pub(super) fn exceeds(self, limit: i64, now: Nanos, call: Option<&Call>) -> bool {
+        let end = now.0.wrapping_sub(waited(call));
+        end.wrapping_sub(self.0).cast_signed() > limit
     }
 }
 
-#[inline]
+#[inline(always)]
 fn waited(call: Option<&Call>) -> u64 {
     call.map_or(0, Call::waited_nanos)
 }

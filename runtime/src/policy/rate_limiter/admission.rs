@@ -1,14 +1,13 @@
 //! A call that was let through.
 
-use super::turn::Spot;
+use super::{one::dropped, rules::Rules, turn::Spot};
 use crate::{
-    call::{Call, Fate},
+    admission::Permit,
+    call::Call,
     clock,
     judge::{Judge, Verdict},
     outcome::Outcome,
 };
-
-use super::rules::Rules;
 
 /// The permits of one call of an annotated function, until it has ended.
 ///
@@ -17,8 +16,6 @@ use super::rules::Rules;
 #[must_use = "dropping the admission gives its permits back"]
 pub struct Admission<'p> {
     call: &'p Call,
-    /// Bodies that had begun when the permits were taken.
-    bodies: u32,
     taken: Option<Taken<'p>>,
 }
 
@@ -35,65 +32,38 @@ pub(super) struct Taken<'p> {
 impl<'p> Admission<'p> {
     #[inline]
     pub(super) fn new(call: &'p Call, taken: Option<Taken<'p>>) -> Self {
-        Self {
-            call,
-            bodies: call.bodies(),
-            taken,
-        }
-    }
-
-    /// The call ended. If a policy further in refused it, the permits come back; else its outcome may
-    /// move the limit.
-    #[inline(always)]
-    pub fn settle<R: Outcome>(self, judge: Judge<'_, R>) {
-        let verdict = judge.verdict();
-        if verdict != Verdict::NotMade && self.begun() && !self.is_counted() {
-            // Nothing to give back, and nobody to tell: nothing is to be dropped, either.
-            std::mem::forget(self);
-        } else {
-            self.settle_with(verdict);
-        }
-    }
-
-    #[inline(never)]
-    fn settle_with(mut self, verdict: Verdict) {
-        if self.begun() || verdict == Verdict::NotMade {
-            self.end(verdict);
-        }
-    }
-
-    /// Whether the outcome may move the limit.
-    #[inline]
-    fn is_counted(&self) -> bool {
-        self.taken.is_some_and(|taken| taken.rules.is_adaptive())
-    }
-
-    #[inline]
-    fn begun(&self) -> bool {
-        self.call.bodies() != self.bodies
+        Self { call, taken }
     }
 
     fn end(&mut self, verdict: Verdict) {
-        let Some(taken) = self.taken.take() else {
-            return;
-        };
-        match verdict {
-            Verdict::NotMade => taken.refund(),
-            Verdict::Success => taken.report(true),
-            Verdict::Failure => taken.report(false),
-            Verdict::Ignored => {}
+        if let Some(taken) = self.taken.take() {
+            taken.end(verdict);
+        }
+    }
+}
+
+impl Permit for Admission<'_> {
+    #[inline]
+    fn succeed(mut self) {
+        if self.taken.is_some_and(|taken| taken.rules.is_adaptive()) {
+            self.end(Verdict::Success);
+        }
+        std::mem::forget(self);
+    }
+
+    /// If a policy further in refused the call, the permits come back; else its outcome may move the
+    /// limit.
+    fn settle<R: Outcome>(mut self, judge: Judge<'_, R>) {
+        let verdict = judge.verdict();
+        if self.call.has_begun() || verdict == Verdict::NotMade {
+            self.end(verdict);
         }
     }
 }
 
 impl Drop for Admission<'_> {
     fn drop(&mut self) {
-        let verdict = match self.call.fate() {
-            _ if !self.begun() => Verdict::NotMade,
-            Fate::Cut | Fate::Panicked => Verdict::Failure,
-            Fate::Cancelled => Verdict::Ignored,
-        };
-        self.end(verdict);
+        self.end(dropped(self.call));
     }
 }
 
@@ -103,6 +73,16 @@ impl Taken<'_> {
         if self.cost > 0 {
             self.spot
                 .change(|lane| lane.refund(self.rules, clock::now(), self.mark, self.cost));
+        }
+    }
+
+    /// The call came to this.
+    pub(super) fn end(&self, verdict: Verdict) {
+        match verdict {
+            Verdict::NotMade => self.refund(),
+            Verdict::Success => self.report(true),
+            Verdict::Failure => self.report(false),
+            Verdict::Ignored => {}
         }
     }
 

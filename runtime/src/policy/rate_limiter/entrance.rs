@@ -84,9 +84,32 @@ impl<'k> Keyhole<'k> {
     }
 }
 
+impl<'p> Ended<'p> {
+    pub(super) fn taken(&self) -> &Taken<'p> {
+        &self.taken
+    }
+
+    pub(super) fn decision(&self) -> &Decision {
+        &self.decision
+    }
+}
+
 impl RateLimiter {
     /// The way of most calls: there is a permit in the word, and nobody asks how many are left.
     #[inline(always)]
+    pub(super) fn take_one(&self, call: &Call) -> Option<u64> {
+        let Limit::Bucket(bucket) = &self.rules().limit else {
+            return None;
+        };
+        let Glance::Taken { mark, .. } = self.0.gate.glance(bucket, call.now(), 1) else {
+            return None;
+        };
+        self.0.totals.add(ALLOWED, 1);
+        Some(mark)
+    }
+
+    /// The way of most calls: there is a permit in the word, and nobody asks how many are left.
+    #[inline]
     pub(super) fn enter_at_once<'c>(
         &'c self,
         call: &'c Call,
@@ -119,7 +142,6 @@ impl RateLimiter {
         &self.0.rules
     }
 
-    #[inline]
     pub(super) fn request<'p>(&'p self, call: &Call, request: Request<'_>) -> Begun<'p> {
         if request.bypass {
             self.bypass();
@@ -225,7 +247,7 @@ impl RateLimiter {
         }
     }
 
-    fn spot(&self) -> Spot<'_> {
+    pub(super) fn spot(&self) -> Spot<'_> {
         Spot::Gate(&self.0.gate)
     }
 
@@ -295,7 +317,7 @@ impl RateLimiter {
 
     /// Counts and tells how a request ended.
     #[inline]
-    fn conclude(&self, decision: &Decision) -> Result<(), RateLimited> {
+    pub(super) fn conclude(&self, decision: &Decision) -> Result<(), RateLimited> {
         if decision.allowed {
             self.0.totals.add(ALLOWED, 1);
             return Ok(());
@@ -351,7 +373,7 @@ impl RateLimiter {
     }
 
     #[inline]
-    pub(super) fn admit<'c>(
+    pub(super) fn admitted<'c>(
         &'c self,
         call: &'c Call,
         ended: Ended<'c>,

@@ -8,12 +8,14 @@ use std::{
 
 use super::{
     Admission, Allowance, RateLimiterBuilder, RateLimiterSettings, Request,
-    entrance::{Begun, Keyhole, Open},
+    entrance::{Begun, Ended, Keyhole, Open},
     gate::Gate,
     lane::{Aftermath, Lane},
+    one::OnePermit,
     rules::Rules,
 };
 use crate::{
+    admission::{Admits, Permit as _, Waits},
     call::{Body, Call},
     clock,
     counter::Counters,
@@ -288,7 +290,7 @@ impl RateLimiter {
         F: Future<Output: Outcome<Error: FromRejection>>,
     {
         let call = Call::new();
-        let step = match self.enter(&call, Request::new()).await {
+        let step = match self.admit(&call).await {
             Err(rejection) => Step::Rejected(rejection),
             Ok(admission) => {
                 let step = Step::<_, Rejection>::Done(Body::new(&call, future).await);
@@ -301,11 +303,9 @@ impl RateLimiter {
 
     #[doc(hidden)]
     /// Takes permits for a call of an annotated function. What the request borrows is read at once.
-    // Inlined, and so what it calls: the permit is put where it stays.
-    #[inline(always)]
     pub fn enter<'c>(&'c self, call: &'c Call, request: Request<'_>) -> Entered<'c, Admission<'c>> {
         match self.enter_at_once(call, &request) {
-            Some(admission) => Entered::Now(Ok(admission)),
+            Some(admission) => Entered::In(admission),
             None => self.enter_or_wait(call, request),
         }
     }
@@ -317,18 +317,17 @@ impl RateLimiter {
         request: Request<'_>,
     ) -> Entered<'c, Admission<'c>> {
         match self.request(call, request) {
-            Begun::Past => Entered::Now(Ok(Admission::new(call, None))),
-            Begun::Ended(ended) => Entered::Now(self.admit(call, ended)),
+            Begun::Past => Entered::In(Admission::new(call, None)),
+            Begun::Ended(ended) => self.admitted(call, ended).into(),
             Begun::Waits(turn, cost) => Entered::wait(async move {
                 let ended = self.wait(call, turn, cost).await;
-                self.admit(call, ended)
+                self.admitted(call, ended)
             }),
         }
     }
 
     #[doc(hidden)]
     /// The same for a synchronous function.
-    #[inline]
     pub fn enter_blocking<'c>(
         &'c self,
         call: &'c Call,
@@ -351,7 +350,52 @@ impl RateLimiter {
             Begun::Ended(ended) => ended,
             Begun::Waits(turn, cost) => self.wait_blocking(call, turn, cost),
         };
-        self.admit(call, ended)
+        self.admitted(call, ended)
+    }
+}
+
+/// A call of an annotated function that asks for nothing in particular.
+impl<'c> Admits<'c> for RateLimiter {
+    type Permit = OnePermit<'c>;
+
+    #[inline(always)]
+    fn try_admit(&'c self, call: &'c Call) -> Option<Self::Permit> {
+        let mark = self.take_one(call)?;
+        Some(OnePermit::new(self, call, mark))
+    }
+
+    fn admit_blocking(&'c self, call: &'c Call) -> Result<Self::Permit, Rejection> {
+        let ended = match self.begin(None, 1, self.patience(call)) {
+            Begun::Past => return Ok(OnePermit::untaken(self, call)),
+            Begun::Ended(ended) => ended,
+            Begun::Waits(turn, cost) => self.wait_blocking(call, turn, cost),
+        };
+        self.admit_one(call, &ended)
+    }
+}
+
+impl<'c> Waits<'c> for RateLimiter {
+    #[inline(never)]
+    fn admit(&'c self, call: &'c Call) -> Entered<'c, Self::Permit> {
+        match self.begin(None, 1, self.patience(call)) {
+            Begun::Past => Entered::In(OnePermit::untaken(self, call)),
+            Begun::Ended(ended) => self.admit_one(call, &ended).into(),
+            Begun::Waits(turn, cost) => Entered::wait(async move {
+                let ended = self.wait(call, turn, cost).await;
+                self.admit_one(call, &ended)
+            }),
+        }
+    }
+}
+
+impl RateLimiter {
+    fn admit_one<'c>(
+        &'c self,
+        call: &'c Call,
+        ended: &Ended<'_>,
+    ) -> Result<OnePermit<'c>, Rejection> {
+        self.conclude(ended.decision())?;
+        Ok(OnePermit::of(self, call, ended))
     }
 }
 

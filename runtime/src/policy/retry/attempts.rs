@@ -17,11 +17,20 @@ use crate::{
 #[derive(Debug)]
 pub struct Attempts<'c> {
     retry: &'c Retry,
-    call: &'c Call,
-    attempt: u32,
-    previous: Option<Duration>,
     /// The end of `max_elapsed`.
     give_up: Nanos,
+    /// `None` until an attempt has failed: most calls make one and keep no room for more.
+    further: Option<Box<Further<'c>>>,
+}
+
+#[derive(Debug)]
+struct Further<'c> {
+    call: &'c Call,
+    attempt: u32,
+    /// The last delay.
+    previous: Duration,
+    /// Whether any attempt has come as far as the body.
+    ran: bool,
 }
 
 /// What follows an attempt.
@@ -39,34 +48,31 @@ pub enum Next {
 type Planned<'f> = Option<&'f mut dyn FnMut(u32) -> Duration>;
 
 impl<'c> Attempts<'c> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(retry: &'c Retry, call: &'c Call) -> Self {
-        let plan = retry.plan();
-        if let Some(share) = plan.share {
-            retry.budget().deposit(share);
-        }
-        let end = |elapsed| call.now().after(elapsed);
+        let give_up = match retry.plan().is_free_at_first {
+            true => Nanos::NEVER,
+            false => retry.prepare(call),
+        };
         Self {
             retry,
-            call,
-            attempt: 1,
-            previous: None,
-            give_up: plan.max_elapsed.map_or(Nanos::NEVER, end),
+            give_up,
+            further: None,
         }
     }
 
     /// The number of the attempt that is running or to be run, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.further.as_ref().map_or(1, |further| further.attempt)
     }
 
     /// Judges the attempt.
     #[inline(always)]
-    pub fn next<R: Outcome>(&mut self, judge: Judge<'_, R>) -> Next {
+    pub fn next<R: Outcome>(&mut self, call: &'c Call, judge: Judge<'_, R>) -> Next {
         match judge.finding() {
             Finding::Final => Next::Stop,
-            finding => self.after(finding, None),
+            finding => self.after(call, finding, None),
         }
     }
 
@@ -74,12 +80,13 @@ impl<'c> Attempts<'c> {
     #[inline(always)]
     pub fn next_with<R: Outcome>(
         &mut self,
+        call: &'c Call,
         judge: Judge<'_, R>,
         mut backoff: impl FnMut(u32) -> Duration,
     ) -> Next {
         match judge.finding() {
             Finding::Final => Next::Stop,
-            finding => self.after(finding, Some(&mut backoff)),
+            finding => self.after(call, finding, Some(&mut backoff)),
         }
     }
 
@@ -108,7 +115,7 @@ impl<'c> Attempts<'c> {
     }
 
     #[cold]
-    fn after(&mut self, finding: Finding, planned: Planned<'_>) -> Next {
+    fn after(&mut self, call: &'c Call, finding: Finding, planned: Planned<'_>) -> Next {
         let plan = self.retry.plan();
         let (retried, asked, paid) = match finding {
             Finding::Final => return Next::Stop,
@@ -120,7 +127,7 @@ impl<'c> Attempts<'c> {
         if !retried {
             return Next::Stop;
         }
-        match self.delay(asked.unwrap_or_default(), paid, planned) {
+        match self.delay(call, asked.unwrap_or_default(), paid, planned) {
             Ok(delay) => Next::Again(self.again(delay)),
             Err(reason) => self.exhausted(reason, finding),
         }
@@ -129,24 +136,26 @@ impl<'c> Attempts<'c> {
     /// How long to wait before the next attempt, at least for as long as was `asked`.
     fn delay(
         &mut self,
+        call: &'c Call,
         asked: Duration,
         paid: bool,
         planned: Planned<'_>,
     ) -> Result<Duration, Exhausted> {
-        let plan = self.retry.plan();
-        if self.attempt >= plan.max_attempts {
+        let (plan, attempt) = (self.retry.plan(), self.attempt());
+        if attempt >= plan.max_attempts {
             return Err(Exhausted::Attempts);
         }
-        let left = self.left();
+        let left = self.left(call);
         if asked > plan.schedule.max() || left.is_some_and(|left| asked > left) {
             return Err(Exhausted::RetryAfter);
         }
         let random = fastrand::u64(..);
+        let previous = self.further.as_ref().map(|further| further.previous);
         let own = match planned {
-            None => plan.schedule.delay(self.attempt, self.previous, random),
+            None => plan.schedule.delay(attempt, previous, random),
             Some(planned) => {
-                let planned = planned(self.attempt);
-                plan.schedule.delay_of(planned, self.previous, random)
+                let planned = planned(attempt);
+                plan.schedule.delay_of(planned, previous, random)
             }
         };
         let delay = own.max(asked);
@@ -156,26 +165,34 @@ impl<'c> Attempts<'c> {
         if paid && plan.share.is_some() && !self.retry.budget().withdraw() {
             return Err(Exhausted::Budget);
         }
-        self.previous = Some(own);
+        let ran_before = self.further.as_ref().is_some_and(|further| further.ran);
+        self.further = Some(Box::new(Further {
+            call,
+            attempt,
+            previous: own,
+            ran: ran_before || call.has_begun(),
+        }));
         Ok(delay)
     }
 
     /// The time until no delay may last any longer: the end of `max_elapsed`, or of a timeout further
     /// out. `None`: for ever, and the clock has not been read.
-    fn left(&self) -> Option<Duration> {
-        let end = self.give_up.min(self.call.deadline());
+    fn left(&self, call: &Call) -> Option<Duration> {
+        let end = self.give_up.min(call.deadline());
         (end != Nanos::NEVER).then(|| end.since(clock::now()))
     }
 
     /// `on_retry` may have taken its time since the delay was decided upon.
     fn at_most_what_is_left(&self, delay: Duration) -> Duration {
-        self.left().map_or(delay, |left| delay.min(left))
+        let further = self.further.as_ref();
+        let left = further.and_then(|further| self.left(further.call));
+        left.map_or(delay, |left| delay.min(left))
     }
 
     fn again(&self, delay: Duration) -> RetryEvent {
         let event = RetryEvent {
             policy: self.retry.name().clone(),
-            attempt: self.attempt,
+            attempt: self.attempt(),
             delay,
         };
         self.retry.count_retry();
@@ -188,29 +205,45 @@ impl<'c> Attempts<'c> {
         self.retry.count_exhausted();
         self.retry.tell(&Event::RetriesExhausted(RetriesExhausted {
             policy: policy.clone(),
-            attempts: self.attempt,
+            attempts: self.attempt(),
             reason,
         }));
         match finding {
             Finding::Unmet => Next::Unmet(Rejection::ConditionNotMet(ConditionNotMet {
                 policy: policy.clone(),
-                attempts: self.attempt,
+                attempts: self.attempt(),
             })),
             _ => Next::Stop,
         }
     }
 
     fn resume(&mut self, waited: Duration) {
-        self.call.add_waited(waited);
         self.retry.count_wait(waited);
-        self.attempt = self.attempt.saturating_add(1);
+        if let Some(further) = &mut self.further {
+            further.call.add_waited(waited);
+            further.call.begin_anew();
+            further.attempt = further.attempt.saturating_add(1);
+        }
+    }
+}
+
+impl Attempts<'_> {
+    #[cold]
+    fn end(&self, further: &Further<'_>) {
+        self.retry.count_call(further.attempt);
+        if further.ran {
+            further.call.has_run_before();
+        }
     }
 }
 
 impl Drop for Attempts<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        self.retry.count_call(self.attempt);
+        match &self.further {
+            None => self.retry.count_call(1),
+            Some(further) => self.end(further),
+        }
     }
 }
 
@@ -327,10 +360,10 @@ mod tests {
         let start = clock::now();
         for attempt in 1..4 {
             assert_eq!(attempts.attempt(), attempt);
-            let next = attempts.next(judge(&failed()));
+            let next = attempts.next(&call, judge(&failed()));
             go_on(&mut attempts, next).await;
         }
-        stops(attempts.next(judge(&failed())));
+        stops(attempts.next(&call, judge(&failed())));
         assert_eq!(clock::now().since(start), 7 * SECOND);
         assert_eq!(call.waited(), 7 * SECOND);
         drop(attempts);
@@ -348,10 +381,10 @@ mod tests {
     fn a_success_and_an_error_that_is_final_end_it_silently() {
         let bench = bench(settings());
         let call = Call::new();
-        stops(bench.retry.begin(&call).next(judge(&value(1))));
+        stops(bench.retry.begin(&call).next(&call, judge(&value(1))));
         let step = failed();
         let judge = judge(&step).when(|_| false);
-        stops(bench.retry.begin(&call).next(judge));
+        stops(bench.retry.begin(&call).next(&call, judge));
         assert!(bench.heard().is_empty());
         assert_eq!(
             (bench.retry.metrics().calls, bench.retry.metrics().exhausted),
@@ -364,10 +397,10 @@ mod tests {
         let bench = bench(settings());
         let call = Call::new();
         let mut attempts = bench.retry.begin(&call);
-        let next = attempts.next(asks(&failed(), 5 * SECOND));
+        let next = attempts.next(&call, asks(&failed(), 5 * SECOND));
         assert_eq!(delay(&next), 5 * SECOND);
         go_on(&mut attempts, next).await;
-        let next = attempts.next(asks(&failed(), SECOND));
+        let next = attempts.next(&call, asks(&failed(), SECOND));
         assert_eq!(delay(&next), 2 * SECOND, "its own is longer");
     }
 
@@ -375,13 +408,16 @@ mod tests {
     fn a_server_that_asks_for_more_than_the_longest_delay_is_not_asked_again() {
         let bench = bench(settings().max_delay(8 * SECOND));
         let call = Call::new();
-        let next = bench.retry.begin(&call).next(asks(&failed(), 8 * SECOND));
+        let next = bench
+            .retry
+            .begin(&call)
+            .next(&call, asks(&failed(), 8 * SECOND));
         assert_eq!(delay(&next), 8 * SECOND);
         stops(
             bench
                 .retry
                 .begin(&call)
-                .next(asks(&failed(), 8 * SECOND + Duration::from_nanos(1))),
+                .next(&call, asks(&failed(), 8 * SECOND + Duration::from_nanos(1))),
         );
         assert_eq!(bench.heard(), ["1 after 8s", "RetryAfter after 1"]);
     }
@@ -394,10 +430,13 @@ mod tests {
         tokio::time::sleep(2 * SECOND).await;
         let mut attempts = attempts;
         assert_eq!(
-            delay(&attempts.next(asks(&failed(), 4 * SECOND))),
+            delay(&attempts.next(&call, asks(&failed(), 4 * SECOND))),
             4 * SECOND
         );
-        stops(attempts.next(asks(&failed(), 4 * SECOND + Duration::from_millis(1))));
+        stops(attempts.next(
+            &call,
+            asks(&failed(), 4 * SECOND + Duration::from_millis(1)),
+        ));
         assert_eq!(bench.heard(), ["1 after 4s", "RetryAfter after 1"]);
     }
 
@@ -406,12 +445,12 @@ mod tests {
         let bench = bench(settings().max_elapsed(3 * SECOND));
         let call = Call::new();
         let mut attempts = bench.retry.begin(&call);
-        let next = attempts.next(judge(&failed()));
+        let next = attempts.next(&call, judge(&failed()));
         go_on(&mut attempts, next).await;
-        let next = attempts.next(judge(&failed()));
+        let next = attempts.next(&call, judge(&failed()));
         assert_eq!(delay(&next), 2 * SECOND, "ends exactly then");
         go_on(&mut attempts, next).await;
-        stops(attempts.next(judge(&failed())));
+        stops(attempts.next(&call, judge(&failed())));
         assert_eq!(bench.heard()[2], "Time after 3");
     }
 
@@ -419,11 +458,11 @@ mod tests {
     async fn nor_one_that_would_pass_the_deadline_of_a_timeout_further_out() {
         let bench = bench(settings());
         let call = Call::new();
-        call.limit(clock::now().after(2 * SECOND));
+        call.set_deadline(clock::now().after(2 * SECOND));
         let mut attempts = bench.retry.begin(&call);
-        let next = attempts.next(judge(&failed()));
+        let next = attempts.next(&call, judge(&failed()));
         go_on(&mut attempts, next).await;
-        stops(attempts.next(judge(&failed())));
+        stops(attempts.next(&call, judge(&failed())));
         assert_eq!(bench.heard(), ["1 after 1s", "Time after 2"]);
     }
 
@@ -431,8 +470,13 @@ mod tests {
     fn refusals_are_not_retried() {
         let bench = bench(settings());
         let call = Call::new();
-        stops(bench.retry.begin(&call).next(judge(&refused(Some(SECOND)))));
-        stops(bench.retry.begin(&call).next(judge(&refused(None))));
+        stops(
+            bench
+                .retry
+                .begin(&call)
+                .next(&call, judge(&refused(Some(SECOND)))),
+        );
+        stops(bench.retry.begin(&call).next(&call, judge(&refused(None))));
         assert!(bench.heard().is_empty());
     }
 
@@ -440,11 +484,11 @@ mod tests {
     fn unless_told_so_and_then_after_their_time() {
         let bench = bench(settings().rejections(true));
         let call = Call::new();
-        let after = |pause| delay(&bench.retry.begin(&call).next(judge(&refused(pause))));
+        let after = |pause| delay(&bench.retry.begin(&call).next(&call, judge(&refused(pause))));
         assert_eq!(after(None), SECOND);
         assert_eq!(after(Some(7 * SECOND)), 7 * SECOND);
         let too_long = refused(Some(61 * SECOND));
-        stops(bench.retry.begin(&call).next(judge(&too_long)));
+        stops(bench.retry.begin(&call).next(&call, judge(&too_long)));
     }
 
     #[test]
@@ -452,13 +496,18 @@ mod tests {
         let call = Call::new();
         let idempotent = bench(settings());
         assert_eq!(
-            delay(&idempotent.retry.begin(&call).next(judge(&timed_out()))),
+            delay(
+                &idempotent
+                    .retry
+                    .begin(&call)
+                    .next(&call, judge(&timed_out()))
+            ),
             SECOND
         );
         let other = bench(settings().timeouts(false));
-        stops(other.retry.begin(&call).next(judge(&timed_out())));
+        stops(other.retry.begin(&call).next(&call, judge(&timed_out())));
         assert_eq!(
-            delay(&other.retry.begin(&call).next(judge(&failed()))),
+            delay(&other.retry.begin(&call).next(&call, judge(&failed()))),
             SECOND
         );
     }
@@ -469,7 +518,7 @@ mod tests {
         let call = Call::new();
         let step = timed_out();
         let judge = judge(&step).when(|_| panic!("asked"));
-        assert_eq!(delay(&bench.retry.begin(&call).next(judge)), SECOND);
+        assert_eq!(delay(&bench.retry.begin(&call).next(&call, judge)), SECOND);
     }
 
     #[tokio::test(start_paused = true)]
@@ -477,15 +526,15 @@ mod tests {
         let bench = bench(settings().max_attempts(2));
         let call = Call::new();
         let mut attempts = bench.retry.begin(&call);
-        let next = attempts.next(judge(&value(1)).until(|&v| v > 5));
+        let next = attempts.next(&call, judge(&value(1)).until(|&v| v > 5));
         go_on(&mut attempts, next).await;
-        match attempts.next(judge(&value(5)).until(|&v| v > 5)) {
+        match attempts.next(&call, judge(&value(5)).until(|&v| v > 5)) {
             Next::Unmet(Rejection::ConditionNotMet(unmet)) => {
                 assert_eq!((&*unmet.policy, unmet.attempts), ("test", 2));
             }
             other => panic!("{other:?}"),
         }
-        stops(attempts.next(judge(&value(6)).until(|&v| v > 5)));
+        stops(attempts.next(&call, judge(&value(6)).until(|&v| v > 5)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -493,7 +542,7 @@ mod tests {
         let bench = bench(settings().max_attempts(1));
         let call = Call::new();
         let mut attempts = bench.retry.begin(&call);
-        stops(attempts.next(judge(&failed()).until(|_| true)));
+        stops(attempts.next(&call, judge(&failed()).until(|_| true)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -501,9 +550,9 @@ mod tests {
         let bench = bench(settings().max_attempts(2));
         let call = Call::new();
         let mut attempts = bench.retry.begin(&call);
-        let next = attempts.next(judge(&value(0)).when_value(|&v| v == 0));
+        let next = attempts.next(&call, judge(&value(0)).when_value(|&v| v == 0));
         go_on(&mut attempts, next).await;
-        stops(attempts.next(judge(&value(0)).when_value(|&v| v == 0)));
+        stops(attempts.next(&call, judge(&value(0)).when_value(|&v| v == 0)));
         assert_eq!(bench.heard()[1], "Attempts after 2");
     }
 
@@ -512,7 +561,7 @@ mod tests {
         let bench = bench(settings().budget(0.5));
         let call = Call::new();
         for _ in 0..100 {
-            let next = bench.retry.begin(&call).next(judge(&failed()));
+            let next = bench.retry.begin(&call).next(&call, judge(&failed()));
             assert_eq!(delay(&next), SECOND);
         }
         // The hundred calls have filled in fifty but for the first half, added to a full balance.
@@ -520,7 +569,10 @@ mod tests {
         let mut retried = 0;
         for _ in 0..200 {
             let mut attempts = bench.retry.begin(&call);
-            retried += u32::from(matches!(attempts.next(judge(&failed())), Next::Again(_)));
+            retried += u32::from(matches!(
+                attempts.next(&call, judge(&failed())),
+                Next::Again(_)
+            ));
         }
         assert_eq!(retried, 49 + 100);
         assert!(bench.heard().contains(&"Budget after 1".to_owned()));
@@ -537,7 +589,7 @@ mod tests {
             let next = bench
                 .retry
                 .begin(&call)
-                .next(judge(&value(0)).until(|_| false));
+                .next(&call, judge(&value(0)).until(|_| false));
             assert_eq!(delay(&next), SECOND);
         }
         assert_eq!(bench.retry.metrics().budget_left, Some(100));
@@ -547,7 +599,7 @@ mod tests {
     fn what_is_not_retried_for_another_reason_costs_no_budget() {
         let bench = bench(settings().budget(0.1).max_attempts(1));
         let call = Call::new();
-        stops(bench.retry.begin(&call).next(judge(&failed())));
+        stops(bench.retry.begin(&call).next(&call, judge(&failed())));
         assert_eq!(bench.retry.metrics().budget_left, Some(100));
     }
 
@@ -558,11 +610,11 @@ mod tests {
         let mut attempts = bench.retry.begin(&call);
         let own = |retry: u32| 9 * SECOND * retry;
         for expected in [9, 18, 20] {
-            let next = attempts.next_with(judge(&failed()), own);
+            let next = attempts.next_with(&call, judge(&failed()), own);
             assert_eq!(delay(&next), expected * SECOND);
             go_on(&mut attempts, next).await;
         }
-        stops(attempts.next_with(judge(&failed()), |_| panic!("asked")));
+        stops(attempts.next_with(&call, judge(&failed()), |_| panic!("asked")));
     }
 
     #[tokio::test(start_paused = true)]
@@ -571,9 +623,9 @@ mod tests {
         let call = Call::new();
         for _ in 0..100 {
             let mut attempts = bench.retry.begin(&call);
-            let next = attempts.next(asks(&failed(), 50 * SECOND));
+            let next = attempts.next(&call, asks(&failed(), 50 * SECOND));
             go_on(&mut attempts, next).await;
-            assert!(delay(&attempts.next(judge(&failed()))) <= 9 * SECOND);
+            assert!(delay(&attempts.next(&call, judge(&failed()))) <= 9 * SECOND);
         }
     }
 
@@ -588,7 +640,7 @@ mod tests {
         let call = Call::new();
         let mut attempts = bench.retry.begin(&call);
         let start = clock::now();
-        let next = attempts.next(judge(&failed()));
+        let next = attempts.next(&call, judge(&failed()));
         tokio::time::sleep(4 * SECOND).await;
         go_on(&mut attempts, next).await;
         assert_eq!(clock::now().since(start), 5 * SECOND);
@@ -600,7 +652,7 @@ mod tests {
         let bench = bench(settings());
         let call = Call::new();
         let mut attempts = bench.retry.begin(&call);
-        let next = attempts.next_with(judge(&failed()), |_| Duration::ZERO);
+        let next = attempts.next_with(&call, judge(&failed()), |_| Duration::ZERO);
         let Next::Again(event) = next else {
             panic!("{next:?}")
         };
@@ -617,7 +669,7 @@ mod tests {
         let bench = bench(settings());
         let call = Call::new();
         let mut attempts = bench.retry.begin(&call);
-        let next = attempts.next(judge(&failed()));
+        let next = attempts.next(&call, judge(&failed()));
         drop(tokio::time::timeout(SECOND / 2, go_on(&mut attempts, next)).await);
         drop(attempts);
         let metrics = bench.retry.metrics();

@@ -6,7 +6,7 @@ use super::{Attempts, Next, RetryBuilder, RetrySettings, settings::Plan};
 use crate::{
     algorithm::{budget::Budget, schedule::Delays},
     call::Call,
-    clock::nanos,
+    clock::{Nanos, nanos},
     counter::Counters,
     event::{Event, Sink},
     judge::Judge,
@@ -181,7 +181,7 @@ impl Retry {
 
     #[doc(hidden)]
     /// Begins the attempts of one call.
-    #[inline]
+    #[inline(always)]
     pub fn begin<'c>(&'c self, call: &'c Call) -> Attempts<'c> {
         Attempts::new(self, call)
     }
@@ -196,7 +196,7 @@ impl Retry {
         let mut attempts = self.begin(&call);
         loop {
             let step = Step::<_, Infallible>::Done(make().await);
-            match attempts.next(Judge::new(&step, Traits::unknown()).when(&predicate)) {
+            match attempts.next(&call, Judge::new(&step, Traits::unknown()).when(&predicate)) {
                 Next::Again(event) => attempts.pause(event).await,
                 Next::Stop | Next::Unmet(_) => return step.finish(|never| match never {}),
             }
@@ -212,14 +212,25 @@ impl Retry {
         let mut attempts = self.begin(&call);
         loop {
             let step = Step::<_, Infallible>::Done(make());
-            match attempts.next(Judge::new(&step, Traits::unknown()).when(&predicate)) {
+            match attempts.next(&call, Judge::new(&step, Traits::unknown()).when(&predicate)) {
                 Next::Again(event) => attempts.pause_blocking(event),
                 Next::Stop | Next::Unmet(_) => return step.finish(|never| match never {}),
             }
         }
     }
 
-    #[inline]
+    /// What the budget gets of a call, and when its attempts must have ended.
+    #[inline(never)]
+    pub(super) fn prepare(&self, call: &Call) -> Nanos {
+        let plan = self.plan();
+        if let Some(share) = plan.share {
+            self.budget().deposit(share);
+        }
+        let end = |elapsed| call.now().after(elapsed);
+        plan.max_elapsed.map_or(Nanos::NEVER, end)
+    }
+
+    #[inline(always)]
     pub(super) fn plan(&self) -> &Plan {
         &self.0.plan
     }
@@ -232,7 +243,7 @@ impl Retry {
         self.0.sink.tell(event);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn count_call(&self, attempts: u32) {
         let index = (attempts.max(1) as usize).min(BY_ATTEMPTS) - 1;
         self.0.totals.add(index, 1);

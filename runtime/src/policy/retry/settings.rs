@@ -49,6 +49,8 @@ pub(super) struct Plan {
     pub(super) timeouts: bool,
     pub(super) share: Option<Share>,
     pub(super) rejections: bool,
+    /// Nothing is to be done for it before the first attempt.
+    pub(super) is_free_at_first: bool,
 }
 
 const BASE_DELAY: Duration = Duration::from_secs(1);
@@ -157,6 +159,7 @@ impl RetrySettings {
             timeouts: self.timeouts.unwrap_or(true),
             share: self.budget.map(Share::new),
             rejections: self.rejections.unwrap_or(false),
+            is_free_at_first: self.budget.is_none() && self.max_elapsed.is_none(),
         }
     }
 }

@@ -1,106 +1,170 @@
-//! The future that a timeout makes of the layers inside it.
+//! The future that a timeout makes of what is inside it.
 
 use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
 
-use super::Timeout;
-use crate::{call::Call, clock::Nanos, rejection::Rejection, step::Step, waiter::sleep_until};
+use crate::{call::Call, clock::Nanos, timer::Timer};
+
+/// The deadline is over; what ran is gone.
+#[derive(Debug)]
+#[must_use = "the policy makes a rejection of it"]
+pub struct Elapsed(());
+
+/// What a timeout can bound: a future that is polled with the call that it belongs to.
+pub trait Bounded {
+    /// What it comes to.
+    type Output;
+
+    /// As of a future.
+    fn poll_bounded(
+        self: Pin<&mut Self>,
+        call: &Call,
+        context: &mut Context<'_>,
+    ) -> Poll<Self::Output>;
+}
 
 pin_project! {
-    /// Runs the inner layers until the deadline. A call that ends at its first poll arms no timer.
+    /// The layers inside a timeout.
+    pub struct Layers<F> {
+        #[pin]
+        layers: F,
+    }
+}
+
+impl<F> Layers<F> {
+    #[inline(always)]
+    pub(super) fn new(layers: F) -> Self {
+        Self { layers }
+    }
+}
+
+impl<F: Future> Bounded for Layers<F> {
+    type Output = F::Output;
+
+    #[inline(always)]
+    fn poll_bounded(self: Pin<&mut Self>, _: &Call, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().layers.poll(context)
+    }
+}
+
+pin_project! {
+    /// The body itself, where no other layer is inside the timeout: then it needs no future of its own
+    /// around it.
+    pub struct Bare<F> {
+        #[pin]
+        body: F,
+    }
+}
+
+impl<F: Future> Bare<F> {
+    #[inline(always)]
+    pub(super) fn new(call: &Call, body: F) -> Self {
+        call.begin_body();
+        Self { body }
+    }
+}
+
+impl<F: Future> Bounded for Bare<F> {
+    type Output = F::Output;
+
+    #[inline(always)]
+    fn poll_bounded(
+        self: Pin<&mut Self>,
+        call: &Call,
+        context: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        call.poll_body(self.project().body, context)
+    }
+}
+
+pin_project! {
+    /// Runs what is inside until the deadline. A call that ends at its first poll arms no timer.
+    ///
+    /// Once it has [`Elapsed`] it is dropped, and what is inside finds that it was cut off; then the
+    /// policy has to be told.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Run<'c, F> {
-        timeout: &'c Timeout,
+    pub struct Run<'c, B> {
         call: &'c Call,
-        // In nanoseconds.
-        after: u64,
-        // Taken at the first poll.
-        deadlines: Deadlines,
+        // The deadline in force outside, to be put back; `NOT_OURS` where it is the earlier one.
+        outer: Nanos,
+        timer: Timer,
         #[pin]
-        inner: Option<F>,
-        #[pin]
-        sleep: Option<Sleep>,
+        inner: B,
     }
 }
 
-/// Whole words, for they live across awaits.
-#[derive(Clone, Copy)]
-struct Deadlines {
-    own: Nanos,
-    /// The one in force outside, to be put back.
-    outer: Nanos,
-}
+/// As good as for ever, and no addition of it to a time overflows.
+pub(super) const LONGEST: u64 = 1 << 62;
 
-impl Deadlines {
-    /// Before the first poll. The clock's line starts far from zero.
-    const NONE: Self = Self {
-        own: Nanos(0),
-        outer: Nanos(0),
-    };
+/// The clock's line starts far from zero.
+const NOT_OURS: Nanos = Nanos(0);
 
-    #[inline]
-    fn begin(call: &Call, after: u64) -> Self {
-        let own = Nanos(call.now().0.saturating_add(after));
-        Self {
-            own,
-            outer: call.limit(own),
-        }
-    }
-}
-
-impl<'c, F> Run<'c, F> {
-    #[inline]
-    pub(super) fn new(timeout: &'c Timeout, call: &'c Call, after: u64, inner: F) -> Self {
-        Self {
-            timeout,
-            call,
-            after,
-            deadlines: Deadlines::NONE,
-            inner: Some(inner),
-            sleep: None,
-        }
-    }
-}
-
-impl<R, F: Future<Output = Step<R, Rejection>>> Future for Run<'_, F> {
-    type Output = Step<R, Rejection>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let call = *this.call;
-        if this.deadlines.own == Deadlines::NONE.own {
-            *this.deadlines = Deadlines::begin(call, *this.after);
-        }
-        let deadlines = *this.deadlines;
-        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
-            // Polled again after it ended: never ready, as a fused future.
-            return Poll::Pending;
-        };
-        if let Poll::Ready(step) = inner.poll(context) {
-            call.restore(deadlines.outer);
-            return Poll::Ready(step);
-        }
-        if this.sleep.is_none() {
-            // The first poll may have taken its time.
-            this.sleep.set(Some(sleep_until(deadlines.own)));
-        }
-        match this.sleep.as_pin_mut().map(|sleep| sleep.poll(context)) {
-            Some(Poll::Ready(())) => {
-                call.cut(|| this.inner.set(None));
-                call.restore(deadlines.outer);
-                Poll::Ready(Step::Rejected(
-                    this.timeout.timed_out(Duration::from_nanos(*this.after)),
-                ))
+impl<'c, B> Run<'c, B> {
+    /// The deadline is `after` nanoseconds from now, at most [`LONGEST`]. `inner` begins after the time
+    /// has been taken.
+    #[inline(always)]
+    pub(super) fn new(call: &'c Call, after: u64, inner: impl FnOnce() -> B) -> Self {
+        let own = Nanos(call.now().0.wrapping_add(after));
+        let in_force = call.deadline();
+        // A timeout further out that ends earlier cuts this one off with all that is in it.
+        let outer = match own <= in_force {
+            true => {
+                call.set_deadline(own);
+                in_force
             }
-            _ => Poll::Pending,
+            false => NOT_OURS,
+        };
+        Self {
+            call,
+            outer,
+            timer: Timer::unarmed(),
+            inner: inner(),
         }
     }
+}
+
+impl<B: Bounded> Future for Run<'_, B> {
+    type Output = Result<B::Output, Elapsed>;
+
+    #[inline(always)]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let (call, outer) = (*this.call, *this.outer);
+        // Only before the first poll it is sure to be this one's own.
+        let deadline = call.deadline();
+        if let Poll::Ready(output) = this.inner.poll_bounded(call, context) {
+            if outer != NOT_OURS {
+                call.set_deadline(outer);
+            }
+            return Poll::Ready(Ok(output));
+        }
+        match outer {
+            NOT_OURS => Poll::Pending,
+            outer => wait(call, deadline, outer, this.timer, context).map(Err),
+        }
+    }
+}
+
+#[inline(never)]
+fn wait(
+    call: &Call,
+    deadline: Nanos,
+    outer: Nanos,
+    timer: &mut Timer,
+    context: &mut Context<'_>,
+) -> Poll<Elapsed> {
+    if !timer.is_armed() {
+        // The first poll may have taken its time.
+        timer.arm(deadline);
+    }
+    timer.poll(context).map(|()| {
+        call.cut();
+        call.set_deadline(outer);
+        Elapsed(())
+    })
 }

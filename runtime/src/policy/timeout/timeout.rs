@@ -2,7 +2,10 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use super::{Run, TimeoutBuilder, TimeoutSettings};
+use super::{
+    Run, TimeoutBuilder, TimeoutSettings,
+    run::{Bare, Elapsed, LONGEST, Layers},
+};
 use crate::{
     call::Call,
     clock::nanos,
@@ -15,7 +18,7 @@ use crate::{
         settings::{PolicySettings, Setting, Value},
     },
     rejection::{FromRejection, Rejection, TimedOut},
-    step::{Step, reject},
+    step::reject,
 };
 
 /// Drops a call at its deadline, so that nobody waits for an answer that has lost its worth.
@@ -95,28 +98,64 @@ impl Timeout {
         F: Future<Output: Outcome<Error: FromRejection>>,
     {
         let call = Call::new();
-        let step = self
-            .run(&call, async { Step::<_, Rejection>::Done(future.await) })
-            .await;
-        step.finish(reject)
+        match self.run_body(&call, future).await {
+            Ok(outcome) => outcome,
+            Err(elapsed) => F::Output::from_result(Err(reject(self.elapsed(&call, elapsed)))),
+        }
     }
 
     #[doc(hidden)]
-    /// Runs the inner layers under this timeout.
-    #[inline]
-    pub fn run<'c, F>(&'c self, call: &'c Call, inner: F) -> Run<'c, F> {
-        Run::new(self, call, self.0.after_nanos, inner)
+    /// Runs the layers inside under this timeout.
+    #[inline(always)]
+    pub fn run<'c, F>(&self, call: &'c Call, layers: F) -> Run<'c, Layers<F>> {
+        Run::new(call, self.0.after_nanos, || Layers::new(layers))
     }
 
     #[doc(hidden)]
     /// The same with a time that the site gives.
-    pub fn run_for<'c, F>(&'c self, call: &'c Call, after: Duration, inner: F) -> Run<'c, F> {
+    #[inline(always)]
+    pub fn run_for<'c, F>(&self, call: &'c Call, after: Duration, layers: F) -> Run<'c, Layers<F>> {
         // The expression at the site may have taken its time.
         call.time_passes();
-        Run::new(self, call, nanos(after), inner)
+        Run::new(call, bounded(after), || Layers::new(layers))
     }
 
-    pub(super) fn timed_out(&self, after: Duration) -> Rejection {
+    #[doc(hidden)]
+    /// Runs the body under this timeout.
+    #[inline(always)]
+    pub fn run_body<'c, F: Future>(&self, call: &'c Call, body: F) -> Run<'c, Bare<F>> {
+        Run::new(call, self.0.after_nanos, || Bare::new(call, body))
+    }
+
+    #[doc(hidden)]
+    /// The same with a time that the site gives.
+    #[inline(always)]
+    pub fn run_body_for<'c, F: Future>(
+        &self,
+        call: &'c Call,
+        after: Duration,
+        body: F,
+    ) -> Run<'c, Bare<F>> {
+        call.time_passes();
+        Run::new(call, bounded(after), || Bare::new(call, body))
+    }
+
+    #[doc(hidden)]
+    /// The rejection of a call that it cut off.
+    #[cold]
+    pub fn elapsed(&self, call: &Call, elapsed: Elapsed) -> Rejection {
+        self.elapsed_after(call, elapsed, self.0.after)
+    }
+
+    #[doc(hidden)]
+    /// The same after the time that the site gave.
+    #[cold]
+    pub fn elapsed_after(&self, call: &Call, _: Elapsed, after: Duration) -> Rejection {
+        call.has_been_cut();
+        self.timed_out(after)
+    }
+
+    fn timed_out(&self, after: Duration) -> Rejection {
         self.0.totals.add(0, 1);
         self.0.sink.tell_debug(|| {
             Event::TimedOut(CutOff {
@@ -131,6 +170,10 @@ impl Timeout {
     }
 }
 
+fn bounded(after: Duration) -> u64 {
+    nanos(after).min(LONGEST)
+}
+
 impl Policy for Timeout {
     type Settings = TimeoutSettings;
 
@@ -139,7 +182,7 @@ impl Policy for Timeout {
             name,
             settings: *settings,
             after: settings.after.unwrap_or(Duration::MAX),
-            after_nanos: settings.after.map_or(u64::MAX, nanos),
+            after_nanos: settings.after.map_or(LONGEST, bounded),
             totals: Counters::new(),
             sink,
         }))
