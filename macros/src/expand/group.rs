@@ -130,7 +130,6 @@ fn reported(context: &Context<'_>, places: &[usize], exit: &Lifetime, inner: &Co
         let all = permits.fold(quote!(#first), |outer, inner| quote!((#outer, #inner)));
         let good = good(
             context,
-            &quote_spanned!(here=> __step),
             exit,
             &quote_spanned!(here=> #krate::__private::Permit::succeed(#all);),
         );
@@ -149,7 +148,8 @@ fn reported(context: &Context<'_>, places: &[usize], exit: &Lifetime, inner: &Co
             ),
             _ => TokenStream::new(),
         };
-        quote_spanned!(here=> #krate::__private::Permit::settle(#permit, __judge #judged);)
+        let krate = context.krate_at(output);
+        quote_spanned!(output=> #krate::__private::Permit::settle(#permit, __judge #judged);)
     });
     let judged = judged(context);
     quote_spanned! {here=>
@@ -161,17 +161,12 @@ fn reported(context: &Context<'_>, places: &[usize], exit: &Lifetime, inner: &Co
     }
 }
 
-/// A success leaves for `exit` at once, past all layers that have nothing to say about it.
-pub(super) fn good(
-    context: &Context<'_>,
-    step: &TokenStream,
-    exit: &Lifetime,
-    first: &TokenStream,
-) -> TokenStream {
+/// If `__step` is a success, it leaves for `exit` at once, past all layers that have nothing to say about it.
+pub(super) fn good(context: &Context<'_>, exit: &Lifetime, first: &TokenStream) -> TokenStream {
     let output = context.output_span;
     let krate = context.krate_at(output);
     quote_spanned! {output=>
-        match #krate::__private::Step::good(#step) {
+        match #krate::__private::Step::good(__step) {
             ::core::result::Result::Ok(__outcome) => {
                 #first
                 let __step = #krate::__private::Step::Done(__outcome);

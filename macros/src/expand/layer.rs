@@ -100,12 +100,13 @@ fn is_exit(context: &Context<'_>, place: usize) -> bool {
 fn good_at_once(context: &Context<'_>, exit: Option<&Lifetime>, code: Code) -> Code {
     match exit {
         None => code,
-        Some(exit) => Code::Expression(good(
-            context,
-            &quote_spanned!(context.here=> #code),
-            exit,
-            &TokenStream::new(),
-        )),
+        Some(exit) => {
+            let good = good(context, exit, &TokenStream::new());
+            Code::Block(quote_spanned! {context.here=>
+                let __step = #code;
+                #good
+            })
+        }
     }
 }
 

@@ -60,7 +60,8 @@ mod methods {
     }
     pub(super) struct Wrong;
     methods!(
-        get enter enter_key enter_blocking enter_key_blocking settle begin attempt next next_with pause
+        get enter enter_key enter_blocking enter_key_blocking admit admit_blocking try_admit succeed
+        good settle elapsed elapsed_after run_body run_body_for begin attempt next next_with pause
         pause_blocking run run_for body finish traits marks serves take recall remember answered
         passed when when_value ignore until retry_after cache_key cost bypass key rate
         resolve as_result into_result is_some then unwrap_or_default rejected_with window

@@ -32,8 +32,8 @@ pub async fn place(&self, order: Order) -> Result<Receipt, Error> {
                 );
                 let order = ::core::clone::Clone::clone(&order);
                 let __event = {
-                    let __step = match ::steadfast::__private::Step::good(
-                        ::steadfast::__private::Step::<
+                    let __step = {
+                        let __step = ::steadfast::__private::Step::<
                             _,
                             ::core::convert::Infallible,
                         >::Done(
@@ -49,13 +49,14 @@ pub async fn place(&self, order: Order) -> Result<Receipt, Error> {
                                     },
                                 )
                                 .await,
-                        ),
-                    ) {
-                        ::core::result::Result::Ok(__outcome) => {
-                            let __step = ::steadfast::__private::Step::Done(__outcome);
-                            break '__good_0 __step;
+                        );
+                        match ::steadfast::__private::Step::good(__step) {
+                            ::core::result::Result::Ok(__outcome) => {
+                                let __step = ::steadfast::__private::Step::Done(__outcome);
+                                break '__good_0 __step;
+                            }
+                            ::core::result::Result::Err(__step) => __step,
                         }
-                        ::core::result::Result::Err(__step) => __step,
                     };
                     let __next = ::steadfast::__private::Attempts::next(
                         &mut __attempts,

@@ -25,8 +25,8 @@ fn read(path: &Path) -> io::Result<String> {
             let mut __attempts = __policies.0.begin(&__call);
             loop {
                 let __event = {
-                    let __step = match ::steadfast::__private::Step::good(
-                        ::steadfast::__private::Step::<
+                    let __step = {
+                        let __step = ::steadfast::__private::Step::<
                             _,
                             ::core::convert::Infallible,
                         >::Done(
@@ -34,13 +34,14 @@ fn read(path: &Path) -> io::Result<String> {
                                 &__call,
                                 || -> io::Result<String> { fs::read_to_string(path) },
                             ),
-                        ),
-                    ) {
-                        ::core::result::Result::Ok(__outcome) => {
-                            let __step = ::steadfast::__private::Step::Done(__outcome);
-                            break '__good_0 __step;
+                        );
+                        match ::steadfast::__private::Step::good(__step) {
+                            ::core::result::Result::Ok(__outcome) => {
+                                let __step = ::steadfast::__private::Step::Done(__outcome);
+                                break '__good_0 __step;
+                            }
+                            ::core::result::Result::Err(__step) => __step,
                         }
-                        ::core::result::Result::Err(__step) => __step,
                     };
                     let __next = ::steadfast::__private::Attempts::next(
                         &mut __attempts,
