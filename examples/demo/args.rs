@@ -12,7 +12,7 @@ A service has a bad day, twice: first its callers are unprotected, then six attr
 
 The service is real (HTTP on a free loopback port): healthy, then slow, then failing half its
 calls, then down (port closed), then back. Both runs get the same calls at the same times.
-Takes about 20 seconds.
+Then as many calls as a healthy service can answer, without and with. Takes about 20 seconds.
 
 Usage: cargo run --example demo -- [--seed N]
 

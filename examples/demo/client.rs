@@ -74,6 +74,17 @@ impl Quotes {
         Ok(self.fetch(symbol).await?.into())
     }
 
+    /// Protected in the same ways, for as many calls as a healthy service can answer.
+    #[fallback(cache(key = symbol, fresh = "1s", stale = "1m"), |_error| yesterdays_close(symbol))]
+    #[retry(max_attempts = 3, base_delay = "20ms", jitter = equal, timeouts = false)]
+    #[circuit_breaker("rush", failure_rate = 0.8, slow_call = "1s", window = 30)]
+    #[rate_limited("rush", rate = "1000000/s", max_wait = "50ms")]
+    #[bulkhead("rush", max_concurrent = 100)]
+    #[timeout("2s")]
+    pub(crate) async fn rushed(&self, symbol: &str) -> Result<Served<Quote>, QuoteError> {
+        Ok(self.fetch(symbol).await?.into())
+    }
+
     async fn fetch(&self, symbol: &str) -> Result<Quote, QuoteError> {
         self.sent().push(self.morning.elapsed());
         let url = format!("http://{}/quotes/{symbol}", self.service);

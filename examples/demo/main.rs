@@ -10,6 +10,7 @@ mod load;
 mod log;
 mod report;
 mod run;
+mod rush;
 mod screen;
 mod service;
 mod table;
@@ -57,10 +58,12 @@ async fn both_days(seed: u64, screen: &mut Screen) -> io::Result<bool> {
     let without = run::run(Protection::None, seed, screen).await?;
     screen.title("2 of 2: the same day, the same calls, protected")?;
     let with = run::run(Protection::Full, seed, screen).await?;
+    let rush = rush::rush(seed).await?;
     Table {
         screen,
         unprotected: &without,
         protected: &with,
+        rush: &rush,
     }
     .show()?;
     conclude(screen, &without, &with)

@@ -79,17 +79,24 @@ impl Service {
     }
 }
 
-/// From the morning to the outage, and from the end of the outage until stopped.
+/// From the morning to the outage, and from the end of the outage; until stopped.
 fn live(
     ledger: &Arc<Ledger>,
     listener: TcpListener,
-    stopped: oneshot::Receiver<()>,
+    mut stopped: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     let (down, back) = day::outage();
+    let mut is_stopped = false;
     serve(ledger, listener, async {
-        tokio::time::sleep_until((ledger.morning + down).into()).await
+        tokio::select! {
+            () = tokio::time::sleep_until((ledger.morning + down).into()) => {}
+            _ = &mut stopped => is_stopped = true,
+        }
     })?;
+    if is_stopped {
+        return Ok(());
+    }
     thread::sleep((ledger.morning + back).saturating_duration_since(Instant::now()));
     serve(ledger, TcpListener::bind(address)?, async {
         // A dropped sender stops the service as well.

@@ -2,6 +2,7 @@
 
 use crate::day::{self, Weather};
 use crate::report::{Answer, Report};
+use crate::rush::{Rush, Speed};
 use crate::screen::Screen;
 use std::fmt::Display;
 use std::io;
@@ -11,6 +12,7 @@ pub(crate) struct Table<'a> {
     pub(crate) screen: &'a mut Screen,
     pub(crate) unprotected: &'a Report,
     pub(crate) protected: &'a Report,
+    pub(crate) rush: &'a Rush,
 }
 
 impl Table<'_> {
@@ -23,7 +25,9 @@ impl Table<'_> {
         self.screen.text("")?;
         self.requests()?;
         self.screen.text("")?;
-        self.costs()
+        self.costs()?;
+        self.screen.text("")?;
+        self.full_speed()
     }
 
     fn answers(&mut self) -> io::Result<()> {
@@ -80,6 +84,16 @@ impl Table<'_> {
         self.row("back up: its first answer after", |run| {
             time(run.recovery())
         })
+    }
+
+    /// Rates of this machine, and what protection takes off them.
+    fn full_speed(&mut self) -> io::Result<()> {
+        let rate = |speed: &Speed| format!("{:.0}", speed.per_second());
+        let (without, with) = (rate(&self.rush.unprotected), rate(&self.rush.protected));
+        let label = "healthy, at full speed: answers a second";
+        self.line(label, without, with)?;
+        let ratio = format!("{:.2} ×", self.rush.ratio());
+        self.line("                        beside unprotected", "", ratio)
     }
 
     fn row<C: Display>(&mut self, label: &str, cell: impl Fn(&Report) -> C) -> io::Result<()> {

@@ -2,6 +2,8 @@
 
 #[cfg(not(any(feature = "test-util", steadfast_loom)))]
 mod processor;
+#[cfg(all(test, not(any(feature = "test-util", steadfast_loom))))]
+pub(crate) mod simulated;
 #[cfg(any(test, not(any(feature = "test-util", steadfast_loom))))]
 #[cfg_attr(any(feature = "test-util", steadfast_loom), allow(dead_code))]
 mod ticks;
@@ -101,6 +103,10 @@ pub(crate) fn now() -> Nanos {
     #[cfg(all(steadfast_loom, not(feature = "test-util")))]
     {
         from_instant(Instant::now())
+    }
+    #[cfg(all(test, not(any(feature = "test-util", steadfast_loom))))]
+    if let Some(now) = simulated::now() {
+        return now;
     }
     #[cfg(not(any(feature = "test-util", steadfast_loom)))]
     {

@@ -6,6 +6,8 @@ pub(crate) mod fallback;
 pub(crate) mod rate_limiter;
 pub(crate) mod retry;
 pub(crate) mod settings;
+#[cfg(all(test, not(any(feature = "test-util", steadfast_loom))))]
+mod skewed_cores;
 pub(crate) mod timeout;
 
 use crate::{error::ConfigError, event::Sink, kind::PolicyKind, name::PolicyName};
