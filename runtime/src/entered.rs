@@ -34,6 +34,17 @@ impl<'c, T> Entered<'c, T> {
     pub(crate) fn wait(wait: impl Future<Output = Result<T, Rejection>> + Send + 'c) -> Self {
         Self::Wait(Box::pin(wait))
     }
+
+    /// The same, taken apart and put together again: what a function returns lies in memory, and would be
+    /// the place for what is put together without that function, too, stored narrow and copied wide.
+    #[inline(always)]
+    pub(crate) fn apart(self) -> Self {
+        match self {
+            Self::In(permit) => Self::In(permit),
+            Self::Out(rejection) => Self::Out(rejection),
+            Self::Wait(wait) => Self::Wait(wait),
+        }
+    }
 }
 
 /// [`Entered`] as one future, for those who do not look.

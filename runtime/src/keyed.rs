@@ -1,9 +1,6 @@
 //! State per key: bounded, sharded, and not to be exhausted by a flood of new keys.
 
-use std::{
-    fmt::{self, Display, Write},
-    hash::BuildHasher,
-};
+use std::{fmt, hash::BuildHasher};
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
@@ -27,8 +24,21 @@ pub(crate) struct Place {
     pub(crate) room: Room,
 }
 
-/// Whose state a key was given.
+impl Place {
+    /// Of the key with that hash, which has its own.
+    #[inline]
+    pub(crate) const fn own(hash: u64) -> Self {
+        Self {
+            hash,
+            room: Room::Own,
+        }
+    }
+}
+
+/// Whose state a key was given. A whole word: places are moved about with permits, and a half one would
+/// be stored narrow and copied wide, which defeats store forwarding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
 pub(crate) enum Room {
     /// Its own.
     Own,
@@ -83,8 +93,7 @@ enum Key {
 const SHORT_KEY: usize = 22;
 
 impl Key {
-    fn new(key: &str) -> Self {
-        let key = key.as_bytes();
+    fn new(key: &[u8]) -> Self {
         let mut bytes = [0; SHORT_KEY];
         match bytes.get_mut(..key.len()) {
             None => Self::Long(key.into()),
@@ -96,12 +105,34 @@ impl Key {
         }
     }
 
+    #[inline(always)]
+    fn is(&self, key: &[u8]) -> bool {
+        match self {
+            Self::Short { len, bytes } => usize::from(*len) == key.len() && is_same(bytes, key),
+            Self::Long(own) => **own == *key,
+        }
+    }
+
     #[inline]
     fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Short { len, bytes } => &bytes[..usize::from(*len)],
             Self::Long(key) => key,
         }
+    }
+}
+
+/// Whether `bytes` begin with `key`: in overlapping words, a call of `memcmp` costs more than they do.
+#[inline(always)]
+fn is_same(bytes: &[u8; SHORT_KEY], key: &[u8]) -> bool {
+    let len = key.len();
+    let word = |at: usize| bytes.get(at..at + 8) == key.get(at..at + 8);
+    let half = |at: usize| bytes.get(at..at + 4) == key.get(at..at + 4);
+    match len {
+        16.. => word(0) && word(8) && word(len - 8),
+        8..=15 => word(0) && word(len - 8),
+        4..=7 => half(0) && half(len - 4),
+        _ => bytes.get(..len) == Some(key),
     }
 }
 
@@ -136,24 +167,54 @@ impl<V> Keyed<V> {
         self.taken.load(Ordering::Relaxed)
     }
 
+    /// Runs `act` on the state of a known key, as [`with`](Self::with) does, and returns it with the key's
+    /// hash, for a [`Place::own`].
+    #[inline]
+    pub(crate) fn known<R>(
+        &self,
+        key: &[u8],
+        act: impl FnOnce(&mut V) -> Option<R>,
+    ) -> (u64, Option<R>) {
+        let hash = self.hasher.hash_one(key);
+        let mut table = self.shard(hash).lock();
+        (hash, table.find(hash, key).and_then(act))
+    }
+
     /// Runs `act` on the state of `key`, under the lock of its shard: it should be short, and must not
     /// come back in. A new key's state is made by `create`; `unused` says which states are as if
     /// never used and may leave.
+    #[inline]
     pub(crate) fn with<R>(
         &self,
-        key: &str,
+        key: &[u8],
         create: impl Fn() -> V,
         unused: impl Fn(&V) -> bool,
         act: impl FnOnce(&mut V, Place) -> R,
     ) -> R {
-        let hash = self.hasher.hash_one(key.as_bytes());
+        let hash = self.hasher.hash_one(key);
+        let own = Place::own(hash);
+        if let Some(value) = self.shard(hash).lock().find(hash, key) {
+            return act(value, own);
+        }
+        self.with_new(hash, key, create, unused, act)
+    }
+
+    /// The same for a key that was not there a moment ago.
+    #[cold]
+    #[inline(never)]
+    fn with_new<R>(
+        &self,
+        hash: u64,
+        key: &[u8],
+        create: impl Fn() -> V,
+        unused: impl Fn(&V) -> bool,
+        act: impl FnOnce(&mut V, Place) -> R,
+    ) -> R {
         let shard = self.shard(hash);
-        let own = Place {
-            hash,
-            room: Room::Own,
-        };
+        let own = Place::own(hash);
         {
             let mut table = shard.lock();
+            // Whoever held the lock meanwhile may have brought the same key.
             if let Some(value) = table.find(hash, key) {
                 return act(value, own);
             }
@@ -163,7 +224,7 @@ impl<V> Keyed<V> {
         }
         let vacated = self.vacate_elsewhere(hash, &unused);
         let mut table = shard.lock();
-        // Whoever held the lock meanwhile may have brought the same key.
+        // So it may once more.
         if let Some(value) = table.find(hash, key) {
             if vacated {
                 self.give_room();
@@ -217,6 +278,7 @@ impl<V> Keyed<V> {
         }
     }
 
+    #[inline]
     fn shard(&self, hash: u64) -> &Shard<V> {
         // The table inside takes the lowest and the highest bits.
         let index = (hash >> 40) & (self.shards.len() as u64 - 1);
@@ -283,20 +345,20 @@ impl<V> Shard<V> {
         }))
     }
 
+    #[inline]
     fn lock(&self) -> crate::sync::MutexGuard<'_, Table<V>> {
         lock(&self.0)
     }
 }
 
 impl<V> Table<V> {
-    fn find(&mut self, hash: u64, key: &str) -> Option<&mut V> {
-        let found = self
-            .entries
-            .find_mut(hash, |entry| entry.key.as_bytes() == key.as_bytes());
+    #[inline]
+    fn find(&mut self, hash: u64, key: &[u8]) -> Option<&mut V> {
+        let found = self.entries.find_mut(hash, |entry| entry.key.is(key));
         found.map(|entry| &mut entry.value)
     }
 
-    fn insert(&mut self, hash: u64, key: &str, value: V, hasher: &RandomState) -> &mut V {
+    fn insert(&mut self, hash: u64, key: &[u8], value: V, hasher: &RandomState) -> &mut V {
         let entry = Entry {
             key: Key::new(key),
             value,
@@ -349,70 +411,21 @@ impl<V> fmt::Debug for Keyed<V> {
     }
 }
 
-/// Room on the stack for a key; longer ones take the heap.
-const INLINE_KEY: usize = 128;
-
-/// Hands the text of a key to `act`, without allocating for one of up to 128 bytes.
-pub(crate) fn with_text<K: Display + ?Sized, R>(key: &K, act: impl FnOnce(&str) -> R) -> R {
-    let mut text = Text {
-        inline: [0; INLINE_KEY],
-        len: 0,
-        heap: String::new(),
-    };
-    // A `Display` that gives up has still named what it wrote.
-    let _ = write!(text, "{key}");
-    act(text.as_str())
-}
-
-struct Text {
-    inline: [u8; INLINE_KEY],
-    len: usize,
-    /// In use (and holding everything) once the text outgrew `inline`.
-    heap: String,
-}
-
-impl Text {
-    fn as_str(&self) -> &str {
-        if self.heap.is_empty() {
-            self.inline()
-        } else {
-            &self.heap
-        }
-    }
-
-    fn inline(&self) -> &str {
-        // Only whole `str`s were copied in, so there is nothing to go wrong.
-        std::str::from_utf8(&self.inline[..self.len]).unwrap_or_default()
-    }
-}
-
-impl Write for Text {
-    fn write_str(&mut self, part: &str) -> fmt::Result {
-        if self.heap.is_empty() {
-            let end = self.len + part.len();
-            if let Some(room) = self.inline.get_mut(self.len..end) {
-                room.copy_from_slice(part.as_bytes());
-                self.len = end;
-                return Ok(());
-            }
-            self.heap = String::with_capacity(2 * end);
-            let inline = std::str::from_utf8(&self.inline[..self.len]).unwrap_or_default();
-            self.heap.push_str(inline);
-        }
-        self.heap.push_str(part);
-        Ok(())
-    }
-}
-
 #[cfg(all(test, not(steadfast_loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::{cell::Cell, collections::HashMap};
+    use std::{cell::Cell, collections::HashMap, fmt::Display};
 
-    fn add(map: &Keyed<u32>, key: &str, by: u32) -> (u32, Room) {
+    use crate::key::{Shown, with_bytes};
+
+    fn with_text<R>(key: &impl Display, act: impl FnOnce(&[u8]) -> R) -> R {
+        with_bytes(Shown::from(key), act)
+    }
+
+    fn add(map: &Keyed<u32>, key: impl AsRef<[u8]>, by: u32) -> (u32, Room) {
         map.with(
-            key,
+            key.as_ref(),
             || 0,
             |&v| v == 0,
             |value, place| {
@@ -438,7 +451,7 @@ mod tests {
             add(&map, key, 1);
         }
         assert_eq!(add(&map, "late", 7).1, Room::Shared);
-        map.with("b", || 0, |_| false, |value, _| *value = 0);
+        map.with(b"b", || 0, |_| false, |value, _| *value = 0);
         assert_eq!(add(&map, "late", 1), (1, Room::Own), "takes the place of b");
         assert_eq!(add(&map, "b", 1).1, Room::Shared);
         assert_eq!((add(&map, "a", 0).0, add(&map, "c", 0).0), (1, 1));
@@ -450,7 +463,7 @@ mod tests {
         let map = Keyed::new(1024);
         for n in 0..1024 {
             assert_eq!(
-                add(&map, &n.to_string(), 1).1,
+                add(&map, n.to_string(), 1).1,
                 Room::Own,
                 "the bound is exact"
             );
@@ -464,8 +477,8 @@ mod tests {
     #[test]
     fn a_place_leads_back_to_its_state() {
         let map = Keyed::new(1);
-        let own = map.with("a", || 1, |_| false, |_, place| place);
-        let shared = map.with("b", || 2, |_| false, |_, place| place);
+        let own = map.with(b"a", || 1, |_| false, |_, place| place);
+        let shared = map.with(b"b", || 2, |_| false, |_, place| place);
         assert_eq!(map.at(own, |v| std::mem::replace(v, 10)), Some(1));
         assert_eq!(map.at(shared, |v| std::mem::replace(v, 20)), Some(2));
         assert_eq!(
@@ -484,12 +497,12 @@ mod tests {
     fn a_lowered_bound_is_reached_as_unused_entries_leave() {
         let map = Keyed::new(100);
         for n in 0..100 {
-            add(&map, &n.to_string(), 1);
+            add(&map, n.to_string(), 1);
         }
         map.set_max_keys(10);
         map.for_each(|value| *value = 0);
         for n in 0..200 {
-            add(&map, &format!("new {n}"), 1);
+            add(&map, format!("new {n}"), 1);
         }
         assert_eq!(map.len(), 10);
     }
@@ -498,7 +511,7 @@ mod tests {
     fn a_flood_of_new_keys_neither_grows_the_map_nor_drops_what_is_in_use() {
         let map = Keyed::new(10_000);
         for n in 0..10_000 {
-            add(&map, &format!("legit {n}"), 1);
+            add(&map, format!("legit {n}"), 1);
         }
         let looks = Cell::new(0u64);
         for n in 0..1_000_000 {
@@ -529,7 +542,7 @@ mod tests {
         map.for_each(|_| states += 1);
         assert!(states <= 10_000 + (MAX_SHARDS * OVERFLOWS) as usize);
         for n in 0..10_000 {
-            assert_eq!(add(&map, &format!("legit {n}"), 0), (1, Room::Own));
+            assert_eq!(add(&map, format!("legit {n}"), 0), (1, Room::Own));
         }
     }
 
@@ -551,7 +564,7 @@ mod tests {
                 let map = &map;
                 scope.spawn(move || {
                     for n in 0..20_000u32 {
-                        add(map, &(n * 4 + thread).to_string(), n % 2);
+                        add(map, (n * 4 + thread).to_string(), n % 2);
                         assert!(map.len() <= 500);
                     }
                 });
@@ -566,7 +579,7 @@ mod tests {
     fn a_panic_under_the_lock_does_not_close_the_shard() {
         let map = Keyed::new(10);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            map.with("a", || 0u32, |_| false, |_, _| panic!("user's"))
+            map.with(b"a", || 0u32, |_| false, |_, _| panic!("user's"))
         }));
         assert!(panicked.is_err());
         assert_eq!(add(&map, "a", 1), (1, Room::Own));
@@ -577,7 +590,9 @@ mod tests {
         assert!(size_of::<Entry<[u64; 2]>>() <= 40);
         let map = Keyed::new(100_000);
         for n in 0..100_000u32 {
-            with_text(&n, |key| map.with(key, || [1u64; 2], |_| false, |_, _| ()));
+            with_text(&n, |key| {
+                map.with(key.as_ref(), || [1u64; 2], |_| false, |_, _| ())
+            });
         }
         let bytes: usize = map
             .shards
@@ -597,24 +612,56 @@ mod tests {
         for (n, key) in (1..).zip(&keys) {
             assert_eq!(add(&map, key, 0), (n, Room::Own));
             assert_eq!(
-                map.at(map.with(key, || 0, |_| false, |_, place| place), |v| *v),
+                map.at(
+                    map.with(key.as_ref(), || 0, |_| false, |_, place| place),
+                    |v| *v
+                ),
                 Some(n)
             );
         }
     }
 
-    #[test]
-    fn text_of_any_length_is_handed_out_whole() {
-        for len in [0, 1, 127, 128, 129, 1000] {
-            let key = "é".repeat(len / 2) + &"x".repeat(len % 2);
-            with_text(&key, |text| assert_eq!(text, key));
-            with_text(&format_args!("{key}-{len}"), |text| {
-                assert_eq!(text, format!("{key}-{len}"));
-            });
-        }
-    }
-
     proptest! {
+        #[test]
+        fn a_key_is_itself_and_no_other(key in "[ab]{0,40}", other in "[ab]{0,3}", at: prop::sample::Index) {
+            prop_assert!(Key::new(key.as_bytes()).is(key.as_bytes()));
+            prop_assert_eq!(Key::new(key.as_bytes()).is(other.as_bytes()), key == other);
+            let mut near = key.clone().into_bytes();
+            if let Some(byte) = near.get_mut(at.index(key.len().max(1))) {
+                *byte ^= 1;
+                prop_assert!(!Key::new(key.as_bytes()).is(&near));
+            }
+        }
+
+        #[test]
+        fn a_known_key_is_found_as_in_a_plain_map(
+            steps in prop::collection::vec((0usize..40, 0u32..3, any::<bool>()), 0..300),
+        ) {
+            let map = Keyed::new(1_000);
+            let mut model: HashMap<String, u32> = HashMap::new();
+            for (key, by, only_known) in steps {
+                // Of any length, alike but for the last.
+                let key = format!("{}{key}", "k".repeat(key));
+                if only_known {
+                    let found = map.known(key.as_bytes(), |value| {
+                        *value += by;
+                        Some(*value)
+                    });
+                    let expected = model.get_mut(&key).map(|value| {
+                        *value += by;
+                        *value
+                    });
+                    prop_assert_eq!(found.1, expected);
+                    prop_assert_eq!(map.at(Place::own(found.0), |value| *value), expected);
+                } else {
+                    let expected = model.entry(key.clone()).or_insert(0);
+                    *expected += by;
+                    prop_assert_eq!(add(&map, &key, by), (*expected, Room::Own));
+                }
+                prop_assert_eq!(map.len(), model.len() as u64);
+            }
+        }
+
         #[test]
         fn behaves_like_a_plain_map(
             max in 1u32..40,
@@ -624,7 +671,7 @@ mod tests {
             let mut model: HashMap<String, u32> = HashMap::new();
             for (key, by, clear) in steps {
                 let key = key.to_string();
-                let (value, room) = map.with(&key, || 0, |&v| v == 0, |value, place| {
+                let (value, room) = map.with(key.as_bytes(), || 0, |&v| v == 0, |value, place| {
                     *value = if clear && place.room == Room::Own { 0 } else { *value + by };
                     (*value, place.room)
                 });
@@ -654,7 +701,7 @@ mod models {
     /// One state is all there is room for; whoever comes first uses it, or gives it up again.
     fn come(map: &Keyed<u32>, key: &str, by: u32) -> Room {
         map.with(
-            key,
+            key.as_bytes(),
             || 0,
             |&value| value == 0,
             |value, place| {
@@ -673,6 +720,32 @@ mod models {
             let here = come(&map, "a", 1);
             let there = thread.join().unwrap();
             assert_ne!(here, there, "one has its own, the other shares");
+            assert_eq!(map.len(), 1);
+        });
+    }
+
+    /// What is taken at a known key that a newcomer wants to see go is not lost: either it stays, being
+    /// in use, or it had gone before.
+    #[test]
+    fn what_is_taken_at_a_known_key_never_goes_with_it() {
+        loom::model(|| {
+            let map = Arc::new(Keyed::new(1));
+            come(&map, "a", 0);
+            let other = Arc::clone(&map);
+            let thread = loom::thread::spawn(move || come(&other, "b", 1));
+            let known = map.known(b"a", |value| {
+                *value += 1;
+                Some(())
+            });
+            let there = thread.join().unwrap();
+            let expected = match known.1 {
+                Some(()) => Room::Shared,
+                None => Room::Own,
+            };
+            assert_eq!(there, expected);
+            let mut sum = 0;
+            map.for_each(|value| sum += *value);
+            assert_eq!(sum, 1 + u32::from(known.1.is_some()));
             assert_eq!(map.len(), 1);
         });
     }

@@ -166,6 +166,7 @@ mod error;
 mod event;
 
 mod judge;
+mod key;
 mod keyed;
 mod kind;
 mod name;

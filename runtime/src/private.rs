@@ -8,6 +8,7 @@ pub use crate::{
     emitted::{answer, hint, let_go, on_retry, succeeded},
     entered::Entered,
     judge::Judge,
+    key::{AnyKey, Key, Plain, Shown},
     policy::{
         bulkhead::{BulkheadSettings, Entry},
         circuit_breaker::{CircuitBreakerSettings, CircuitPermit, WindowArg},

@@ -12,7 +12,7 @@ use crate::model::{
     layer::{Layer, Policy},
     rate_limited::RateLimited,
 };
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{Expr, Lifetime};
 
@@ -299,7 +299,8 @@ fn circuit_breaker(
     let key = context.function.site(site.key.as_ref()?);
     let at = at(&key);
     let (policy, call) = (handle(context, place), context.call(place));
-    Some(quote_spanned!(at=> #policy.enter_key(#call, &(#key))))
+    let key = shown(context, at, &key);
+    Some(quote_spanned!(at=> #policy.enter_key(#call, #key)))
 }
 
 fn rate_limited(context: &Context<'_>, place: usize, site: &RateLimited) -> Option<TokenStream> {
@@ -321,7 +322,8 @@ fn rate_limited(context: &Context<'_>, place: usize, site: &RateLimited) -> Opti
     let key = site.key.as_ref().map(|key| {
         let key = context.function.site(key);
         let at = at(&key);
-        quote_spanned!(at=> .key(&(#key)))
+        let key = shown(context, at, &key);
+        quote_spanned!(at=> .key(#key))
     });
     if parts.is_empty() && key.is_none() {
         return None;
@@ -338,5 +340,12 @@ fn bulkhead(context: &Context<'_>, place: usize, key: Option<&Expr>) -> Option<T
     let at = at(&key);
     enter.set_span(at);
     let (policy, call) = (handle(context, place), context.call(place));
-    Some(quote_spanned!(at=> #policy.#enter(#call, &(#key))))
+    let key = shown(context, at, &key);
+    Some(quote_spanned!(at=> #policy.#enter(#call, #key)))
+}
+
+/// A key as what it is told apart by: its text where it is text, else its `Display`.
+fn shown(context: &Context<'_>, at: Span, key: &TokenStream) -> TokenStream {
+    let krate = &context.krate;
+    quote_spanned!(at=> #krate::__private::Key::of(&(#key)).__shown())
 }

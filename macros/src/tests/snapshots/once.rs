@@ -30,7 +30,10 @@ async fn send(
     let __call = ::steadfast::__private::Call::new();
     let __step = '__group_0: {
         let mut __policies = ::steadfast::__private::Slot::get(&__POLICIES);
-        let __permit_0 = match __policies.0.enter_key(&__call, &(&self.host)) {
+        let __permit_0 = match __policies
+            .0
+            .enter_key(&__call, ::steadfast::__private::Key::of(&(&self.host)).__shown())
+        {
             ::core::result::Result::Ok(__permit) => __permit,
             ::core::result::Result::Err(__rejection) => {
                 let __step = ::steadfast::__private::Step::Rejected(__rejection);

@@ -19,7 +19,8 @@ use crate::{
     counter::Counters,
     entered::Entered,
     event::{Event, Refused, Sink},
-    keyed::{Keyed, with_text},
+    key::{Shown, with_bytes},
+    keyed::Keyed,
     kind::PolicyKind,
     name::PolicyName,
     outcome::Outcome,
@@ -154,7 +155,7 @@ impl Bulkhead {
         &self,
         key: &K,
     ) -> Result<BulkheadPermit, BulkheadFull> {
-        let gate = self.gate_of(key);
+        let gate = self.gate_of((&key).into());
         self.try_pass(&gate)?;
         Ok(BulkheadPermit::new(self.clone(), Some(gate)))
     }
@@ -184,7 +185,7 @@ impl Bulkhead {
         &'b self,
         key: &K,
     ) -> impl Future<Output = Result<BulkheadPermit, Rejection>> + use<'b, K> {
-        let gate = self.gate_of(key);
+        let gate = self.gate_of((&key).into());
         async move {
             self.pass(&Call::new(), &gate).await?;
             Ok(BulkheadPermit::new(self.clone(), Some(gate)))
@@ -209,7 +210,7 @@ impl Bulkhead {
         &self,
         key: &K,
     ) -> Result<BulkheadPermit, Rejection> {
-        let gate = self.gate_of(key);
+        let gate = self.gate_of((&key).into());
         self.pass_blocking(&Call::new(), &gate)?;
         Ok(BulkheadPermit::new(self.clone(), Some(gate)))
     }
@@ -247,13 +248,13 @@ impl Bulkhead {
 
     #[doc(hidden)]
     /// The same for one key, which is not kept.
-    pub fn enter_key<'b>(
+    pub fn enter_key<'b, 'k>(
         &'b self,
         call: &'b Call,
-        key: &dyn Display,
+        key: impl Into<Shown<'k>>,
     ) -> Entered<'b, Entry<Arc<Gate>>> {
         call.time_passes();
-        let gate = self.gate_of(key);
+        let gate = self.gate_of(key.into());
         match gate.try_enter() {
             true => Entered::In(Entry::new(gate)),
             false => self.enter_or_wait(call, gate),
@@ -262,13 +263,13 @@ impl Bulkhead {
 
     #[doc(hidden)]
     /// The same for one key of a synchronous function.
-    pub fn enter_key_blocking(
+    pub fn enter_key_blocking<'k>(
         &self,
         call: &Call,
-        key: &dyn Display,
+        key: impl Into<Shown<'k>>,
     ) -> Result<Entry<Arc<Gate>>, Rejection> {
         call.time_passes();
-        let gate = self.gate_of(key);
+        let gate = self.gate_of(key.into());
         self.pass_blocking(call, &gate)?;
         Ok(Entry::new(gate))
     }
@@ -294,7 +295,7 @@ impl Bulkhead {
         &self.0.gate
     }
 
-    fn gate_of<K: Display + ?Sized>(&self, key: &K) -> Arc<Gate> {
+    fn gate_of(&self, key: Shown<'_>) -> Arc<Gate> {
         let keys = self
             .0
             .keys
@@ -302,7 +303,7 @@ impl Bulkhead {
         let create = || Arc::new(Gate::new(self.gate().max_concurrent()));
         // Whoever is about to enter holds the gate, too.
         let unused = |gate: &Arc<Gate>| Arc::strong_count(gate) == 1 && gate.is_idle();
-        with_text(key, |key| {
+        with_bytes(key, |key| {
             keys.with(key, create, unused, |gate, _| Arc::clone(gate))
         })
     }

@@ -15,6 +15,7 @@ use crate::{
     circuit_state::CircuitState,
     event::Sink,
     judge::Judge,
+    key::Shown,
     name::PolicyName,
     outcome::Outcome,
     policy::{
@@ -144,7 +145,7 @@ impl CircuitBreaker {
     /// # Errors
     /// [`CircuitOpen`], where the call must not be made. It never tells the key.
     pub fn try_acquire_for<K: Display + ?Sized>(&self, key: &K) -> Result<Permit, CircuitOpen> {
-        let keyed = self.0.cell_of(key);
+        let keyed = self.0.cell_of((&key).into());
         let pass = self.0.admit(keyed.as_deref().unwrap_or(&self.0.cell))?;
         Ok(Permit::new(Arc::clone(&self.0), keyed, pass))
     }
@@ -212,14 +213,14 @@ impl CircuitBreaker {
     ///
     /// # Errors
     /// The call must not be made.
-    pub fn enter_key<'c, K: Display + ?Sized>(
+    pub fn enter_key<'c, 'k>(
         &'c self,
         call: &'c Call,
-        key: &K,
+        key: impl Into<Shown<'k>>,
     ) -> Result<CircuitPermit<'c, OfKey>, Rejection> {
         // Whatever puts the key into words is the user's.
         call.time_passes();
-        let keyed = self.0.cell_of(key);
+        let keyed = self.0.cell_of(key.into());
         let pass = self.0.admit(keyed.as_deref().unwrap_or(&self.0.cell))?;
         Ok(CircuitPermit::new(&self.0, call, OfKey(keyed), pass))
     }

@@ -1,7 +1,6 @@
 //! What the handles and the permits of one breaker share.
 
 use std::{
-    fmt::Display,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -20,7 +19,8 @@ use crate::{
     clock::{self, Nanos, nanos},
     counter::Counters,
     event::{Event, Refused, Sink, StateChanged},
-    keyed::{Keyed, with_text},
+    key::{Shown, with_bytes},
+    keyed::Keyed,
     kind::PolicyKind,
     name::PolicyName,
     rejection::CircuitOpen,
@@ -71,7 +71,7 @@ impl Core {
     }
 
     /// The circuit of a key, unless all are set by hand.
-    pub(super) fn cell_of<K: Display + ?Sized>(&self, key: &K) -> Option<Arc<Cell>> {
+    pub(super) fn cell_of(&self, key: Shown<'_>) -> Option<Arc<Cell>> {
         if let Phase::ForcedOpen | Phase::Disabled = self.cell.gate().phase() {
             return None;
         }
@@ -79,7 +79,7 @@ impl Core {
         let create = || Arc::new(Cell::new(self.config));
         let unused =
             |cell: &Arc<Cell>| Arc::strong_count(cell) == 1 && cell.is_forgettable(clock::now());
-        Some(with_text(key, |key| {
+        Some(with_bytes(key, |key| {
             keyed.with(key, create, unused, |cell, _| Arc::clone(cell))
         }))
     }

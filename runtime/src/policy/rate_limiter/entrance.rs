@@ -3,6 +3,7 @@
 use std::{
     cell::OnceCell,
     fmt::Display,
+    num::NonZeroU64,
     time::{Duration, Instant},
 };
 
@@ -10,6 +11,7 @@ use super::{
     Admission, Allowance, RateLimiter, Request,
     admission::Taken,
     gate::Glance,
+    key_lane::{KeyLane, Reply},
     lane::{Arrival, Lane},
     limiter::{ALLOWED, BYPASSED, REJECTED},
     rules::Rules,
@@ -20,7 +22,8 @@ use crate::{
     call::Call,
     clock::{self, Nanos},
     event::{Bypassed, Event, Refused},
-    keyed::{Keyed, Place, Room, with_text},
+    key::{Shown, with_bytes},
+    keyed::{Keyed, Place, Room},
     kind::PolicyKind,
     rate::Rate,
     rejection::{RateLimited, Rejection},
@@ -71,16 +74,23 @@ impl Patience {
     }
 }
 
-/// The limit that a call is under, besides the policy's own.
+/// Whose limit a call is under.
 #[derive(Clone, Copy)]
 pub(super) struct Keyhole<'k> {
-    key: &'k dyn Display,
+    key: Shown<'k>,
+}
+
+/// What is asked of a key's lane.
+struct Wish {
+    cost: u32,
     rate: Option<Rate>,
+    patience: Option<Patience>,
 }
 
 impl<'k> Keyhole<'k> {
-    pub(super) fn new(key: &'k dyn Display) -> Self {
-        Self { key, rate: None }
+    /// Of a key that is put into text by its `Display`.
+    pub(super) fn of<K: Display>(key: &'k K) -> Self {
+        Self { key: key.into() }
     }
 }
 
@@ -118,10 +128,14 @@ impl RateLimiter {
         if !request.is_plain {
             call.time_passes();
         }
+        if let Some(key) = request.key {
+            let is_usual = !request.bypass && request.rate.is_none();
+            return is_usual.then(|| self.enter_key_at_once(call, key, request.cost))?;
+        }
         let Limit::Bucket(bucket) = &self.rules().limit else {
             return None;
         };
-        if request.key.is_some() || request.bypass {
+        if request.bypass {
             return None;
         }
         let cost = request.cost;
@@ -138,20 +152,99 @@ impl RateLimiter {
         Some(Admission::new(call, Some(taken)))
     }
 
+    /// The same for a known key, whose bucket is one word.
+    #[inline(always)]
+    fn enter_key_at_once<'c>(
+        &'c self,
+        call: &'c Call,
+        key: Shown<'_>,
+        cost: u32,
+    ) -> Option<Admission<'c>> {
+        let (hash, mark) = match key {
+            Shown::Text(text) => self.take_by(text.as_bytes(), Some(call), cost),
+            // As text it is made once, there and here alike.
+            Shown::Number(_) => with_bytes(key, |key| self.take_by(key, Some(call), cost)),
+            // A `Display` is asked once a call.
+            Shown::Display(_) => return None,
+        };
+        let (mark, keys) = (mark?.get(), self.0.keys.get()?);
+        self.0.totals.add(ALLOWED, 1);
+        let taken = Taken {
+            rules: self.rules(),
+            spot: Spot::Key(keys, Place::own(hash)),
+            mark,
+            cost,
+        };
+        Some(Admission::new(call, Some(taken)))
+    }
+
+    /// Takes permits of a known key whose bucket is one word: its hash, and the mark.
+    // Two words: they come back in registers.
+    #[inline(never)]
+    fn take_by(&self, key: &[u8], call: Option<&Call>, cost: u32) -> (u64, Option<NonZeroU64>) {
+        let (Limit::Bucket(bucket), Some(keys)) = (&self.rules().limit, self.0.keys.get()) else {
+            return (0, None);
+        };
+        // Not before the key is there: making it is the user's, and may take its time.
+        let now = call.map_or_else(clock::now, Call::now);
+        keys.known(key, |lane| lane.take(bucket, now, cost))
+    }
+
     pub(super) fn rules(&self) -> &Rules {
         &self.0.rules
     }
 
-    pub(super) fn request<'p>(&'p self, call: &Call, request: Request<'_>) -> Begun<'p> {
+    /// A request that is let in, or one that has to be concluded.
+    #[inline]
+    pub(super) fn request<'c>(
+        &'c self,
+        call: &'c Call,
+        request: Request<'_>,
+    ) -> Result<Admission<'c>, Begun<'c>> {
         if request.bypass {
             self.bypass();
-            return Begun::Past;
+            return Ok(Admission::new(call, None));
         }
-        let keyhole = request.key.map(|key| Keyhole {
-            key,
+        match request.key {
+            Some(key) => self.request_key(call, key, &request),
+            None => Err(self.begin(None, request.cost, self.patience(call))),
+        }
+    }
+
+    /// The same for one key. Nobody asks how many permits are left, so nobody works it out.
+    #[inline]
+    fn request_key<'c>(
+        &'c self,
+        call: &'c Call,
+        key: Shown<'_>,
+        request: &Request<'_>,
+    ) -> Result<Admission<'c>, Begun<'c>> {
+        let cost = request.cost;
+        let wish = Wish {
+            cost,
             rate: request.rate,
-        });
-        self.begin(keyhole, request.cost, self.patience(call))
+            patience: self.patience(call),
+        };
+        // Not before the key is there: making it is the user's, and may take its time.
+        let (place, reply) = with_bytes(key, |key| self.ask(key, call.now(), &wish));
+        let spot = Spot::Key(self.keys(), place);
+        let Reply::Taken(permits, _) = reply else {
+            return Err(self.begun_at_key(spot, cost, reply));
+        };
+        self.0.totals.add(ALLOWED, 1);
+        let taken = Taken {
+            rules: self.rules(),
+            spot,
+            mark: permits.mark,
+            cost,
+        };
+        Ok(Admission::new(call, Some(taken)))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begun_at_key<'p>(&'p self, spot: Spot<'p>, cost: u32, reply: Reply) -> Begun<'p> {
+        self.begun(spot, cost, reply.into_arrival(self.rules(), cost))
     }
 
     #[cold]
@@ -214,10 +307,12 @@ impl RateLimiter {
     }
 
     /// The same for one key.
-    pub(super) fn attempt_at_key(&self, key: &dyn Display, cost: u32) -> Decision {
-        self.with_key(Keyhole::new(key), |lane, now, _| {
-            lane.take(self.rules(), now, cost)
-        })
+    pub(super) fn attempt_at_key(&self, keyhole: Keyhole<'_>, cost: u32) -> Decision {
+        let (_, reply) = self.ask_key(keyhole, cost, None);
+        match reply.into_full_arrival(self.rules(), cost) {
+            Arrival::Ended(decision) => decision,
+            Arrival::Waits(..) => unreachable!("nobody waits without patience"),
+        }
     }
 
     /// Takes permits, or a place in the line.
@@ -227,21 +322,18 @@ impl RateLimiter {
         cost: u32,
         patience: Option<Patience>,
     ) -> Begun<'_> {
-        let arrive = |lane: &mut Lane, now| {
-            let give_up = patience.map(|patience| patience.until(now));
-            lane.arrive(self.rules(), now, cost, give_up)
-        };
         match (keyhole, patience) {
             (Some(keyhole), _) => {
-                let (keys, arrive) = (self.keys(), |lane: &mut Lane, now, place| {
-                    (place, arrive(lane, now))
-                });
-                let (place, arrival) = self.with_key(keyhole, arrive);
-                self.begun(Spot::Key(keys, place), cost, arrival)
+                let (place, reply) = self.ask_key(keyhole, cost, patience);
+                let arrival = reply.into_full_arrival(self.rules(), cost);
+                self.begun(Spot::Key(self.keys(), place), cost, arrival)
             }
             (None, None) => Begun::Ended(self.end(self.spot(), cost, self.attempt(cost))),
-            (None, Some(_)) => {
-                let arrival = self.0.gate.with(|lane| arrive(lane, clock::now()));
+            (None, Some(patience)) => {
+                let arrival = self.0.gate.with(|lane| {
+                    let now = clock::now();
+                    lane.arrive(self.rules(), now, cost, Some(patience.until(now)))
+                });
                 self.begun(self.spot(), cost, arrival)
             }
         }
@@ -251,33 +343,60 @@ impl RateLimiter {
         Spot::Gate(&self.0.gate)
     }
 
-    fn keys(&self) -> &Keyed<Lane> {
+    #[inline]
+    fn keys(&self) -> &Keyed<KeyLane> {
         self.0
             .keys
             .get_or_init(|| Keyed::new(self.rules().max_keys))
     }
 
-    /// Runs `act` on a key's lane at the present time.
-    fn with_key<R>(
+    fn ask_key(
         &self,
         keyhole: Keyhole<'_>,
-        act: impl FnOnce(&mut Lane, Nanos, Place) -> R,
-    ) -> R {
-        let rules = self.rules();
-        let create = || Lane::new(rules, clock::now());
-        let reading = OnceCell::new();
-        let unused = |lane: &Lane| lane.is_unused(rules, *reading.get_or_init(clock::now));
-        let act = |lane: &mut Lane, place: Place| {
-            let now = clock::now();
-            // A limit that several keys share keeps the rate of the first of them while it is in use.
-            if keyhole.rate.is_some() && (place.room == Room::Own || lane.is_unused(rules, now)) {
-                lane.retune(rules, now, keyhole.rate);
-            }
-            act(lane, now, place)
+        cost: u32,
+        patience: Option<Patience>,
+    ) -> (Place, Reply) {
+        let wish = Wish {
+            cost,
+            rate: None,
+            patience,
         };
-        with_text(keyhole.key, |key| {
-            self.keys().with(key, create, unused, act)
+        with_bytes(keyhole.key, |key| self.ask(key, clock::now(), &wish))
+    }
+
+    /// Comes to a key's lane.
+    #[inline(never)]
+    fn ask(&self, key: &[u8], now: Nanos, wish: &Wish) -> (Place, Reply) {
+        let rules = self.rules();
+        let create = || KeyLane::new(rules, clock::now);
+        let reading = OnceCell::new();
+        let unused = |lane: &KeyLane| lane.is_unused(rules, *reading.get_or_init(clock::now));
+        let bucket = match &rules.limit {
+            Limit::Bucket(bucket) if wish.rate.is_none() && wish.cost > 0 => Some(bucket),
+            _ => None,
+        };
+        self.keys().with(key, create, unused, |lane, place| {
+            let taken = bucket.and_then(|bucket| lane.glance(bucket, now, wish.cost));
+            match taken {
+                Some(permits) => (place, Reply::Taken(permits, now)),
+                None => (place, self.arrive_at(lane, place, wish)),
+            }
         })
+    }
+
+    /// Reads the clock under the lock, so that nothing the lane tells of is later.
+    #[cold]
+    #[inline(never)]
+    fn arrive_at(&self, lane: &mut KeyLane, place: Place, wish: &Wish) -> Reply {
+        let (rules, now) = (self.rules(), clock::now());
+        // A limit that several keys share keeps the rate of the first of them while it is in use.
+        if let Some(rate) = wish.rate
+            && (place.room == Room::Own || lane.is_unused(rules, now))
+        {
+            lane.retune(rules, now, rate);
+        }
+        let give_up = wish.patience.map(|patience| patience.until(now));
+        lane.arrive(rules, now, wish.cost, give_up)
     }
 
     fn begun<'p>(&'p self, spot: Spot<'p>, cost: u32, arrival: Arrival) -> Begun<'p> {

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, task::Waker};
 
-use super::rules::Rules;
+use super::{key_lane::Permits, rules::Rules};
 use crate::{
     algorithm::{
         decision::Decision,
+        gcra::{Bucket, Gcra, Mark},
         limit::{Limit, LimitState},
     },
     clock::Nanos,
@@ -85,6 +86,34 @@ impl Lane {
             line: None,
             own: None,
         }
+    }
+
+    /// Of a bucket that nothing was refunded to.
+    pub(super) fn of_bucket(state: u64) -> Self {
+        let mut bucket = Bucket::UNUSED;
+        bucket.state = state;
+        Self {
+            state: LimitState::Bucket(bucket),
+            line: None,
+            own: None,
+        }
+    }
+
+    /// Takes permits where nobody waits and the limit is the policy's `bucket`.
+    #[inline]
+    pub(super) fn glance(&mut self, bucket: &Gcra, now: Nanos, cost: u32) -> Option<Permits> {
+        if self.own.is_some() || self.waiting() > 0 {
+            return None;
+        }
+        let LimitState::Bucket(held) = &mut self.state else {
+            return None;
+        };
+        let next = bucket.take(held.state, now, cost)?;
+        held.state = next;
+        Some(Permits {
+            state: next,
+            mark: Mark::new(next, held.refunded()).0,
+        })
     }
 
     /// The limit in force here. `None`: one that lets nothing through.

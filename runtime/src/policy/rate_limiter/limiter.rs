@@ -10,7 +10,8 @@ use super::{
     Admission, Allowance, RateLimiterBuilder, RateLimiterSettings, Request,
     entrance::{Begun, Ended, Keyhole, Open},
     gate::Gate,
-    lane::{Aftermath, Lane},
+    key_lane::KeyLane,
+    lane::Aftermath,
     one::OnePermit,
     rules::Rules,
 };
@@ -91,7 +92,7 @@ pub(super) struct Inner {
     pub(super) rules: Rules,
     pub(super) gate: Gate,
     /// Made when the first key is seen: most limiters have none.
-    pub(super) keys: OnceLock<Keyed<Lane>>,
+    pub(super) keys: OnceLock<Keyed<KeyLane>>,
     pub(super) totals: Counters<3>,
     pub(super) sink: Sink,
 }
@@ -217,7 +218,7 @@ impl RateLimiter {
         key: &K,
         cost: u32,
     ) -> Result<Allowance, RateLimited> {
-        self.answer(self.attempt_at_key(&key, cost))
+        self.answer(self.attempt_at_key(Keyhole::of(&key), cost))
     }
 
     /// Takes `cost` permits, and waits for them up to `max_wait`, behind those who came before.
@@ -247,7 +248,7 @@ impl RateLimiter {
         cost: u32,
     ) -> impl Future<Output = Result<Allowance, Rejection>> + use<'l, K> {
         self.finish(Open(self.begin(
-            Some(Keyhole::new(&key)),
+            Some(Keyhole::of(&key)),
             cost,
             self.patience(&Call::new()),
         )))
@@ -271,11 +272,7 @@ impl RateLimiter {
         key: &K,
         cost: u32,
     ) -> Result<Allowance, Rejection> {
-        self.finish_blocking(self.begin(
-            Some(Keyhole::new(&key)),
-            cost,
-            self.patience(&Call::new()),
-        ))
+        self.finish_blocking(self.begin(Some(Keyhole::of(&key)), cost, self.patience(&Call::new())))
     }
 
     /// Makes the call once there is a permit for it.
@@ -303,10 +300,12 @@ impl RateLimiter {
 
     #[doc(hidden)]
     /// Takes permits for a call of an annotated function. What the request borrows is read at once.
+    // Inlined: the kind of a key is known there.
+    #[inline(always)]
     pub fn enter<'c>(&'c self, call: &'c Call, request: Request<'_>) -> Entered<'c, Admission<'c>> {
         match self.enter_at_once(call, &request) {
             Some(admission) => Entered::In(admission),
-            None => self.enter_or_wait(call, request),
+            None => self.enter_or_wait(call, request).apart(),
         }
     }
 
@@ -317,6 +316,18 @@ impl RateLimiter {
         request: Request<'_>,
     ) -> Entered<'c, Admission<'c>> {
         match self.request(call, request) {
+            Ok(admission) => Entered::In(admission),
+            Err(begun) => self.conclude_or_wait(call, begun),
+        }
+    }
+
+    #[inline(never)]
+    fn conclude_or_wait<'c>(
+        &'c self,
+        call: &'c Call,
+        begun: Begun<'c>,
+    ) -> Entered<'c, Admission<'c>> {
+        match begun {
             Begun::Past => Entered::In(Admission::new(call, None)),
             Begun::Ended(ended) => self.admitted(call, ended).into(),
             Begun::Waits(turn, cost) => Entered::wait(async move {
@@ -345,7 +356,11 @@ impl RateLimiter {
         call: &'c Call,
         request: Request<'_>,
     ) -> Result<Admission<'c>, Rejection> {
-        let ended = match self.request(call, request) {
+        let begun = match self.request(call, request) {
+            Ok(admission) => return Ok(admission),
+            Err(begun) => begun,
+        };
+        let ended = match begun {
             Begun::Past => return Ok(Admission::new(call, None)),
             Begun::Ended(ended) => ended,
             Begun::Waits(turn, cost) => self.wait_blocking(call, turn, cost),

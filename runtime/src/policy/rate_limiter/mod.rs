@@ -5,6 +5,7 @@ mod algorithm;
 mod allowance;
 mod entrance;
 mod gate;
+mod key_lane;
 mod lane;
 mod limiter;
 mod one;

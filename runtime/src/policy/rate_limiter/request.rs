@@ -1,8 +1,6 @@
 //! What one call asks of a limiter.
 
-use std::fmt::Display;
-
-use crate::rate::Rate;
+use crate::{key::Shown, rate::Rate};
 
 /// The site arguments of one call.
 #[derive(Clone, Copy)]
@@ -10,7 +8,7 @@ use crate::rate::Rate;
 pub struct Request<'k> {
     pub(super) cost: u32,
     pub(super) bypass: bool,
-    pub(super) key: Option<&'k dyn Display>,
+    pub(super) key: Option<Shown<'k>>,
     pub(super) rate: Option<Rate>,
     /// The site wrote nothing, so nothing of the user's has run since the policy before.
     pub(super) is_plain: bool,
@@ -48,8 +46,8 @@ impl<'k> Request<'k> {
 
     /// Whose limit it is.
     #[inline]
-    pub const fn key(mut self, key: &'k dyn Display) -> Self {
-        self.key = Some(key);
+    pub fn key(mut self, key: impl Into<Shown<'k>>) -> Self {
+        self.key = Some(key.into());
         self.is_plain = false;
         self
     }

@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use super::{
     gate::Gate,
+    key_lane::KeyLane,
     lane::{Aftermath, Lane},
     rules::Rules,
 };
@@ -19,7 +20,7 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Spot<'p> {
     Gate(&'p Gate),
-    Key(&'p Keyed<Lane>, Place),
+    Key(&'p Keyed<KeyLane>, Place),
 }
 
 impl Spot<'_> {
@@ -27,7 +28,7 @@ impl Spot<'_> {
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut Lane) -> R) -> Option<R> {
         match self {
             Self::Gate(gate) => Some(gate.with(act)),
-            Self::Key(keys, place) => keys.at(*place, act),
+            Self::Key(keys, place) => keys.at(*place, |key| act(key.lane())),
         }
     }
 

@@ -1,0 +1,343 @@
+//! What a limiter remembers of a key: one word as long as that says it all.
+
+use std::num::NonZeroU64;
+
+use super::{
+    lane::{Aftermath, Arrival, Lane},
+    rules::Rules,
+};
+use crate::{
+    algorithm::{
+        decision::Decision,
+        gcra::{self, Gcra},
+        limit::Limit,
+    },
+    clock::Nanos,
+    rate::Rate,
+};
+
+/// The lane of a key.
+#[derive(Debug)]
+pub(super) enum KeyLane {
+    /// A bucket at the policy's own rate, whose line is empty and which nothing was ever refunded to:
+    /// the state of nearly every key, and no larger than the pointer to any other.
+    Bucket(u64),
+    Lane(Box<Lane>),
+}
+
+/// What a caller finds who comes to a key.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// Permits were taken from a bucket at this time.
+    Taken(Permits, Nanos),
+    /// A bucket has them not, at this state and time.
+    Spent(u64, Nanos),
+    Lane(Arrival),
+}
+
+/// What a bucket gave out: its state after that, and the mark for a refund.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Permits {
+    pub(super) state: u64,
+    pub(super) mark: u64,
+}
+
+impl KeyLane {
+    pub(super) fn new(rules: &Rules, now: impl FnOnce() -> Nanos) -> Self {
+        match rules.limit {
+            Limit::Bucket(_) => Self::Bucket(gcra::UNUSED),
+            _ => Self::Lane(Box::new(Lane::new(rules, now()))),
+        }
+    }
+
+    /// Takes permits where the word says it all, and returns their mark, which is the bucket's state too.
+    ///
+    /// `now` may be a little old: then it lets through less. A cost of zero, which is let through whatever
+    /// the clock did, is not for the word alone.
+    #[inline]
+    pub(super) fn take(&mut self, bucket: &Gcra, now: Nanos, cost: u32) -> Option<NonZeroU64> {
+        let Self::Bucket(state) = self else {
+            return None;
+        };
+        let next = bucket.take(*state, now, cost).filter(|_| cost > 0)?;
+        *state = next;
+        // Each permit is one unit at least.
+        NonZeroU64::new(next)
+    }
+
+    /// The same, for a lane too that nobody waits at and that has the policy's rate.
+    #[inline]
+    pub(super) fn glance(&mut self, bucket: &Gcra, now: Nanos, cost: u32) -> Option<Permits> {
+        match self {
+            Self::Bucket(state) => {
+                let next = bucket.take(*state, now, cost)?;
+                *state = next;
+                // Nothing was ever refunded here.
+                Some(Permits {
+                    state: next,
+                    mark: next,
+                })
+            }
+            Self::Lane(lane) => lane.glance(bucket, now, cost),
+        }
+    }
+
+    /// As [`Lane::arrive`].
+    pub(super) fn arrive(
+        &mut self,
+        rules: &Rules,
+        now: Nanos,
+        cost: u32,
+        give_up: Option<Nanos>,
+    ) -> Reply {
+        if let (Self::Bucket(state), Limit::Bucket(bucket)) = (&mut *self, &rules.limit)
+            && !bucket.is_ahead(*state, now)
+        {
+            if let Some(next) = bucket.take(*state, now, cost) {
+                *state = next;
+                let permits = Permits {
+                    state: next,
+                    mark: next,
+                };
+                return Reply::Taken(permits, now);
+            }
+            let ready = bucket.ready_at(*state, now, 0, cost);
+            let in_time = |ready| give_up.is_some_and(|give_up| ready <= give_up);
+            if !ready.is_some_and(in_time) {
+                return Reply::Spent(*state, now);
+            }
+        }
+        Reply::Lane(self.lane().arrive(rules, now, cost, give_up))
+    }
+
+    /// All that a lane can be, for those who need more of it than its permits.
+    #[cold]
+    pub(super) fn lane(&mut self) -> &mut Lane {
+        if let Self::Bucket(state) = *self {
+            *self = Self::Lane(Box::new(Lane::of_bucket(state)));
+        }
+        match self {
+            Self::Lane(lane) => lane,
+            Self::Bucket(_) => unreachable!("it was made a lane"),
+        }
+    }
+
+    /// As [`Lane::retune`].
+    pub(super) fn retune(&mut self, rules: &Rules, now: Nanos, rate: Rate) {
+        self.lane().retune(rules, now, Some(rate));
+    }
+
+    /// Whether it may be forgotten.
+    pub(super) fn is_unused(&self, rules: &Rules, now: Nanos) -> bool {
+        match (self, &rules.limit) {
+            (Self::Lane(lane), _) => lane.is_unused(rules, now),
+            (Self::Bucket(state), Limit::Bucket(bucket)) => {
+                bucket.is_unused(*state, now) || bucket.is_ahead(*state, now)
+            }
+            (Self::Bucket(_), _) => true,
+        }
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        match self {
+            Self::Lane(lane) => lane.waiting(),
+            Self::Bucket(_) => 0,
+        }
+    }
+
+    /// As [`Lane::reset`]. A bucket that is one word is forgotten after it.
+    pub(super) fn reset(&mut self, rules: &Rules, now: Nanos) -> Aftermath {
+        match self {
+            Self::Lane(lane) => lane.reset(rules, now),
+            Self::Bucket(state) => {
+                *state = gcra::UNUSED;
+                Aftermath::default()
+            }
+        }
+    }
+}
+
+impl Reply {
+    /// Whether permits were taken, for those who need not know how the limit stands.
+    pub(super) fn into_arrival(self, rules: &Rules, cost: u32) -> Arrival {
+        match self {
+            Self::Taken(permits, _) => Arrival::Ended(Decision {
+                allowed: true,
+                mark: permits.mark,
+                ..Decision::NOTHING
+            }),
+            told => told.into_full_arrival(rules, cost),
+        }
+    }
+
+    /// In full.
+    pub(super) fn into_full_arrival(self, rules: &Rules, cost: u32) -> Arrival {
+        let (state, mark, now, allowed) = match self {
+            Self::Lane(arrival) => return arrival,
+            Self::Taken(Permits { state, mark }, now) => (state, mark, now, true),
+            Self::Spent(state, now) => (state, 0, now, false),
+        };
+        let Limit::Bucket(bucket) = &rules.limit else {
+            unreachable!("only a bucket is asked for its state")
+        };
+        Arrival::Ended(Decision {
+            mark,
+            ..bucket.decision(state, now, cost, allowed)
+        })
+    }
+}
+
+#[cfg(all(test, not(steadfast_loom)))]
+mod tests {
+    use std::{sync::Barrier, thread, time::Duration};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        call::Call,
+        key::Shown,
+        policy::rate_limiter::{RateLimiter, RateLimiterSettings, Request},
+    };
+
+    const START: Nanos = Nanos(1 << 60);
+
+    fn rules(burst: u32) -> Rules {
+        Rules::new(
+            &RateLimiterSettings::new()
+                .rate(Rate::per_second(10))
+                .burst(burst),
+        )
+    }
+
+    fn bucket(rules: &Rules) -> &Gcra {
+        match &rules.limit {
+            Limit::Bucket(bucket) => bucket,
+            _ => unreachable!("it was asked for"),
+        }
+    }
+
+    #[test]
+    fn a_key_takes_two_words() {
+        assert!(size_of::<KeyLane>() <= 16);
+    }
+
+    #[test]
+    fn one_who_waits_makes_it_a_lane_that_nobody_overtakes() {
+        let rules = rules(1);
+        let mut key = KeyLane::new(&rules, || START);
+        assert!(key.take(bucket(&rules), START, 1).is_some());
+        let late = START.after(Duration::from_secs(1));
+        let reply = key.arrive(&rules, START, 1, Some(late));
+        assert!(matches!(reply, Reply::Lane(Arrival::Waits(..))));
+        assert_eq!(key.waiting(), 1);
+        // There is a permit by now, and it is not the newcomer's.
+        assert!(key.take(bucket(&rules), late, 1).is_none());
+        assert!(key.glance(bucket(&rules), late, 1).is_none());
+        assert!(!key.is_unused(&rules, late));
+    }
+
+    #[test]
+    fn threads_at_known_keys_get_exactly_the_permits() {
+        const PERMITS: u32 = 1000;
+        let limiter = RateLimiter::builder("keys")
+            .rate(Rate::new(1, Duration::from_secs(1_000_000)))
+            .burst(PERMITS)
+            .max_keys(8)
+            .build()
+            .unwrap();
+        for key in 0..8u64 {
+            limiter.try_acquire_for(&key, 1).unwrap();
+        }
+        let start = Barrier::new(4);
+        let got: Vec<[u32; 8]> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4u64)
+                .map(|thread| {
+                    let (limiter, start) = (&limiter, &start);
+                    scope.spawn(move || {
+                        let mut got = [0; 8];
+                        start.wait();
+                        for n in 0..8 * u64::from(PERMITS) {
+                            let (call, key) = (Call::new(), (n + thread) % 8);
+                            let request = Request::new().key(Shown::Number(key));
+                            if let Ok(admission) = limiter.enter_blocking(&call, request) {
+                                // At half of the keys, every third gives its permit back.
+                                if key < 4 && n % 3 == 0 {
+                                    drop(admission);
+                                } else {
+                                    got[key as usize] += 1;
+                                    std::mem::forget(admission);
+                                }
+                            }
+                            // Strangers look for room all the while, and find none among those in use.
+                            let _ = limiter.try_acquire_for(&format_args!("{thread}-{n}"), 1);
+                        }
+                        got
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        for key in 0..8 {
+            let sum = 1 + got.iter().map(|got| got[key]).sum::<u32>();
+            match key {
+                // What is given back out of order may be lost, but is never given out twice.
+                0..4 => assert!(sum <= PERMITS, "{sum} at {key}"),
+                _ => assert_eq!(sum, PERMITS, "at {key}"),
+            }
+        }
+    }
+
+    proptest! {
+        /// Whichever way a caller takes, the key answers as a lane does.
+        #[test]
+        fn behaves_like_a_lane(
+            burst in 1u32..6,
+            steps in prop::collection::vec((0u8..6, 0u64..400_000_000, 0u32..7), 1..120),
+        ) {
+            let rules = rules(burst);
+            let mut key = KeyLane::new(&rules, || START);
+            let mut lane = Lane::new(&rules, START);
+            let (mut now, mut taken) = (START, Vec::new());
+            for (step, passed, cost) in steps {
+                now = Nanos(now.0 + passed);
+                if passed % 7 == 0 {
+                    // The clock is set back by more than it may differ.
+                    now = now.before(Duration::from_secs(3));
+                }
+                let quick = match step {
+                    0 | 1 => key.take(bucket(&rules), now, cost).map(NonZeroU64::get),
+                    2 if cost > 0 => key.glance(bucket(&rules), now, cost).map(|permits| permits.mark),
+                    3 => {
+                        if let Some((mark, cost)) = taken.pop() {
+                            key.lane().refund(&rules, now, mark, cost).run();
+                            lane.refund(&rules, now, mark, cost).run();
+                        }
+                        continue;
+                    }
+                    _ => None,
+                };
+                let expected = lane.take(&rules, now, cost);
+                if let Some(mark) = quick {
+                    prop_assert!(expected.allowed && expected.mark == mark);
+                    taken.push((mark, cost));
+                    continue;
+                }
+                let reply = key.arrive(&rules, now, cost, None).into_full_arrival(&rules, cost);
+                let Arrival::Ended(decision) = reply else {
+                    panic!("nobody waits");
+                };
+                // The mark of a refusal is nobody's.
+                prop_assert_eq!(Decision { mark: 0, ..decision }, Decision { mark: 0, ..expected });
+                if decision.allowed {
+                    prop_assert_eq!(decision.mark, expected.mark);
+                    taken.push((decision.mark, cost));
+                }
+                prop_assert_eq!(key.is_unused(&rules, now), lane.is_unused(&rules, now));
+            }
+        }
+    }
+}
