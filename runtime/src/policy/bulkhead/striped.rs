@@ -57,7 +57,7 @@ impl Stripe {
     }
 
     /// Takes a permit.
-    #[inline(always)]
+    #[inline]
     fn take(&self) -> bool {
         let mut slots = self.0.load(Ordering::Relaxed);
         while held(slots) > 0 {
@@ -70,7 +70,7 @@ impl Stripe {
     }
 
     /// Leaves a permit, if there is an empty slot.
-    #[inline(always)]
+    #[inline]
     fn put(&self) -> bool {
         let mut slots = self.0.load(Ordering::Relaxed);
         while empty(slots) > 0 {
@@ -83,7 +83,7 @@ impl Stripe {
         false
     }
 
-    #[inline(always)]
+    #[inline]
     fn swap(&self, from: u64, to: u64, order: Ordering) -> Result<u64, u64> {
         self.0
             .compare_exchange_weak(from, to, order, Ordering::Relaxed)
@@ -130,17 +130,17 @@ impl Striped {
         gate.admit_all();
     }
 
-    #[inline(always)]
+    #[inline]
     fn own(&self) -> Option<&Stripe> {
         self.stripes.get()?.own()
     }
 
-    #[inline(always)]
+    #[inline]
     fn enter_by(&self, own: Option<&Stripe>) -> bool {
         own.is_some_and(Stripe::take) || self.gate().enter_at_once() || self.enter_slowly(own)
     }
 
-    #[inline(always)]
+    #[inline]
     fn leave_by(&self, own: Option<&Stripe>) {
         if !(own.is_some_and(Stripe::put) || self.gate().leave_at_once()) {
             self.leave_slowly(own);
@@ -208,12 +208,12 @@ impl Striped {
 }
 
 impl Places for Striped {
-    #[inline(always)]
+    #[inline]
     fn gate(&self) -> &Gate {
         &self.gate.0
     }
 
-    #[inline(always)]
+    #[inline]
     fn try_enter(&self) -> bool {
         self.enter_by(self.own())
     }
@@ -225,7 +225,7 @@ impl Places for Striped {
         self.gate().force();
     }
 
-    #[inline(always)]
+    #[inline]
     fn release(&self) {
         self.leave_by(self.own());
     }
