@@ -933,11 +933,39 @@ mod models {
                 let (room, done) = (Arc::clone(&room), Arc::clone(&done));
                 loom::thread::spawn(move || (0..2).for_each(|_| work(0, &done, &room)))
             };
-            (0..2).for_each(|_| {
-                work(1, &done, &room);
+            for own in [0, 1] {
+                work(own, &done, &room);
                 room.open(1);
-            });
+            }
             other.join().unwrap();
+            room.done();
+        });
+    }
+
+    #[test]
+    fn what_was_done_under_a_permit_is_seen_after_another_has_recalled_it() {
+        check(3, || {
+            let room = Arc::new(Room::lent(1, [1, 0]));
+            let done = Arc::new(loom::cell::UnsafeCell::new(0));
+            let works = {
+                let (room, done) = (Arc::clone(&room), Arc::clone(&done));
+                loom::thread::spawn(move || {
+                    if room.try_enter(Some(0)) {
+                        done.with_mut(|_| ());
+                        room.leave(Some(0));
+                    }
+                })
+            };
+            let recalls = spawn(&room, |room| {
+                room.striped.recall(&room.striped.gate().line());
+            });
+            // Not by way of the lock.
+            if room.striped.gate().try_enter() {
+                done.with_mut(|_| ());
+                room.striped.gate().release();
+            }
+            works.join().unwrap();
+            recalls.join().unwrap();
             room.done();
         });
     }
