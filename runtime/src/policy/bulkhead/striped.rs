@@ -420,6 +420,32 @@ mod tests {
         assert_eq!(opened(&striped), 1);
     }
 
+    /// A raised limit lets them in one by one, outside the lock: for a while there is room, and a line.
+    #[test]
+    fn nothing_is_lent_while_there_is_a_line_though_there_be_room() {
+        struct Meets(Arc<Striped>, Count);
+        impl std::task::Wake for Meets {
+            fn wake(self: Arc<Self>) {
+                self.0.open_for(stripe(&self.0, 0));
+                if self.0.gate().waiting() > 0 {
+                    self.1.fetch_add(1, SeqCst);
+                    assert_eq!(opened(&self.0), 0);
+                }
+            }
+        }
+        let striped = Arc::new(Striped::new(1));
+        assert!(striped.enter_by(None));
+        let meets = Arc::new(Meets(Arc::clone(&striped), Count::new(0)));
+        let mut line = [waiting(&striped), waiting(&striped)];
+        for waiting in &mut line {
+            let waker = Waker::from(Arc::clone(&meets));
+            assert_eq!(waiting.poll(&waker, NOW), Progress::Until(LATE));
+        }
+        striped.set_max_concurrent(10);
+        assert_eq!(meets.1.load(SeqCst), 1);
+        assert_eq!(striped.in_flight(), 3);
+    }
+
     #[test]
     fn at_most_a_third_is_lent() {
         for (limit, stripes) in [(1, 0), (2, 0), (3, 0), (4, 1), (7, 2), (10, 3)] {
