@@ -16,10 +16,10 @@ pub(crate) struct PerThread<T> {
     shared: Apart<T>,
 }
 
-// Two lines: the prefetcher pulls them in pairs.
+/// On cache lines of its own. Two: the prefetcher pulls them in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Apart<T>(T);
+pub(crate) struct Apart<T>(pub(crate) T);
 
 impl<T> PerThread<T> {
     pub(crate) fn new(make: impl Fn() -> T) -> Self {
@@ -45,6 +45,11 @@ impl<T> PerThread<T> {
         self.own().ok_or(&self.shared.0)
     }
 
+    /// How many threads can have a piece of their own.
+    pub(crate) fn lanes(&self) -> usize {
+        self.own.len()
+    }
+
     /// All pieces.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         let own = self.own.iter().chain([&self.shared]);
@@ -65,7 +70,12 @@ struct Leases {
 
 static LEASES: LazyLock<Leases> = LazyLock::new(|| {
     let cores = available_parallelism().map_or(4, usize::from);
-    let number = (cores * 2).clamp(8, 64);
+    // Few for loom, which tries every order in which they can be visited.
+    let number = if cfg!(steadfast_loom) {
+        2
+    } else {
+        (cores * 2).clamp(8, 64)
+    };
     Leases {
         number,
         free: Mutex::new((0..number).rev().collect()),

@@ -3,6 +3,7 @@
 use std::{
     fmt::Display,
     future::Future,
+    ops::Deref,
     sync::{Arc, OnceLock},
 };
 
@@ -10,7 +11,9 @@ use super::{
     BulkheadBuilder, BulkheadSettings,
     gate::{Full, Gate, Waiting},
     permit::{BulkheadPermit, Entry},
+    places::Places,
     settings::Limits,
+    striped::Striped,
 };
 use crate::{
     admission::{Admits, Waits},
@@ -87,7 +90,7 @@ struct Inner {
     name: PolicyName,
     settings: BulkheadSettings,
     limits: Limits,
-    gate: Gate,
+    places: Striped,
     /// Made when the first key is seen: most bulkheads have none.
     keys: OnceLock<Keyed<Arc<Gate>>>,
     refused: Counters<1>,
@@ -128,12 +131,12 @@ impl Bulkhead {
         let mut metrics = BulkheadMetrics {
             in_flight: 0,
             waiting: 0,
-            max_concurrent: self.gate().max_concurrent(),
+            max_concurrent: self.places().gate().max_concurrent(),
             refused: self.0.refused.sum(0),
         };
-        self.each_gate(|gate| {
-            metrics.in_flight = metrics.in_flight.saturating_add(gate.in_flight());
-            metrics.waiting = metrics.waiting.saturating_add(gate.waiting());
+        self.each(|places| {
+            metrics.in_flight = metrics.in_flight.saturating_add(places.in_flight());
+            metrics.waiting = metrics.waiting.saturating_add(places.gate().waiting());
         });
         metrics
     }
@@ -143,7 +146,7 @@ impl Bulkhead {
     /// # Errors
     /// [`BulkheadFull`] at once if not, whatever `max_wait` is.
     pub fn try_acquire(&self) -> Result<BulkheadPermit, BulkheadFull> {
-        self.try_pass(self.gate())?;
+        self.try_pass(self.places())?;
         Ok(BulkheadPermit::new(self.clone(), None))
     }
 
@@ -156,7 +159,7 @@ impl Bulkhead {
         key: &K,
     ) -> Result<BulkheadPermit, BulkheadFull> {
         let gate = self.gate_of((&key).into());
-        self.try_pass(&gate)?;
+        self.try_pass(&*gate)?;
         Ok(BulkheadPermit::new(self.clone(), Some(gate)))
     }
 
@@ -169,7 +172,7 @@ impl Bulkhead {
     /// # Panics
     /// If it has to wait outside a tokio runtime with its timer enabled.
     pub async fn acquire(&self) -> Result<BulkheadPermit, Rejection> {
-        self.pass(&Call::new(), self.gate()).await?;
+        self.pass(&Call::new(), self.places()).await?;
         Ok(BulkheadPermit::new(self.clone(), None))
     }
 
@@ -187,7 +190,7 @@ impl Bulkhead {
     ) -> impl Future<Output = Result<BulkheadPermit, Rejection>> + use<'b, K> {
         let gate = self.gate_of((&key).into());
         async move {
-            self.pass(&Call::new(), &gate).await?;
+            self.pass(&Call::new(), &*gate).await?;
             Ok(BulkheadPermit::new(self.clone(), Some(gate)))
         }
     }
@@ -198,7 +201,7 @@ impl Bulkhead {
     /// # Errors
     /// As [`acquire`](Self::acquire).
     pub fn acquire_blocking(&self) -> Result<BulkheadPermit, Rejection> {
-        self.pass_blocking(&Call::new(), self.gate())?;
+        self.pass_blocking(&Call::new(), self.places())?;
         Ok(BulkheadPermit::new(self.clone(), None))
     }
 
@@ -211,7 +214,7 @@ impl Bulkhead {
         key: &K,
     ) -> Result<BulkheadPermit, Rejection> {
         let gate = self.gate_of((&key).into());
-        self.pass_blocking(&Call::new(), &gate)?;
+        self.pass_blocking(&Call::new(), &*gate)?;
         Ok(BulkheadPermit::new(self.clone(), Some(gate)))
     }
 
@@ -235,14 +238,14 @@ impl Bulkhead {
     }
 
     #[cold]
-    fn enter_or_wait<'b, G: AsRef<Gate> + Send + 'b>(
+    fn enter_or_wait<'b, P: Deref<Target: Places + Sized> + Send + 'b>(
         &'b self,
         call: &'b Call,
-        gate: G,
-    ) -> Entered<'b, Entry<G>> {
+        places: P,
+    ) -> Entered<'b, Entry<P>> {
         Entered::wait(async move {
-            self.pass(call, gate.as_ref()).await?;
-            Ok(Entry::new(gate))
+            self.pass(call, &*places).await?;
+            Ok(Entry::new(places))
         })
     }
 
@@ -270,7 +273,7 @@ impl Bulkhead {
     ) -> Result<Entry<Arc<Gate>>, Rejection> {
         call.time_passes();
         let gate = self.gate_of(key.into());
-        self.pass_blocking(call, &gate)?;
+        self.pass_blocking(call, &*gate)?;
         Ok(Entry::new(gate))
     }
 
@@ -285,14 +288,15 @@ impl Bulkhead {
             keys.for_each(|gate| gates.push(Arc::clone(gate)));
         }
         // Outside the locks of the keys: it wakes callers.
-        self.gate().set_max_concurrent(max_concurrent);
+        self.places().set_max_concurrent(max_concurrent);
         for gate in gates {
             gate.set_max_concurrent(max_concurrent);
         }
     }
 
-    pub(super) fn gate(&self) -> &Gate {
-        &self.0.gate
+    /// Those of no key.
+    pub(super) fn places(&self) -> &Striped {
+        &self.0.places
     }
 
     fn gate_of(&self, key: Shown<'_>) -> Arc<Gate> {
@@ -300,7 +304,7 @@ impl Bulkhead {
             .0
             .keys
             .get_or_init(|| Keyed::new(self.0.limits.max_keys));
-        let create = || Arc::new(Gate::new(self.gate().max_concurrent()));
+        let create = || Arc::new(Gate::new(self.places().gate().max_concurrent()));
         // Whoever is about to enter holds the gate, too.
         let unused = |gate: &Arc<Gate>| Arc::strong_count(gate) == 1 && gate.is_idle();
         with_bytes(key, |key| {
@@ -308,55 +312,55 @@ impl Bulkhead {
         })
     }
 
-    fn try_pass(&self, gate: &Gate) -> Result<(), BulkheadFull> {
-        if gate.try_enter() {
+    fn try_pass(&self, places: &impl Places) -> Result<(), BulkheadFull> {
+        if places.try_enter() {
             return Ok(());
         }
         self.refuse(
-            gate,
+            places,
             Full {
-                waiting: gate.waiting(),
+                waiting: places.gate().waiting(),
             },
         )
     }
 
-    async fn pass(&self, call: &Call, gate: &Gate) -> Result<(), Rejection> {
-        if gate.try_enter() {
+    async fn pass(&self, call: &Call, places: &impl Places) -> Result<(), Rejection> {
+        if places.try_enter() {
             return Ok(());
         }
         let start = clock::now();
-        let waited = match self.line_up(call, gate, start) {
+        let waited = match self.line_up(call, places, start) {
             Ok(waiting) => wait(waiting).await,
             Err(full) => Err(full),
         };
-        self.settle(call, gate, start, waited)
+        self.settle(call, places, start, waited)
     }
 
-    fn pass_blocking(&self, call: &Call, gate: &Gate) -> Result<(), Rejection> {
-        if gate.try_enter() {
+    fn pass_blocking(&self, call: &Call, places: &impl Places) -> Result<(), Rejection> {
+        if places.try_enter() {
             return Ok(());
         }
         let start = clock::now();
-        let waited = self.line_up(call, gate, start).and_then(wait_blocking);
-        self.settle(call, gate, start, waited)
+        let waited = self.line_up(call, places, start).and_then(wait_blocking);
+        self.settle(call, places, start, waited)
     }
 
     /// Whether there is any point in waiting, and for how long.
-    fn line_up<'g>(
+    fn line_up<'p, P: Places>(
         &self,
         call: &Call,
-        gate: &'g Gate,
+        places: &'p P,
         now: Nanos,
-    ) -> Result<Waiting<&'g Gate>, Full> {
+    ) -> Result<Waiting<&'p P>, Full> {
         let limits = &self.0.limits;
         let deadline = call.deadline();
         match limits.max_wait {
             Some(max_wait) if limits.enforce && now < deadline => {
                 let give_up = now.after(max_wait).min(deadline);
-                Ok(Gate::wait(gate, give_up, limits.max_queue))
+                Ok(Gate::wait(places, give_up, limits.max_queue))
             }
             _ => Err(Full {
-                waiting: gate.waiting(),
+                waiting: places.gate().waiting(),
             }),
         }
     }
@@ -364,27 +368,27 @@ impl Bulkhead {
     fn settle(
         &self,
         call: &Call,
-        gate: &Gate,
+        places: &dyn Places,
         start: Nanos,
         waited: Result<(), Full>,
     ) -> Result<(), Rejection> {
         call.add_waited(clock::now().since(start));
         match waited {
             Ok(()) => Ok(()),
-            Err(full) => Ok(self.refuse(gate, full)?),
+            Err(full) => Ok(self.refuse(places, full)?),
         }
     }
 
     /// Refuses, or lets in all the same where it only watches.
     #[cold]
-    fn refuse(&self, gate: &Gate, full: Full) -> Result<(), BulkheadFull> {
+    fn refuse(&self, places: &dyn Places, full: Full) -> Result<(), BulkheadFull> {
         let enforced = self.0.limits.enforce;
         if !enforced {
-            gate.force();
+            places.force();
         }
         let error = BulkheadFull {
             policy: self.name().clone(),
-            max_concurrent: gate.max_concurrent(),
+            max_concurrent: places.gate().max_concurrent(),
             waiting: full.waiting,
         };
         self.0.refused.add(0, 1);
@@ -399,35 +403,35 @@ impl Bulkhead {
         if enforced { Err(error) } else { Ok(()) }
     }
 
-    fn each_gate(&self, mut act: impl FnMut(&Gate)) {
-        act(self.gate());
+    fn each(&self, mut act: impl FnMut(&dyn Places)) {
+        act(self.places());
         if let Some(keys) = self.0.keys.get() {
-            keys.for_each(|gate| act(gate));
+            keys.for_each(|gate| act(&**gate));
         }
     }
 }
 
 /// A place for a call of an annotated function.
 impl<'b> Admits<'b> for Bulkhead {
-    type Permit = Entry<&'b Gate>;
+    type Permit = Entry<&'b Striped>;
 
     #[inline(always)]
     fn try_admit(&'b self, _: &'b Call) -> Option<Self::Permit> {
-        self.gate().try_enter().then(|| Entry::new(self.gate()))
+        self.places().try_enter().then(|| Entry::new(self.places()))
     }
 
     fn admit_blocking(&'b self, call: &'b Call) -> Result<Self::Permit, Rejection> {
-        self.pass_blocking(call, self.gate())?;
-        Ok(Entry::new(self.gate()))
+        self.pass_blocking(call, self.places())?;
+        Ok(Entry::new(self.places()))
     }
 }
 
 impl<'b> Waits<'b> for Bulkhead {
     #[inline(never)]
     fn admit(&'b self, call: &'b Call) -> Entered<'b, Self::Permit> {
-        match self.gate().try_enter() {
-            true => Entered::In(Entry::new(self.gate())),
-            false => self.enter_or_wait(call, self.gate()),
+        match self.places().try_enter() {
+            true => Entered::In(Entry::new(self.places())),
+            false => self.enter_or_wait(call, self.places()),
         }
     }
 }
@@ -441,7 +445,7 @@ impl Policy for Bulkhead {
             name,
             settings: *settings,
             limits,
-            gate: Gate::new(limits.max_concurrent),
+            places: Striped::new(limits.max_concurrent),
             keys: OnceLock::new(),
             refused: Counters::new(),
             sink,

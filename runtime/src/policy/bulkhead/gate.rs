@@ -1,7 +1,8 @@
 //! Who is in, how many may be, and who waits: the state of one bulkhead (of one key).
 
-use std::task::Waker;
+use std::{ops::Deref, task::Waker};
 
+use super::places::Places;
 use crate::{
     clock::Nanos,
     queue::{Queue, Ticket},
@@ -9,8 +10,9 @@ use crate::{
     waiter::{Progress, Wait},
 };
 
-/// Everything that the fast path asks about is in one word:
-/// `max_concurrent` (32 bits), how many are in (31 bits), whether anybody waits (1 bit).
+/// Everything that the fast path asks about is in one word: whether permits are lent (1 bit, only by
+/// [`Striped`](super::striped::Striped)), `max_concurrent` (31 bits), how many are in (31 bits), whether
+/// anybody waits (1 bit).
 ///
 /// Without waiters a permit is one compare-and-swap, and so is giving it back. Once the waiter bit is
 /// set, the number changes under the lock of the line only: a permit that comes back goes straight to
@@ -19,15 +21,21 @@ use crate::{
 #[derive(Debug)]
 pub struct Gate {
     word: AtomicU64,
-    /// Boxed and made at the first wait: most keys of a keyed bulkhead never see one. Kept once made,
-    /// since tickets must not be given out twice.
-    line: Mutex<Option<Box<Queue<()>>>>,
+    line: Mutex<Line>,
 }
+
+/// Those who wait. Boxed and made at the first wait: most keys of a keyed bulkhead never see one. Kept
+/// once made, since tickets must not be given out twice.
+#[derive(Debug)]
+pub struct Line(Option<Box<Queue<()>>>);
 
 const WAITERS: u64 = 1;
 const ONE: u64 = 2;
 const IN: u64 = ((1 << 32) - 1) & !WAITERS;
 const LIMIT_SHIFT: u32 = 32;
+/// Of those that are in, some may be free permits that lie elsewhere. Set and cleared under the lock of
+/// the line, and set only while nobody waits and no more are in than may be.
+const LENT: u64 = 1 << 63;
 
 /// The most that may be in at once: what its field in the word holds, with room for those that an
 /// unenforced limit lets through on top.
@@ -44,7 +52,7 @@ fn in_flight(word: u64) -> u32 {
 }
 
 fn limit(word: u64) -> u32 {
-    (word >> LIMIT_SHIFT) as u32
+    ((word & !LENT) >> LIMIT_SHIFT) as u32
 }
 
 fn has_room(word: u64) -> bool {
@@ -55,7 +63,7 @@ impl Gate {
     pub(crate) fn new(max_concurrent: u32) -> Self {
         Self {
             word: AtomicU64::new(u64::from(max_concurrent.min(MAX_CONCURRENT)) << LIMIT_SHIFT),
-            line: Mutex::new(None),
+            line: Mutex::new(Line(None)),
         }
     }
 
@@ -83,15 +91,7 @@ impl Gate {
     /// [`release`](Self::release).
     #[inline]
     pub(crate) fn try_enter(&self) -> bool {
-        let mut word = self.word.load(Ordering::Relaxed);
-        while word & WAITERS == 0 && has_room(word) {
-            // Acquire: what the one before did under this permit has been done.
-            match self.swap(word, word + ONE, Ordering::Acquire) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
-        false
+        self.enter_or_recall() == Some(true)
     }
 
     /// Lets a caller in whatever the limit.
@@ -123,14 +123,21 @@ impl Gate {
 
     /// Changes the limit. A lower one is reached as permits come back; a higher one lets waiters in.
     pub(crate) fn set_max_concurrent(&self, max_concurrent: u32) {
-        {
-            let _line = self.line();
-            let limit = u64::from(max_concurrent.min(MAX_CONCURRENT)) << LIMIT_SHIFT;
-            let mut word = self.word.load(Ordering::Relaxed);
-            while let Err(now) = self.swap(word, limit | word & (IN | WAITERS), Ordering::Relaxed) {
-                word = now;
-            }
+        self.set_limit(&self.line(), max_concurrent);
+        self.admit_all();
+    }
+
+    /// Under the lock of the line, and with nothing lent. [`admit_all`](Self::admit_all) comes next.
+    pub(super) fn set_limit(&self, _: &Line, max_concurrent: u32) {
+        let limit = u64::from(max_concurrent.min(MAX_CONCURRENT)) << LIMIT_SHIFT;
+        let mut word = self.word.load(Ordering::Relaxed);
+        while let Err(now) = self.swap(word, limit | word & (IN | WAITERS), Ordering::Relaxed) {
+            word = now;
         }
+    }
+
+    /// Lets in as many waiters as there is room for.
+    pub(super) fn admit_all(&self) {
         loop {
             let next = self.admit(&mut self.line());
             if next.is_none() {
@@ -141,16 +148,19 @@ impl Gate {
     }
 
     /// Waits for a permit until `give_up`, behind at most `max_queue` others.
-    pub(crate) fn wait<G: AsRef<Self>>(gate: G, give_up: Nanos, max_queue: u32) -> Waiting<G> {
+    pub(crate) fn wait<P>(places: P, give_up: Nanos, max_queue: u32) -> Waiting<P>
+    where
+        P: Deref<Target: Places>,
+    {
         Waiting {
-            gate,
+            places,
             give_up,
             max_queue,
             ticket: None,
         }
     }
 
-    fn line(&self) -> MutexGuard<'_, Option<Box<Queue<()>>>> {
+    pub(super) fn line(&self) -> MutexGuard<'_, Line> {
         lock(&self.line)
     }
 
@@ -161,8 +171,8 @@ impl Gate {
 
     /// Lets the first waiter in, if there is room. It is to be woken outside the lock; being gone from
     /// the line is how it knows.
-    fn admit(&self, line: &mut Option<Box<Queue<()>>>) -> Option<Waker> {
-        let queue = line.as_mut()?;
+    fn admit(&self, line: &mut Line) -> Option<Waker> {
+        let queue = line.0.as_mut()?;
         if !has_room(self.word.load(Ordering::Relaxed)) {
             return None;
         }
@@ -175,11 +185,11 @@ impl Gate {
     /// Takes a permit, or the last place in the line. Under its lock.
     fn enter_or_queue(
         &self,
-        line: &mut Option<Box<Queue<()>>>,
+        line: &mut Line,
         max_queue: u32,
         waker: &Waker,
     ) -> Result<Option<Ticket>, Full> {
-        let nobody_waits = line.as_ref().is_none_or(|queue| queue.is_empty());
+        let nobody_waits = line.0.as_ref().is_none_or(|queue| queue.is_empty());
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let (to, order) = if nobody_waits && has_room(word) {
@@ -197,14 +207,14 @@ impl Gate {
                 Err(now) => word = now,
             }
         }
-        let queue = line.get_or_insert_with(Box::default);
+        let queue = line.0.get_or_insert_with(Box::default);
         Ok(Some(queue.push((), 1, waker.clone())))
     }
 
     /// Leaves the line. `None` where the place is no longer in it: the permit has been handed over.
     fn leave(&self, ticket: Ticket) -> Option<(Full, Waker)> {
         let mut line = self.line();
-        let queue = line.as_mut()?;
+        let queue = line.0.as_mut()?;
         let waiter = queue.remove(ticket)?;
         self.clear_if_empty(queue);
         let waiting = waiting(&line);
@@ -218,14 +228,109 @@ impl Gate {
     }
 }
 
-impl AsRef<Self> for Gate {
-    fn as_ref(&self) -> &Self {
-        self
+/// What [`Striped`](super::striped::Striped) needs, which keeps free permits elsewhere too.
+impl Gate {
+    /// [`try_enter`](Self::try_enter) that gives up when another thread is faster, too.
+    #[inline]
+    pub(super) fn enter_at_once(&self) -> bool {
+        let word = self.word.load(Ordering::Relaxed);
+        word & WAITERS == 0
+            && has_room(word)
+            && self.swap(word, word + ONE, Ordering::Acquire).is_ok()
+    }
+
+    /// [`release`](Self::release) that gives up when somebody waits, or another thread is faster.
+    #[inline]
+    pub(super) fn leave_at_once(&self) -> bool {
+        let word = self.word.load(Ordering::Relaxed);
+        word & WAITERS == 0 && self.swap(word, word - ONE, Ordering::Release).is_ok()
+    }
+
+    /// [`try_enter`](Self::try_enter). `None`: no permit is left here, but there may be free ones among
+    /// those that are lent. A refusal is decided on one value of the word: looking at the room first
+    /// and at the loan later, when all has come back, would refuse with a permit free.
+    #[inline]
+    pub(super) fn enter_or_recall(&self) -> Option<bool> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & WAITERS == 0 && has_room(word) {
+            // Acquire: what the one before did under this permit has been done.
+            match self.swap(word, word + ONE, Ordering::Acquire) {
+                Ok(_) => return Some(true),
+                Err(now) => word = now,
+            }
+        }
+        (word & LENT == 0).then_some(false)
+    }
+
+    /// Whether there is so much room that permits may be lent: nobody waits, and at most half are in.
+    pub(super) fn can_lend(&self) -> bool {
+        can_lend(self.word.load(Ordering::Relaxed))
+    }
+
+    /// Notes that permits are lent from now on, if there still is so much room. Under the lock of the
+    /// line, and before the first is lent.
+    pub(super) fn lend(&self, _: &Line) -> bool {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while can_lend(word) {
+            match self.swap(word, word | LENT, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    pub(super) fn has_lent(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & LENT != 0
+    }
+
+    /// Takes back what was lent: all of it, and so many permits of it were free. Under the lock of the
+    /// line, and with [`has_lent`](Self::has_lent). One step: at no moment is a permit free and not seen.
+    pub(super) fn take_back(&self, _: &Line, free: u32) {
+        let back = u64::from(free) * ONE + LENT;
+        // Release: what was done under those permits, for those who take them here.
+        self.word.fetch_sub(back, Ordering::Release);
+    }
+
+    /// For what is not worth waiting for the lock.
+    pub(super) fn line_if_free(&self) -> Option<MutexGuard<'_, Line>> {
+        self.line.try_lock().ok()
     }
 }
 
-fn waiting(line: &Option<Box<Queue<()>>>) -> u32 {
-    let waiting = line.as_ref().map_or(0, |queue| queue.len());
+fn can_lend(word: u64) -> bool {
+    word & WAITERS == 0 && in_flight(word) <= limit(word) / 2
+}
+
+impl Places for Gate {
+    fn gate(&self) -> &Gate {
+        self
+    }
+
+    #[inline]
+    fn try_enter(&self) -> bool {
+        self.try_enter()
+    }
+
+    fn force(&self) {
+        self.force();
+    }
+
+    #[inline]
+    fn release(&self) {
+        self.release();
+    }
+
+    fn in_flight(&self) -> u32 {
+        self.in_flight()
+    }
+
+    /// Nothing of it is ever lent.
+    fn recall(&self, _: &Line) {}
+}
+
+fn waiting(line: &Line) -> u32 {
+    let waiting = line.0.as_ref().map_or(0, |queue| queue.len());
     u32::try_from(waiting).unwrap_or(u32::MAX)
 }
 
@@ -238,14 +343,14 @@ fn wake(waker: Option<Waker>) {
 /// A caller on its way in. Dropped, it gives up its place, or the permit that it was handed and never
 /// took.
 #[derive(Debug)]
-pub(crate) struct Waiting<G: AsRef<Gate>> {
-    gate: G,
+pub(crate) struct Waiting<P: Deref<Target: Places>> {
+    places: P,
     give_up: Nanos,
     max_queue: u32,
     ticket: Option<Ticket>,
 }
 
-impl<G: AsRef<Gate>> Wait for Waiting<G> {
+impl<P: Deref<Target: Places>> Wait for Waiting<P> {
     /// `Ok`: the caller is in, and owes a [`Gate::release`].
     type Output = Result<(), Full>;
 
@@ -254,7 +359,7 @@ impl<G: AsRef<Gate>> Wait for Waiting<G> {
             None => self.line_up(waker),
             Some(ticket) if now >= self.give_up => {
                 self.ticket = None;
-                let left = self.gate.as_ref().leave(ticket);
+                let left = self.places.gate().leave(ticket);
                 // Dropped here, outside the lock, is the waker.
                 Progress::Ready(left.map_or(Ok(()), |(full, _waker)| Err(full)))
             }
@@ -263,10 +368,13 @@ impl<G: AsRef<Gate>> Wait for Waiting<G> {
     }
 }
 
-impl<G: AsRef<Gate>> Waiting<G> {
+impl<P: Deref<Target: Places>> Waiting<P> {
     fn line_up(&mut self, waker: &Waker) -> Progress<Result<(), Full>> {
-        let gate = self.gate.as_ref();
-        let entered = gate.enter_or_queue(&mut gate.line(), self.max_queue, waker);
+        let gate = self.places.gate();
+        let mut line = gate.line();
+        self.places.recall(&line);
+        let entered = gate.enter_or_queue(&mut line, self.max_queue, waker);
+        drop(line);
         match entered {
             Ok(None) => Progress::Ready(Ok(())),
             Err(full) => Progress::Ready(Err(full)),
@@ -278,8 +386,8 @@ impl<G: AsRef<Gate>> Waiting<G> {
     }
 
     fn look(&mut self, ticket: Ticket, waker: &Waker) -> Progress<Result<(), Full>> {
-        let mut line = self.gate.as_ref().line();
-        let queue = line.as_mut().filter(|queue| queue.contains(ticket));
+        let mut line = self.places.gate().line();
+        let queue = line.0.as_mut().filter(|queue| queue.contains(ticket));
         let Some(queue) = queue else {
             self.ticket = None;
             return Progress::Ready(Ok(()));
@@ -291,10 +399,10 @@ impl<G: AsRef<Gate>> Waiting<G> {
     }
 }
 
-impl<G: AsRef<Gate>> Drop for Waiting<G> {
+impl<P: Deref<Target: Places>> Drop for Waiting<P> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
-        let gate = self.gate.as_ref();
+        let gate = self.places.gate();
         if gate.leave(ticket).is_none() {
             gate.release();
         }

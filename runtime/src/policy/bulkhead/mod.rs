@@ -3,7 +3,9 @@
 mod bulkhead;
 mod gate;
 mod permit;
+mod places;
 mod settings;
+mod striped;
 
 pub use bulkhead::{Bulkhead, BulkheadMetrics};
 pub use permit::{BulkheadPermit, Entry};

@@ -1,8 +1,8 @@
 //! A place in a bulkhead, given back when it is dropped.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc};
 
-use super::{Bulkhead, gate::Gate};
+use super::{Bulkhead, gate::Gate, places::Places};
 use crate::{admission::Permit, judge::Judge, outcome::Outcome};
 
 /// A place in a bulkhead: as long as you hold it, it is yours.
@@ -12,7 +12,7 @@ use crate::{admission::Permit, judge::Judge, outcome::Outcome};
 #[must_use = "dropping the permit gives the place back at once"]
 pub struct BulkheadPermit {
     bulkhead: Bulkhead,
-    /// `None`: the bulkhead's own gate.
+    /// `None`: the bulkhead's own places.
     gate: Option<Arc<Gate>>,
 }
 
@@ -25,10 +25,10 @@ impl BulkheadPermit {
 
 impl Drop for BulkheadPermit {
     fn drop(&mut self) {
-        self.gate
-            .as_deref()
-            .unwrap_or_else(|| self.bulkhead.gate())
-            .release();
+        match &self.gate {
+            Some(gate) => gate.release(),
+            None => self.bulkhead.places().release(),
+        }
     }
 }
 
@@ -40,21 +40,21 @@ impl fmt::Debug for BulkheadPermit {
     }
 }
 
-/// The place of one call of an annotated function: in the bulkhead's own gate, or in that of a key.
+/// The place of one call of an annotated function: of the bulkhead's own, or of those of a key.
 #[must_use = "dropping the entry gives the place back at once"]
 #[derive(Debug)]
-pub struct Entry<G: AsRef<Gate>>(G);
+pub struct Entry<P: Deref<Target: Places>>(P);
 
-impl<G: AsRef<Gate>> Entry<G> {
+impl<P: Deref<Target: Places>> Entry<P> {
     /// For a caller who has entered.
     #[inline(always)]
-    pub(super) fn new(gate: G) -> Self {
-        Self(gate)
+    pub(super) fn new(places: P) -> Self {
+        Self(places)
     }
 }
 
 /// What the call came to makes no difference to a bulkhead.
-impl<G: AsRef<Gate>> Permit for Entry<G> {
+impl<P: Deref<Target: Places>> Permit for Entry<P> {
     #[inline(always)]
     fn succeed(self) {
         drop(self);
@@ -65,9 +65,9 @@ impl<G: AsRef<Gate>> Permit for Entry<G> {
     }
 }
 
-impl<G: AsRef<Gate>> Drop for Entry<G> {
+impl<P: Deref<Target: Places>> Drop for Entry<P> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.0.as_ref().release();
+        self.0.release();
     }
 }
