@@ -39,7 +39,7 @@ pub trait Permit: Sized {
 
 /// The permits of several policies in a row, outermost first.
 impl<O: Permit, I: Permit> Permit for (O, I) {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn succeed(self) {
         let (outer, inner) = self;
         // Nothing in `succeed` panics, not even a waker that it wakes: it must not be prepared for.

@@ -48,7 +48,7 @@ pub(crate) enum Fate {
 impl Call {
     /// A call that begins now and has no deadline.
     #[must_use]
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Call {
     }
 
     /// The present time. The policies on the way in, which follow each other at once, share one reading.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn now(&self) -> Nanos {
         match self.moment.load(Relaxed) {
             0..=FLAGS => self.read_clock(),
@@ -82,7 +82,7 @@ impl Call {
         self.keep(clock::now())
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn keep(&self, now: Nanos) -> Nanos {
         if self.moment.load(Relaxed) == 0 {
             self.moment.store(now.0, Relaxed);
@@ -138,7 +138,7 @@ impl Call {
     }
 
     /// A body begins.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn begin_body(&self) {
         self.moment.store(BEGUN, Relaxed);
     }
@@ -172,7 +172,7 @@ impl Call {
     }
 
     /// Runs the body of a synchronous function.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn body<R>(&self, body: impl FnOnce() -> R) -> R {
         self.begin_body();
         let alarm = Alarm(self);
@@ -182,7 +182,7 @@ impl Call {
     }
 
     /// Polls a body that has begun.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn poll_body<F: Future>(
         &self,
         body: Pin<&mut F>,
@@ -218,7 +218,7 @@ pin_project! {
 
 impl<'c, F: Future> Body<'c, F> {
     /// The body begins when this is made.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn new(call: &'c Call, body: F) -> Self {
         call.begin_body();
         Self { call, body }
@@ -228,7 +228,7 @@ impl<'c, F: Future> Body<'c, F> {
 impl<F: Future> Future for Body<'_, F> {
     type Output = F::Output;
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         this.call.poll_body(this.body, context)

@@ -81,7 +81,7 @@ fn from_instant(instant: Instant) -> Nanos {
 }
 
 /// The present time, where that takes no system call.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn glance() -> Option<Nanos> {
     #[cfg(any(feature = "test-util", steadfast_loom))]
     {
@@ -94,7 +94,7 @@ pub(crate) fn glance() -> Option<Nanos> {
 }
 
 /// The present time: the runtime's virtual time where a test has paused it, the real one elsewhere.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn now() -> Nanos {
     #[cfg(feature = "test-util")]
     {

@@ -25,7 +25,7 @@ impl<const N: usize> Cells<N> {
     }
 
     /// For the only thread that writes here.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn add(&self, counter: usize, amount: u64) {
         let cell = &self.0[counter];
         cell.store(cell.load(Relaxed).wrapping_add(amount), Relaxed);
@@ -49,7 +49,7 @@ impl<const N: usize> Counters<N> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn add(&self, counter: usize, amount: u64) {
         match self.cells.own() {
             Some(cells) => cells.add(counter, amount),

@@ -1,5 +1,7 @@
 //! Small functions that emitted code calls, so that it stays short.
 
+use std::convert::Infallible;
+
 use crate::outcome::Outcome;
 
 /// Never called: says what the block around `return hint::<R>()` returns, before anything in it asks.
@@ -10,6 +12,11 @@ pub fn hint<R>() -> R {
 
 /// Drops it here. `mem::drop` would have clippy ask whether there is anything to drop.
 pub fn let_go<T>(_: T) {}
+
+/// The error for a rejection that there cannot be. One function, where a closure would be one a site.
+pub fn never<E>(never: Infallible) -> E {
+    match never {}
+}
 
 /// `value = ..` and `default`: the function's return value for a good answer.
 pub fn succeeded<R: Outcome>(value: R::Value) -> R {

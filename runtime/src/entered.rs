@@ -21,7 +21,7 @@ pub enum Entered<'c, T> {
 }
 
 impl<T> From<Result<T, Rejection>> for Entered<'_, T> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn from(entered: Result<T, Rejection>) -> Self {
         match entered {
             Ok(permit) => Self::In(permit),
@@ -37,7 +37,7 @@ impl<'c, T> Entered<'c, T> {
 
     /// The same, taken apart and put together again: what a function returns lies in memory, and would be
     /// the place for what is put together without that function, too, stored narrow and copied wide.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn apart(self) -> Self {
         match self {
             Self::In(permit) => Self::In(permit),

@@ -83,8 +83,6 @@ fn carries<E>(error: &E, rejection: fn(&E) -> Option<RejectionKind>) -> bool {
 
 impl<'s, R: Outcome> Judge<'s, R> {
     /// Looks at a step.
-    // Inlined, and what is not a success is looked at elsewhere: of a success nothing is left but a test.
-    #[inline(always)]
     pub fn new<X: Rejected>(step: &'s Step<R, X>, traits: Traits<R::Error>) -> Self {
         let subject = match step {
             Step::Done(outcome) => match outcome.as_result() {
@@ -107,7 +105,6 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// `when = ...`: which errors the policy is about.
-    #[inline(always)]
     pub fn when(mut self, predicate: impl FnOnce(&R::Error) -> bool) -> Self {
         if let Subject::Error(error) = self.subject {
             self.when = Some(predicate(error));
@@ -116,7 +113,6 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// `ignore = ...`: which errors are neither success nor failure.
-    #[inline(always)]
     pub fn ignore(mut self, predicate: impl FnOnce(&R::Error) -> bool) -> Self {
         if let Subject::Error(error) = self.subject {
             self.ignored = predicate(error);
@@ -125,7 +121,6 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// `when_value = ...`: which values count as failures.
-    #[inline(always)]
     pub fn when_value(mut self, predicate: impl FnOnce(&R::Value) -> bool) -> Self {
         if let Subject::Value(value) = self.subject {
             self.bad_value = predicate(value);
@@ -134,7 +129,6 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// `until = ...`: which values are good enough.
-    #[inline(always)]
     pub fn until(mut self, predicate: impl FnOnce(&R::Value) -> bool) -> Self {
         if let Subject::Value(value) = self.subject {
             self.unmet = !predicate(value);
@@ -143,7 +137,6 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// `retry_after = ...`: how long the dependency asked to be left alone.
-    #[inline(always)]
     pub fn retry_after(mut self, ask: impl FnOnce(&R::Error) -> Option<Duration>) -> Self {
         if let Subject::Error(error) = self.subject {
             self.retry_after = Some(ask(error));
@@ -151,7 +144,6 @@ impl<'s, R: Outcome> Judge<'s, R> {
         self
     }
 
-    #[inline(always)]
     pub(crate) fn verdict(&self) -> Verdict {
         match self.subject {
             Subject::Value(_) if self.bad_value => Verdict::Failure,
@@ -174,7 +166,6 @@ impl<'s, R: Outcome> Judge<'s, R> {
         }
     }
 
-    #[inline(always)]
     pub(crate) fn finding(&self) -> Finding {
         match self.subject {
             Subject::Value(_) if self.unmet => Finding::Unmet,
@@ -211,7 +202,6 @@ impl<'s, R: Outcome> Judge<'s, R> {
     }
 
     /// Whether a fallback answers in place of this step.
-    #[inline(always)]
     pub(crate) fn wants_answer(&self) -> bool {
         match self.subject {
             Subject::Value(_) => false,

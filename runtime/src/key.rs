@@ -95,7 +95,7 @@ pub struct AnyKey<'k, K>(&'k K);
 
 impl<'k, K> Key<'k, K> {
     /// Looks at a key.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub const fn of(key: &'k K) -> Self {
         Self(AnyKey(key))
     }
@@ -104,7 +104,7 @@ impl<'k, K> Key<'k, K> {
 impl<'k, K> Deref for Key<'k, K> {
     type Target = AnyKey<'k, K>;
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn deref(&self) -> &AnyKey<'k, K> {
         &self.0
     }
@@ -112,7 +112,7 @@ impl<'k, K> Deref for Key<'k, K> {
 
 impl<'k, K: Plain> Key<'k, K> {
     /// How it is told apart.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn __shown(&self) -> Shown<'k> {
         self.0.0.shown()
     }
@@ -121,7 +121,7 @@ impl<'k, K: Plain> Key<'k, K> {
 impl<'k, K> AnyKey<'k, K> {
     /// How it is told apart.
     // The bound is the method's, not the `impl`'s: where it does not hold, that is the error.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn __shown(&self) -> Shown<'k>
     where
         K: Display,

@@ -105,7 +105,7 @@ impl Key {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn is(&self, key: &[u8]) -> bool {
         match self {
             Self::Short { len, bytes } => usize::from(*len) == key.len() && is_same(bytes, key),
@@ -123,7 +123,7 @@ impl Key {
 }
 
 /// Whether `bytes` begin with `key`: in overlapping words, a call of `memcmp` costs more than they do.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn is_same(bytes: &[u8; SHORT_KEY], key: &[u8]) -> bool {
     let len = key.len();
     let word = |at: usize| bytes.get(at..at + 8) == key.get(at..at + 8);

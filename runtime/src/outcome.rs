@@ -32,7 +32,7 @@ pub trait Outcome: Sized {
 
     /// The outcome itself, good ones apart from bad ones.
     #[doc(hidden)]
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn good(self) -> Result<Self, Self> {
         match self.as_result() {
             Ok(_) => Ok(self),
@@ -61,7 +61,7 @@ impl<T, E> Outcome for Result<T, E> {
     }
 
     // Put together anew, so that a value is never copied with the room for an error.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn good(self) -> Result<Self, Self> {
         match self {
             Ok(value) => Ok(Ok(value)),

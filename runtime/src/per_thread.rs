@@ -31,7 +31,7 @@ impl<T> PerThread<T> {
 
     /// This thread's piece. `None` where it has none of its own, and
     /// [`find`](Self::find) has to be asked.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn own(&self) -> Option<&T> {
         self.own.get(LANE.get()).map(|Apart(piece)| piece)
     }

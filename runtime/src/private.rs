@@ -5,7 +5,7 @@ pub use inventory;
 pub use crate::{
     admission::{Admits, Permit, Waits},
     call::{Body, Call},
-    emitted::{answer, hint, let_go, on_retry, succeeded},
+    emitted::{answer, hint, let_go, never, on_retry, succeeded},
     entered::Entered,
     judge::Judge,
     key::{AnyKey, Key, Plain, Shown},

@@ -23,7 +23,7 @@ pub(crate) struct Classification<E> {
 }
 
 impl<E> Clone for Traits<E> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn clone(&self) -> Self {
         *self
     }
@@ -105,7 +105,7 @@ macro_rules! rung {
         impl<E> Deref for $rung<E> {
             type Target = $next<E>;
 
-            #[inline(always)]
+            #[cfg_attr(not(debug_assertions), inline(always))]
             fn deref(&self) -> &$next<E> {
                 const { &$next(PhantomData) }
             }
@@ -139,7 +139,7 @@ pub struct Opaque<E>(PhantomData<fn() -> E>);
 
 impl<E> Probe<E> {
     /// Names the error type of a step.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub const fn of<R: Outcome<Error = E>, X>(_: &Step<R, X>) -> Self {
         Self(PhantomData)
     }
@@ -147,7 +147,7 @@ impl<E> Probe<E> {
 
 impl<E: Classify + Error> Probe<E> {
     /// What is known of `E`.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn __traits(&self) -> Traits<E> {
         const { Traits::carrying(in_sources::<E>).classified() }
     }
@@ -155,7 +155,7 @@ impl<E: Classify + Error> Probe<E> {
 
 impl<E: Classify + Deref<Target: Dynamic>> ClassifiedDynamic<E> {
     /// What is known of `E`.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn __traits(&self) -> Traits<E> {
         const { Traits::carrying(in_target::<E>).classified() }
     }
@@ -163,7 +163,7 @@ impl<E: Classify + Deref<Target: Dynamic>> ClassifiedDynamic<E> {
 
 impl<E: Classify> ClassifiedOpaque<E> {
     /// What is known of `E`.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn __traits(&self) -> Traits<E> {
         const { Traits::unknown().classified() }
     }
@@ -171,7 +171,7 @@ impl<E: Classify> ClassifiedOpaque<E> {
 
 impl<E: Error> Unclassified<E> {
     /// What is known of `E`.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn __traits(&self) -> Traits<E> {
         const { Traits::carrying(in_sources::<E>) }
     }
@@ -179,7 +179,7 @@ impl<E: Error> Unclassified<E> {
 
 impl<E: Deref<Target: Dynamic>> UnclassifiedDynamic<E> {
     /// What is known of `E`.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn __traits(&self) -> Traits<E> {
         const { Traits::carrying(in_target::<E>) }
     }
@@ -187,7 +187,7 @@ impl<E: Deref<Target: Dynamic>> UnclassifiedDynamic<E> {
 
 impl<E> Opaque<E> {
     /// What is known of `E`.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn __traits(&self) -> Traits<E> {
         const { Traits::unknown() }
     }

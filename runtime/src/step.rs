@@ -70,7 +70,7 @@ impl<R, X> Step<R, X> {
     ///
     /// # Errors
     /// All the rest.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn good(self) -> Result<R, Self>
     where
         R: Outcome,

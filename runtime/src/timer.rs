@@ -34,7 +34,7 @@ impl Timer {
         Self(None)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn is_armed(&self) -> bool {
         self.0.is_some()
     }
@@ -62,7 +62,7 @@ impl Timer {
 }
 
 impl Drop for Timer {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn drop(&mut self) {
         if let Some(room) = self.0.take() {
             Room::keep(room);

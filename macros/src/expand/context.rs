@@ -100,7 +100,8 @@ impl<'a> Context<'a> {
     pub(crate) fn convert(&self, place: usize) -> TokenStream {
         let here = self.here;
         if !self.rejects(place) {
-            return quote_spanned!(here=> |__never: ::core::convert::Infallible| match __never {});
+            let krate = &self.krate;
+            return quote_spanned!(here=> #krate::__private::never);
         }
         match self
             .stack

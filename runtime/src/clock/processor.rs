@@ -32,12 +32,12 @@ thread_local! {
     static BELIEVED: Cell<Option<&'static Counter>> = const { Cell::new(None) };
 }
 
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(super) fn now() -> Nanos {
     glance().unwrap_or_else(learn)
 }
 
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(super) fn glance() -> Option<Nanos> {
     let Counter { clock, speed } = BELIEVED.get()?;
     TICKS.with(|ticks| ticks.read(speed, clock.raw()))

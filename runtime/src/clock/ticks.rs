@@ -65,7 +65,7 @@ impl Ticks {
     }
 
     /// The time at `counter`; `None` where the system has to be asked.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn read(&self, speed: &Speed, counter: u64) -> Option<Nanos> {
         // Stored whatever comes of it, which is one instruction: else it is learnt anew.
         let (left, none) = self.left.get().overflowing_sub(1);

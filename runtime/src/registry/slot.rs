@@ -78,7 +78,7 @@ impl<S: Stacked> Slot<S> {
     }
 
     /// The instances; looked up by name at the first call only.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn get(&self) -> S::Handles {
         #[cfg(feature = "test-util")]
         if let Some(registry) = crate::test::current() {

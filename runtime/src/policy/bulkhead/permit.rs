@@ -47,7 +47,7 @@ pub struct Entry<P: Deref<Target: Places>>(P);
 
 impl<P: Deref<Target: Places>> Entry<P> {
     /// For a caller who has entered.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(places: P) -> Self {
         Self(places)
     }
@@ -55,7 +55,7 @@ impl<P: Deref<Target: Places>> Entry<P> {
 
 /// What the call came to makes no difference to a bulkhead.
 impl<P: Deref<Target: Places>> Permit for Entry<P> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn succeed(self) {
         drop(self);
     }
@@ -66,7 +66,7 @@ impl<P: Deref<Target: Places>> Permit for Entry<P> {
 }
 
 impl<P: Deref<Target: Places>> Drop for Entry<P> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn drop(&mut self) {
         self.0.release();
     }

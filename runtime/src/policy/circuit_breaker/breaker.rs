@@ -230,7 +230,7 @@ impl CircuitBreaker {
 impl<'c> Admits<'c> for CircuitBreaker {
     type Permit = CircuitPermit<'c>;
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn try_admit(&'c self, call: &'c Call) -> Option<Self::Permit> {
         let pass = self.0.cell.try_pass()?;
         Some(CircuitPermit::new(&self.0, call, Only, pass))

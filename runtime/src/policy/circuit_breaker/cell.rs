@@ -88,13 +88,13 @@ impl Cell {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn gate(&self) -> Gate {
         Gate(self.gate.load(Acquire))
     }
 
     /// Admits where that needs neither lock nor clock: the way of nearly every call.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn try_pass(&self) -> Option<Pass> {
         let gate = self.gate();
         gate.is_closed().then(|| gate.pass())
@@ -132,7 +132,7 @@ impl Cell {
     }
 
     /// Whether a quick success changes nothing, as far as the gate can tell: true is certain.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn is_unmoved_by_success(&self, pass: Pass) -> bool {
         self.gate().is_clean_since(pass)
     }

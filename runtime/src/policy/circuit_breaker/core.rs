@@ -84,7 +84,7 @@ impl Core {
         }))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn admit(&self, cell: &Cell) -> Result<Pass, CircuitOpen> {
         match cell.try_pass() {
             Some(pass) => Ok(pass),
@@ -120,7 +120,7 @@ impl Core {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn stopwatch(&self, call: Option<&Call>) -> Stopwatch {
         match self.slow_call {
             None => Stopwatch::OFF,
@@ -129,7 +129,7 @@ impl Core {
     }
 
     /// Takes the end of a call that was made and succeeded: what nearly every call comes to.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn succeeded(&self, cell: &Cell, pass: Pass, stopwatch: Stopwatch, call: &Call) {
         let quick = match self.slow_call {
             None => true,

@@ -41,12 +41,12 @@ pub trait Circuits {
 pub struct Only;
 
 impl Circuits for Only {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn of<'a>(&'a self, core: &'a Core) -> &'a Cell {
         &core.cell
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn take(&mut self) -> Option<Arc<Cell>> {
         None
     }
@@ -68,7 +68,7 @@ impl Circuits for OfKey {
 }
 
 impl<'c, C: Circuits> CircuitPermit<'c, C> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(core: &'c Core, call: &'c Call, circuit: C, pass: Pass) -> Self {
         Self {
             core,
@@ -95,7 +95,7 @@ impl<'c, C: Circuits> CircuitPermit<'c, C> {
 }
 
 impl<C: Circuits> Permit for CircuitPermit<'_, C> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn succeed(self) {
         // First of all: what is reported must not be reported again by `drop`, and that without a flag,
         // which would be written and read on every call.

@@ -18,7 +18,7 @@ impl Gate {
         Self(Pass::ordinary(circuit.generation()).word() | clean | circuit.phase() as u64)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn phase(self) -> Phase {
         match self.0 & PHASE {
             phase if phase == Phase::Closed as u64 => Phase::Closed,
@@ -30,24 +30,24 @@ impl Gate {
     }
 
     /// Of a call that is admitted in this state, and is no probe.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn pass(self) -> Pass {
         Pass::ordinary(self.0 >> Pass::SHIFT)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn is_closed(self) -> bool {
         self.0 & PHASE == Phase::Closed as u64
     }
 
     /// Closed, in the state that gave this pass, and the window is full of nothing but quick successes.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn is_clean_since(self, pass: Pass) -> bool {
         self.0 == pass.word() | CLEAN | Phase::Closed as u64
     }
 
     /// Closed, and the window is full of nothing but quick successes.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn is_clean(self) -> bool {
         self.0 & CLEAN != 0
     }

@@ -10,21 +10,21 @@ impl Stopwatch {
     /// For breakers that have no slow calls: no clock is read.
     pub(super) const OFF: Self = Self(0);
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn start(now: Nanos, call: Option<&Call>) -> Self {
         Self(now.0.wrapping_sub(waited(call)))
     }
 
     /// Whether it took longer than so many nanoseconds. A clock that has fallen back says that it did
     /// not.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn exceeds(self, limit: i64, now: Nanos, call: Option<&Call>) -> bool {
         let end = now.0.wrapping_sub(waited(call));
         end.wrapping_sub(self.0).cast_signed() > limit
     }
 }
 
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn waited(call: Option<&Call>) -> u64 {
     call.map_or(0, Call::waited_nanos)
 }

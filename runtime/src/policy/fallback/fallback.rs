@@ -147,7 +147,6 @@ impl Fallback {
 
     #[doc(hidden)]
     /// Whether this step is to be answered.
-    #[inline(always)]
     #[allow(clippy::needless_pass_by_value)]
     pub fn serves<R: Outcome>(&self, judge: Judge<'_, R>) -> bool {
         judge.wants_answer()
@@ -155,7 +154,6 @@ impl Fallback {
 
     #[doc(hidden)]
     /// Takes the error out of a step that is to be answered.
-    #[inline]
     pub fn take<R: Outcome, X: Rejected>(&self, step: Step<R, X>, serve: bool) -> Taken<R, X> {
         match serve {
             false => Taken::Keep(step),

@@ -106,7 +106,7 @@ impl<'p> Ended<'p> {
 
 impl RateLimiter {
     /// The way of most calls: there is a permit in the word, and nobody asks how many are left.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn take_one(&self, call: &Call) -> Option<u64> {
         let Limit::Bucket(bucket) = &self.rules().limit else {
             return None;
@@ -153,7 +153,7 @@ impl RateLimiter {
     }
 
     /// The same for a known key, whose bucket is one word.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn enter_key_at_once<'c>(
         &'c self,
         call: &'c Call,

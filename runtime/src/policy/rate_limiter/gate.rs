@@ -54,7 +54,7 @@ impl Gate {
     }
 
     /// Takes permits without the lock, if they are there.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn glance(&self, bucket: &Gcra, now: Nanos, cost: u32) -> Glance {
         let mut word = self.word.load(Ordering::Acquire);
         loop {

@@ -301,7 +301,7 @@ impl RateLimiter {
     #[doc(hidden)]
     /// Takes permits for a call of an annotated function. What the request borrows is read at once.
     // Inlined: the kind of a key is known there.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn enter<'c>(&'c self, call: &'c Call, request: Request<'_>) -> Entered<'c, Admission<'c>> {
         match self.enter_at_once(call, &request) {
             Some(admission) => Entered::In(admission),
@@ -373,7 +373,7 @@ impl RateLimiter {
 impl<'c> Admits<'c> for RateLimiter {
     type Permit = OnePermit<'c>;
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn try_admit(&'c self, call: &'c Call) -> Option<Self::Permit> {
         let mark = self.take_one(call)?;
         Some(OnePermit::new(self, call, mark))

@@ -23,7 +23,7 @@ pub struct OnePermit<'p> {
 const NOTHING: u64 = u64::MAX;
 
 impl<'p> OnePermit<'p> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(limiter: &'p RateLimiter, call: &'p Call, mark: u64) -> Self {
         Self {
             limiter,
@@ -54,7 +54,7 @@ impl<'p> OnePermit<'p> {
 }
 
 impl Permit for OnePermit<'_> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn succeed(self) {
         let this = ManuallyDrop::new(self);
         if this.limiter.rules().is_adaptive() {

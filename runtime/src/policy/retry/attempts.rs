@@ -48,7 +48,7 @@ pub enum Next {
 type Planned<'f> = Option<&'f mut dyn FnMut(u32) -> Duration>;
 
 impl<'c> Attempts<'c> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(retry: &'c Retry, call: &'c Call) -> Self {
         let give_up = match retry.plan().is_free_at_first {
             true => Nanos::NEVER,
@@ -68,7 +68,6 @@ impl<'c> Attempts<'c> {
     }
 
     /// Judges the attempt.
-    #[inline(always)]
     pub fn next<R: Outcome>(&mut self, call: &'c Call, judge: Judge<'_, R>) -> Next {
         match judge.finding() {
             Finding::Final => Next::Stop,
@@ -77,7 +76,6 @@ impl<'c> Attempts<'c> {
     }
 
     /// The same with the site's own backoff.
-    #[inline(always)]
     pub fn next_with<R: Outcome>(
         &mut self,
         call: &'c Call,
@@ -238,7 +236,7 @@ impl Attempts<'_> {
 }
 
 impl Drop for Attempts<'_> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn drop(&mut self) {
         match &self.further {
             None => self.retry.count_call(1),

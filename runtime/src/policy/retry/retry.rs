@@ -181,7 +181,7 @@ impl Retry {
 
     #[doc(hidden)]
     /// Begins the attempts of one call.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn begin<'c>(&'c self, call: &'c Call) -> Attempts<'c> {
         Attempts::new(self, call)
     }
@@ -230,7 +230,7 @@ impl Retry {
         plan.max_elapsed.map_or(Nanos::NEVER, end)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn plan(&self) -> &Plan {
         &self.0.plan
     }
@@ -243,7 +243,7 @@ impl Retry {
         self.0.sink.tell(event);
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn count_call(&self, attempts: u32) {
         let index = (attempts.max(1) as usize).min(BY_ATTEMPTS) - 1;
         self.0.totals.add(index, 1);

@@ -37,7 +37,7 @@ pin_project! {
 }
 
 impl<F> Layers<F> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(layers: F) -> Self {
         Self { layers }
     }
@@ -46,7 +46,7 @@ impl<F> Layers<F> {
 impl<F: Future> Bounded for Layers<F> {
     type Output = F::Output;
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll_bounded(self: Pin<&mut Self>, _: &Call, context: &mut Context<'_>) -> Poll<F::Output> {
         self.project().layers.poll(context)
     }
@@ -62,7 +62,7 @@ pin_project! {
 }
 
 impl<F: Future> Bare<F> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(call: &Call, body: F) -> Self {
         call.begin_body();
         Self { body }
@@ -72,7 +72,7 @@ impl<F: Future> Bare<F> {
 impl<F: Future> Bounded for Bare<F> {
     type Output = F::Output;
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll_bounded(
         self: Pin<&mut Self>,
         call: &Call,
@@ -107,7 +107,7 @@ const NOT_OURS: Nanos = Nanos(0);
 impl<'c, B> Run<'c, B> {
     /// The deadline is `after` nanoseconds from now, at most [`LONGEST`]. `inner` begins after the time
     /// has been taken.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(call: &'c Call, after: u64, inner: impl FnOnce() -> B) -> Self {
         let own = Nanos(call.now().0.wrapping_add(after));
         let in_force = call.deadline();
@@ -131,7 +131,7 @@ impl<'c, B> Run<'c, B> {
 impl<B: Bounded> Future for Run<'_, B> {
     type Output = Result<B::Output, Elapsed>;
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (call, outer) = (*this.call, *this.outer);

@@ -106,14 +106,14 @@ impl Timeout {
 
     #[doc(hidden)]
     /// Runs the layers inside under this timeout.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn run<'c, F>(&self, call: &'c Call, layers: F) -> Run<'c, Layers<F>> {
         Run::new(call, self.0.after_nanos, || Layers::new(layers))
     }
 
     #[doc(hidden)]
     /// The same with a time that the site gives.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn run_for<'c, F>(&self, call: &'c Call, after: Duration, layers: F) -> Run<'c, Layers<F>> {
         // The expression at the site may have taken its time.
         call.time_passes();
@@ -122,14 +122,14 @@ impl Timeout {
 
     #[doc(hidden)]
     /// Runs the body under this timeout.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn run_body<'c, F: Future>(&self, call: &'c Call, body: F) -> Run<'c, Bare<F>> {
         Run::new(call, self.0.after_nanos, || Bare::new(call, body))
     }
 
     #[doc(hidden)]
     /// The same with a time that the site gives.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn run_body_for<'c, F: Future>(
         &self,
         call: &'c Call,
