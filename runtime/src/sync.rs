@@ -2,6 +2,8 @@
 //!
 //! A test build with `--cfg steadfast_loom` swaps in loom's types; everything else compiles unchanged.
 
+use std::sync::TryLockError;
+
 #[cfg(steadfast_loom)]
 #[allow(unused_imports)]
 pub(crate) use loom::sync::{
@@ -21,5 +23,14 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     match mutex.lock() {
         Ok(guard) => guard,
         Err(poisoned) => poisoned.into_inner(),
+    }
+}
+
+/// The same where nobody else has the lock.
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }

@@ -95,6 +95,9 @@ pub(crate) struct Gcra {
     /// a call needs a full bucket and leaves a debt.
     largest: u32,
     skew: u64,
+    /// What is asked for at every call: the units of one permit, and of the whole bucket.
+    one: u64,
+    whole: u64,
 }
 
 impl Gcra {
@@ -108,6 +111,8 @@ impl Gcra {
             burst,
             largest: burst,
             skew: pace.skew(),
+            one: pace.units(1),
+            whole: pace.units(burst),
         })
     }
 
@@ -119,6 +124,8 @@ impl Gcra {
             burst,
             largest: self.largest,
             skew: pace.skew(),
+            one: pace.units(1),
+            whole: pace.units(burst),
         }
     }
 
@@ -137,18 +144,68 @@ impl Gcra {
     /// Takes `cost` permits: the new state, or `None`.
     #[inline]
     pub(crate) fn take(&self, state: u64, now: Nanos, cost: u32) -> Option<u64> {
+        self.take_at(state, self.pace.at(now), cost)
+    }
+
+    /// The same at a point of the line.
+    #[inline]
+    pub(crate) fn take_at(&self, state: u64, at: u64, cost: u32) -> Option<u64> {
         if cost > self.largest {
             return None;
         }
-        let now = self.pace.at(now);
-        let next = state.max(now) + self.pace.units(cost);
-        (next <= now + self.room(cost) || cost == 0).then_some(next)
+        let next = state.max(at) + self.units(cost);
+        (next <= at + self.room(cost) || cost == 0).then_some(next)
     }
 
     /// How far ahead of the present a call of this cost may bring the state.
     #[inline]
     fn room(&self, cost: u32) -> u64 {
-        self.pace.units(self.burst.max(cost))
+        if cost <= self.burst {
+            self.whole
+        } else {
+            self.pace.units(cost)
+        }
+    }
+
+    /// Whether a call of this cost is one that [`Gcra::take_plain`] is for: all but those that cost
+    /// nothing, and those beyond the burst.
+    #[inline]
+    pub(crate) fn is_plain(&self, cost: u32) -> bool {
+        // A bucket has room for one, always.
+        cost == 1 || (cost != 0 && cost <= self.burst)
+    }
+
+    /// [`Gcra::take_at`] of a plain cost. Of a state whose top bit is set it takes
+    /// nothing.
+    #[inline]
+    pub(crate) fn take_plain(&self, state: u64, at: u64, cost: u32) -> Option<u64> {
+        let (base, units) = (state.max(at), self.units(cost));
+        (base <= at + self.whole - units).then(|| base + units)
+    }
+
+    /// The point of `now`: states are counted on this line.
+    #[inline]
+    pub(crate) fn at(&self, now: Nanos) -> u64 {
+        self.pace.at(now)
+    }
+
+    /// What permits are on that line.
+    #[inline]
+    pub(crate) fn units(&self, permits: u32) -> u64 {
+        match permits {
+            1 => self.one,
+            _ => self.pace.units(permits),
+        }
+    }
+
+    pub(crate) fn burst(&self) -> u32 {
+        self.burst
+    }
+
+    /// The furthest state that a call at this point may lead to.
+    #[inline]
+    pub(crate) fn end(&self, at: u64) -> u64 {
+        at + self.whole
     }
 
     /// What permits of `mark` still hold: what of them has been refilled in the meantime is not given

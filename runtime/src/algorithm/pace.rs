@@ -30,6 +30,8 @@ pub(crate) struct Pace {
     since: Nanos,
     base: u64,
     bits: u32,
+    /// Nanoseconds from `since` on in which nothing has to be cut off.
+    plain: u64,
     /// Units per nanosecond are `up / 2^(64 - SPARE + up_shift)`, rounded up.
     up: u64,
     up_shift: u32,
@@ -63,6 +65,7 @@ impl Pace {
             base: self.at(newest),
             ..*self
         }
+        .with_plain()
     }
 
     fn slope(count: u64, per: u64, bits: u32, since: Nanos, base: u64) -> Self {
@@ -88,7 +91,19 @@ impl Pace {
             up_shift: shift - bits - (64 - SPARE),
             down: ((per << back) / count) as u64,
             down_shift: back + bits,
+            plain: 0,
         }
+        .with_plain()
+    }
+
+    /// The same with `plain` as far as it goes: within a factor of two, which is years.
+    fn with_plain(mut self) -> Self {
+        let mut plain = u64::MAX >> SPARE;
+        while plain > 0 && self.scale(plain).saturating_add(self.base) > LAST {
+            plain >>= 1;
+        }
+        self.plain = plain;
+        self
     }
 
     /// Units in `permits`.
@@ -112,16 +127,32 @@ impl Pace {
     /// The point of `now`, rounded down.
     #[inline]
     pub(crate) fn at(&self, now: Nanos) -> u64 {
+        // Wrapped, a time before the line is a long one.
+        let passed = now.0.wrapping_sub(self.since.0);
+        if passed <= self.plain {
+            return self.multiply(passed) + self.base;
+        }
+        self.at_the_ends(now)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn at_the_ends(&self, now: Nanos) -> u64 {
         let passed = now.0.saturating_sub(self.since.0);
         self.scale(passed).saturating_add(self.base).min(LAST)
     }
 
-    /// So many nanoseconds in units, rounded down: one multiplication, of which the upper half counts.
-    #[inline]
+    /// So many nanoseconds in units, rounded down.
     fn scale(&self, nanos: u64) -> u64 {
         if nanos > u64::MAX >> SPARE {
             return LAST;
         }
+        self.multiply(nanos)
+    }
+
+    /// One multiplication, of which the upper half counts.
+    #[inline]
+    fn multiply(&self, nanos: u64) -> u64 {
         let product = u128::from(nanos << SPARE) * u128::from(self.up);
         (product >> 64) as u64 >> self.up_shift
     }

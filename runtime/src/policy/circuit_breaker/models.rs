@@ -181,7 +181,7 @@ fn loom_a_late_result_changes_nothing() {
             assert_eq!((told.from, told.to), (Phase::HalfOpen, Phase::Closed));
             assert_eq!(ending.join().unwrap(), None);
             assert_eq!(cell.gate().phase(), Phase::Closed);
-            assert_eq!(cell.gate().generation(), 3);
+            assert_eq!(cell.gate().pass(), Pass::ordinary(3));
             assert_eq!(cell.tally(half_open()).calls, 0);
         });
     }

@@ -108,17 +108,10 @@ impl RateLimiter {
     /// The way of most calls: there is a permit in the word, and nobody asks how many are left.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn take_one(&self, call: &Call) -> Option<u64> {
-        let Limit::Bucket(bucket) = &self.rules().limit else {
-            return None;
-        };
-        let Glance::Taken { mark, .. } = self.0.gate.glance(bucket, call.now(), 1) else {
-            return None;
-        };
-        self.0.totals.add(ALLOWED, 1);
-        Some(mark)
+        self.draw(call, 1)
     }
 
-    /// The way of most calls: there is a permit in the word, and nobody asks how many are left.
+    /// The same of calls that say more.
     #[inline]
     pub(super) fn enter_at_once<'c>(
         &'c self,
@@ -132,17 +125,11 @@ impl RateLimiter {
             let is_usual = !request.bypass && request.rate.is_none();
             return is_usual.then(|| self.enter_key_at_once(call, key, request.cost))?;
         }
-        let Limit::Bucket(bucket) = &self.rules().limit else {
-            return None;
-        };
         if request.bypass {
             return None;
         }
         let cost = request.cost;
-        let Glance::Taken { mark, .. } = self.0.gate.glance(bucket, call.now(), cost) else {
-            return None;
-        };
-        self.0.totals.add(ALLOWED, 1);
+        let mark = self.draw(call, cost)?;
         let taken = Taken {
             rules: self.rules(),
             spot: self.spot(),
@@ -168,7 +155,7 @@ impl RateLimiter {
             Shown::Display(_) => return None,
         };
         let (mark, keys) = (mark?.get(), self.0.keys.get()?);
-        self.0.totals.add(ALLOWED, 1);
+        self.0.gate.totals.add(ALLOWED, 1);
         let taken = Taken {
             rules: self.rules(),
             spot: Spot::Key(keys, Place::own(hash)),
@@ -188,6 +175,25 @@ impl RateLimiter {
         // Not before the key is there: making it is the user's, and may take its time.
         let now = call.map_or_else(clock::now, Call::now);
         keys.known(key, |lane| lane.take(bucket, now, cost))
+    }
+
+    /// Takes permits without the lock, and counts the call.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn draw(&self, call: &Call, cost: u32) -> Option<u64> {
+        let Some(till) = self.0.gate.totals.own() else {
+            return self.draw_elsewhere(call, cost);
+        };
+        let mark = self.0.gate.draw(till, || call.now(), cost)?;
+        till.add(ALLOWED, 1);
+        Some(mark)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn draw_elsewhere(&self, call: &Call, cost: u32) -> Option<u64> {
+        let mark = self.0.gate.draw_elsewhere(|| call.now(), cost)?;
+        self.0.gate.totals.add(ALLOWED, 1);
+        Some(mark)
     }
 
     pub(super) fn rules(&self) -> &Rules {
@@ -231,7 +237,7 @@ impl RateLimiter {
         let Reply::Taken(permits, _) = reply else {
             return Err(self.begun_at_key(spot, cost, reply));
         };
-        self.0.totals.add(ALLOWED, 1);
+        self.0.gate.totals.add(ALLOWED, 1);
         let taken = Taken {
             rules: self.rules(),
             spot,
@@ -249,7 +255,7 @@ impl RateLimiter {
 
     #[cold]
     fn bypass(&self) {
-        self.0.totals.add(BYPASSED, 1);
+        self.0.gate.totals.add(BYPASSED, 1);
         self.0.sink.tell_debug(|| {
             Event::Bypassed(Bypassed {
                 policy: self.name().clone(),
@@ -438,7 +444,7 @@ impl RateLimiter {
     #[inline]
     pub(super) fn conclude(&self, decision: &Decision) -> Result<(), RateLimited> {
         if decision.allowed {
-            self.0.totals.add(ALLOWED, 1);
+            self.0.gate.totals.add(ALLOWED, 1);
             return Ok(());
         }
         self.refuse(decision)
@@ -455,7 +461,7 @@ impl RateLimiter {
             retry_after: decision.retry_after,
             reset_after: decision.reset_after,
         };
-        self.0.totals.add(REJECTED, 1);
+        self.0.gate.totals.add(REJECTED, 1);
         self.0.sink.tell_debug(|| {
             Event::Refused(Refused {
                 policy: self.name().clone(),

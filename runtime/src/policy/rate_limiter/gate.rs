@@ -1,14 +1,19 @@
-//! The limit that all calls of a policy share: one word for those who find a permit, a lock for the
-//! rest.
+//! The limit that all calls of a policy share: one word for those who find a permit, leases for threads
+//! that keep meeting at it, a lock for the rest.
 
-use super::{lane::Lane, rules::Rules};
+use super::{
+    lane::Lane,
+    lease::{CLOSED, Lease, Opening, Spare, Stretch},
+    rules::Rules,
+    till::{Till, Tills},
+};
 use crate::{
     algorithm::{
         gcra::{Gcra, Mark},
-        limit::LimitState,
+        limit::{Limit, LimitState},
     },
-    clock::Nanos,
-    sync::{AtomicU64, Mutex, Ordering, lock},
+    clock::{self, Nanos},
+    sync::{AtomicU64, Mutex, Ordering, lock, try_lock},
 };
 
 /// A bucket's word, and the lane behind it.
@@ -17,28 +22,99 @@ use crate::{
 /// compare-and-swap survives, and so owns the word until it stores it back; if somebody waits then, the
 /// bit stays, so that newcomers take the lock too and nobody overtakes.
 ///
+/// A thread that keeps finding that another was at the word takes a [lease](super::lease), and then
+/// writes no line that others write. `with` recalls all leases: whatever the lane decides, it decides
+/// with every permit in the word. So nobody is refused while permits are out, and nobody waits for some.
+///
 /// Limits of other algorithms live in the lane alone and never touch the word.
+#[derive(Debug)]
+pub(super) struct Gate {
+    /// Copied: the way of most calls goes through it.
+    bucket: Option<Gcra>,
+    pub(super) totals: Tills,
+    terms: Terms,
+    /// Read under the lock, where leases are recalled.
+    clock: fn() -> Nanos,
+    shared: Shared,
+}
+
+/// What all threads write.
 ///
 /// On cache lines of its own (two: the prefetcher takes them in pairs): what is only read stays with
 /// every thread.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(super) struct Gate {
+struct Shared {
     word: AtomicU64,
     /// A copy of what the bucket in the lane has refunded. Read before a permit is taken: it can only
     /// be too old, which makes a later refund smaller.
     refunded: AtomicU64,
-    lane: Mutex<Lane>,
+    /// Who was at the word last (in [`LANE`]), whether leases are out ([`OUT`]), and above that how
+    /// often there were some: whoever finds the latter two as before knows that nothing was leased
+    /// meanwhile.
+    scene: AtomicU64,
+    books: Mutex<Books>,
+}
+
+/// What is behind the lock.
+#[derive(Debug)]
+struct Books {
+    lane: Lane,
+    leases: Leases,
+}
+
+/// Which leases are out.
+#[derive(Debug, Default)]
+struct Leases {
+    /// A bit for each lane.
+    open: u64,
+    /// What they can move those behind them by, at most: the sum of their lengths.
+    length: u64,
+    /// The lane that is looked at next for an expired one.
+    hand: u32,
+}
+
+/// How much is leased.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// All leases together are about this part of the burst.
+    part: u32,
+    /// A smaller lease is not worth the lock.
+    least: u32,
+    /// There has to be room for so many: near its end a bucket is shared permit by permit.
+    room: u64,
+}
+
+impl Terms {
+    const USUAL: Self = Self {
+        part: 8,
+        least: 4,
+        room: 2,
+    };
+
+    /// Permits in the lease of one of so many threads.
+    fn permits(self, bucket: &Gcra, threads: u32) -> Option<u32> {
+        let permits = bucket.burst() / self.part / threads;
+        (permits >= self.least).then_some(permits)
+    }
+
+    /// Whether there can be leases: there are none for one thread alone.
+    fn lease(self, bucket: &Gcra) -> bool {
+        self.permits(bucket, 2).is_some()
+    }
 }
 
 const HELD: u64 = 1 << 63;
+
+const LANE: u64 = OUT - 1;
+const OUT: u64 = 1 << 8;
 
 /// What a caller finds at the word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Glance {
     /// Permits were taken: the state after that, and the mark for a refund.
     Taken { state: u64, mark: u64 },
-    /// Not now; nobody waits.
+    /// Not now; nobody waits, and nothing was leased.
     Spent { state: u64 },
     /// The lane has to be asked.
     Held,
@@ -46,64 +122,334 @@ pub(super) enum Glance {
 
 impl Gate {
     pub(super) fn new(rules: &Rules, now: Nanos) -> Self {
+        Self::on_terms(rules, now, Terms::USUAL, clock::now)
+    }
+
+    fn on_terms(rules: &Rules, now: Nanos, terms: Terms, clock: fn() -> Nanos) -> Self {
+        let bucket = match rules.limit {
+            Limit::Bucket(bucket) => Some(bucket),
+            _ => None,
+        };
+        // Where nothing is ever leased, nobody has to know who was there last.
+        let lease = bucket.is_some_and(|bucket| terms.lease(&bucket));
         Self {
-            word: AtomicU64::new(0),
-            refunded: AtomicU64::new(0),
-            lane: Mutex::new(Lane::new(rules, now)),
+            bucket,
+            totals: Tills::new(lease),
+            terms,
+            clock,
+            shared: Shared {
+                word: AtomicU64::new(0),
+                refunded: AtomicU64::new(0),
+                scene: AtomicU64::new(0),
+                books: Mutex::new(Books {
+                    lane: Lane::new(rules, now),
+                    leases: Leases::default(),
+                }),
+            },
         }
     }
 
-    /// Takes permits without the lock, if they are there.
+    /// Takes permits of a bucket as nearly all calls do: without the lock, and without asking how many
+    /// are left. The mark for a refund, or `None` where there is more to it. `till` is this thread's.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn glance(&self, bucket: &Gcra, now: Nanos, cost: u32) -> Glance {
-        let mut word = self.word.load(Ordering::Acquire);
+    pub(super) fn draw(&self, till: &Till, now: impl FnOnce() -> Nanos, cost: u32) -> Option<u64> {
+        let bucket = self.bucket.as_ref()?;
+        if !bucket.is_plain(cost) {
+            return None;
+        }
+        let at = bucket.at(now());
+        let start = till.lease.start();
+        if start < CLOSED {
+            let mark = till.lease.spend(bucket, start, at, cost);
+            return mark.or_else(|| self.meet(till, at, cost));
+        }
+        let scene = self.shared.scene.load(Ordering::Acquire);
+        if scene & (OUT | LANE) != till.tag {
+            return self.meet(till, at, cost);
+        }
+        let word = self.shared.word.load(Ordering::Acquire);
+        // Of a held word there is nothing to take.
+        let next = bucket.take_plain(word, at, cost)?;
+        let refunded = self.shared.refunded.load(Ordering::Relaxed);
+        let swap =
+            self.shared
+                .word
+                .compare_exchange(word, next, Ordering::AcqRel, Ordering::Relaxed);
+        match swap {
+            Ok(_) if self.shared.scene.load(Ordering::Relaxed) == scene => {
+                Some(Mark::new(next, refunded).0)
+            }
+            Ok(_) => Some(self.mark(next, refunded, scene, at + bucket.units(cost))),
+            Err(_) => self.meet(till, at, cost),
+        }
+    }
+
+    /// The same for a thread that has no till of its own, or has not asked for it.
+    #[cold]
+    pub(super) fn draw_elsewhere(&self, now: impl FnOnce() -> Nanos, cost: u32) -> Option<u64> {
+        match self.totals.find() {
+            Ok(own) => self.draw(own, now, cost),
+            Err(shared) => {
+                let bucket = self.bucket.as_ref()?;
+                let at = bucket.at(now());
+                self.note(shared);
+                self.take(bucket, at, cost).mark()
+            }
+        }
+    }
+
+    /// Takes permits where others are about, and a lease if they keep being about.
+    #[inline(never)]
+    fn meet(&self, till: &Till, at: u64, cost: u32) -> Option<u64> {
+        let bucket = self.bucket.as_ref()?;
+        let met = self.note(till);
+        // Who would not come back before the lease has expired needs none.
+        let lasts = self
+            .terms
+            .permits(bucket, 2)
+            .map(|permits| bucket.units(permits));
+        let lease = match lasts {
+            Some(lasts) if till.lease.meet(at, lasts) => self.lease(bucket, till, at, cost, met),
+            _ => None,
+        };
+        lease.or_else(|| self.take(bucket, at, cost).mark())
+    }
+
+    /// Notes that this thread is at the word, and says whether another was before.
+    fn note(&self, till: &Till) -> bool {
+        let scene = self.shared.scene.load(Ordering::Relaxed);
+        if scene & LANE == till.tag {
+            return false;
+        }
+        // Should another get in between, the next will notice that one.
+        let noted = scene & !LANE | till.tag;
+        let _ =
+            self.shared
+                .scene
+                .compare_exchange(scene, noted, Ordering::Relaxed, Ordering::Relaxed);
+        true
+    }
+
+    /// Takes a lease, and the first permits of it. Waits for nobody: the word is there, too.
+    fn lease(&self, bucket: &Gcra, till: &Till, at: u64, cost: u32, met: bool) -> Option<u64> {
+        let mut books = try_lock(&self.shared.books)?;
+        let leases = &mut books.leases;
+        self.sweep(leases, till, at);
+        let mine = 1 << till.lane;
+        let is_open = leases.open & mine != 0;
+        if !met && leases.open & !mine == 0 {
+            // Alone again.
+            drop(books);
+            return self.recalled();
+        }
+        let threads = (leases.open | mine).count_ones().max(2);
+        let permits = self.terms.permits(bucket, threads)?;
+        if cost > permits {
+            return None;
+        }
+        let length = bucket.units(permits);
+        let own = if is_open { Some(&till.lease) } else { None };
+        let others = leases.length - own.map_or(0, Lease::length);
+        loop {
+            let word = self.shared.word.load(Ordering::Acquire);
+            let from = word.max(at);
+            if word & HELD != 0 || from + self.terms.room * length > bucket.end(at) {
+                return None;
+            }
+            let (start, spare) = match own {
+                None => (from, Spare::NONE),
+                // The old one ends where the new one begins: they are one.
+                Some(own) if own.end() == word => (own.start().max(at), own.spare(at)),
+                Some(own) => (
+                    from,
+                    own.spare(at).with(own.rest(own.start(), at), own.end()),
+                ),
+            };
+            if spare.units > length {
+                drop(books);
+                return self.recalled();
+            }
+            if self.shared.scene.load(Ordering::Relaxed) & OUT == 0 {
+                // Before the word shows it.
+                self.shared.scene.fetch_add(OUT, Ordering::AcqRel);
+            }
+            let end = from + length;
+            let swap =
+                self.shared
+                    .word
+                    .compare_exchange(word, end, Ordering::AcqRel, Ordering::Relaxed);
+            if swap.is_ok() {
+                let refunded = self.shared.refunded.load(Ordering::Relaxed);
+                let opening = Opening {
+                    stretch: Stretch { start, end },
+                    spare,
+                    below: others + spare.units,
+                    refunded,
+                };
+                let mark = till.lease.open(bucket, opening, at, cost);
+                leases.open |= mine;
+                leases.length = others + till.lease.length();
+                return Some(mark);
+            }
+        }
+    }
+
+    /// Everything is in the word again.
+    fn recalled(&self) -> Option<u64> {
+        self.with(|_| None)
+    }
+
+    /// Looks whether one of the others' leases has expired: they may have gone.
+    fn sweep(&self, leases: &mut Leases, till: &Till, at: u64) {
+        let others = leases.open & !(1 << till.lane);
+        if others == 0 {
+            return;
+        }
+        let steps = others.rotate_right(leases.hand).trailing_zeros();
+        let lane = (leases.hand + steps) % u64::BITS;
+        leases.hand = (lane + 1) % u64::BITS;
+        let Some(other) = self.totals.at(lane) else {
+            return;
+        };
+        if other.lease.is_over(at) {
+            other.lease.close();
+            leases.open &= !(1 << lane);
+            leases.length -= other.lease.length();
+        }
+    }
+
+    /// Closes all leases, and says what was left of them. Under the lock, and with the word held.
+    fn recall(&self, leases: &mut Leases) -> u64 {
+        let Some(bucket) = &self.bucket else {
+            return 0;
+        };
+        if self.shared.scene.load(Ordering::Relaxed) & OUT == 0 {
+            return 0;
+        }
+        let open = std::mem::take(&mut leases.open);
+        leases.length = 0;
+        let mut starts = [CLOSED; u64::BITS as usize];
+        let mut out = open;
+        while out != 0 {
+            let lane = out.trailing_zeros();
+            out &= out - 1;
+            if let Some(till) = self.totals.at(lane) {
+                starts[lane as usize] = till.lease.close();
+            }
+        }
+        self.shared.scene.fetch_add(OUT, Ordering::AcqRel);
+        // Not before: what expires while somebody can still spend behind it must not come back.
+        let at = bucket.at((self.clock)());
+        let lanes = (0..u64::BITS).filter(|lane| open & (1 << lane) != 0);
+        let left = lanes.filter_map(|lane| {
+            let till = self.totals.at(lane)?;
+            Some(till.lease.left(starts[lane as usize], at))
+        });
+        left.sum()
+    }
+
+    /// Takes permits at the word.
+    fn take(&self, bucket: &Gcra, at: u64, cost: u32) -> Glance {
+        let scene = self.shared.scene.load(Ordering::Acquire);
+        let mut word = self.shared.word.load(Ordering::Acquire);
         loop {
             if word & HELD != 0 {
                 return Glance::Held;
             }
-            let refunded = self.refunded.load(Ordering::Relaxed);
-            let Some(next) = bucket.take(word, now, cost) else {
-                return Glance::Spent { state: word };
+            let refunded = self.shared.refunded.load(Ordering::Relaxed);
+            let Some(next) = bucket.take_at(word, at, cost) else {
+                return match self.nothing_leased_since(scene) {
+                    true => Glance::Spent { state: word },
+                    false => Glance::Held,
+                };
             };
-            match self
-                .word
-                .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire)
-            {
+            match self.shared.word.compare_exchange_weak(
+                word,
+                next,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
                 Ok(_) => {
-                    return Glance::Taken {
-                        state: next,
-                        mark: Mark::new(next, refunded).0,
-                    };
+                    let mark = self.mark(next, refunded, scene, at + bucket.units(cost));
+                    return Glance::Taken { state: next, mark };
                 }
                 Err(now) => word = now,
             }
         }
     }
 
-    /// The bucket's state now: read the clock after it.
-    pub(super) fn state(&self) -> u64 {
-        self.word.load(Ordering::Acquire) & !HELD
+    /// Whether no lease was out since `scene` was read.
+    fn nothing_leased_since(&self, scene: u64) -> bool {
+        let now = self.shared.scene.load(Ordering::Acquire);
+        scene & OUT == 0 && (now ^ scene) & !LANE == 0
     }
 
-    /// Runs `act` on the lane, which nothing else can change meanwhile.
+    /// The mark of a taking that led to `next`; `scene` was read before. A recall may move what lies
+    /// behind leases, at most to `first`: where it would be if it was all that had been taken.
+    #[inline(never)]
+    fn mark(&self, next: u64, refunded: u64, scene: u64, first: u64) -> u64 {
+        let ends = match self.nothing_leased_since(scene) {
+            true => next,
+            false => first,
+        };
+        Mark::new(ends, refunded).0
+    }
+
+    /// Takes permits without the lock, if they are there and nothing is leased: so the state is all that
+    /// there is to know.
+    #[inline]
+    pub(super) fn glance(&self, bucket: &Gcra, now: Nanos, cost: u32) -> Glance {
+        match self.shared.scene.load(Ordering::Relaxed) & OUT {
+            0 => self.take(bucket, bucket.at(now), cost),
+            _ => Glance::Held,
+        }
+    }
+
+    /// The bucket's state now: read the clock after it.
+    pub(super) fn state(&self) -> u64 {
+        self.shared.word.load(Ordering::Acquire) & !HELD
+    }
+
+    /// Runs `act` on the lane, which nothing else can change meanwhile, and with every permit in it.
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut Lane) -> R) -> R {
-        let mut lane = lock(&self.lane);
+        let mut books = lock(&self.shared.books);
+        let Books { lane, leases } = &mut *books;
         if !matches!(lane.state, LimitState::Bucket(_)) {
-            return act(&mut lane);
+            return act(lane);
         }
-        let word = self.word.fetch_or(HELD, Ordering::AcqRel) & !HELD;
+        let word = self.shared.word.fetch_or(HELD, Ordering::AcqRel) & !HELD;
+        let left = self.recall(leases);
         if let LimitState::Bucket(bucket) = &mut lane.state {
-            bucket.state = word;
+            bucket.state = word.saturating_sub(left);
         }
-        let result = act(&mut lane);
+        let result = act(lane);
         if let LimitState::Bucket(bucket) = &lane.state {
             let held = if lane.waiting() > 0 { HELD } else { 0 };
-            self.refunded.store(bucket.refunded(), Ordering::Relaxed);
-            self.word.store(bucket.state | held, Ordering::Release);
+            self.shared
+                .refunded
+                .store(bucket.refunded(), Ordering::Relaxed);
+            self.shared
+                .word
+                .store(bucket.state | held, Ordering::Release);
         }
         result
     }
 }
+
+impl Glance {
+    fn mark(self) -> Option<u64> {
+        match self {
+            Self::Taken { mark, .. } => Some(mark),
+            Self::Spent { .. } | Self::Held => None,
+        }
+    }
+}
+
+#[cfg(all(test, not(steadfast_loom)))]
+mod lease_tests;
+
+#[cfg(all(test, steadfast_loom))]
+mod lease_models;
 
 #[cfg(all(test, not(steadfast_loom)))]
 mod tests {

@@ -19,7 +19,6 @@ use crate::{
     admission::{Admits, Permit as _, Waits},
     call::{Body, Call},
     clock,
-    counter::Counters,
     entered::Entered,
     event::Sink,
     judge::Judge,
@@ -93,7 +92,6 @@ pub(super) struct Inner {
     pub(super) gate: Gate,
     /// Made when the first key is seen: most limiters have none.
     pub(super) keys: OnceLock<Keyed<KeyLane>>,
-    pub(super) totals: Counters<3>,
     pub(super) sink: Sink,
 }
 
@@ -137,7 +135,7 @@ impl RateLimiter {
     /// Where it stands.
     #[must_use]
     pub fn metrics(&self) -> RateLimiterMetrics {
-        let (rules, totals) = (self.rules(), &self.0.totals);
+        let (rules, totals) = (self.rules(), &self.0.gate.totals);
         let (limit, success_rate, mut waiting) = self.0.gate.with(|lane| {
             let now = clock::now();
             (
@@ -163,7 +161,7 @@ impl RateLimiter {
     /// places, and find their turn come.
     pub fn reset(&self) {
         let rules = self.rules();
-        self.0.totals.reset();
+        self.0.gate.totals.reset();
         self.0
             .gate
             .with(|lane| lane.reset(rules, clock::now()))
@@ -425,7 +423,6 @@ impl Policy for RateLimiter {
             gate: Gate::new(&rules, clock::now()),
             rules,
             keys: OnceLock::new(),
-            totals: Counters::new(),
             sink,
         }))
     }

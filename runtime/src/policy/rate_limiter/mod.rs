@@ -7,11 +7,13 @@ mod entrance;
 mod gate;
 mod key_lane;
 mod lane;
+mod lease;
 mod limiter;
 mod one;
 mod request;
 mod rules;
 mod settings;
+mod till;
 mod turn;
 
 pub use admission::Admission;
