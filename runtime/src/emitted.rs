@@ -11,6 +11,7 @@ pub fn hint<R>() -> R {
 }
 
 /// Drops it here. `mem::drop` would have clippy ask whether there is anything to drop.
+#[inline(never)]
 pub fn let_go<T>(_: T) {}
 
 /// The error for a rejection that there cannot be. One function, where a closure would be one a site.

@@ -54,7 +54,7 @@ impl<R: Outcome, X: Rejected> Step<R, X> {
     /// Turns a rejection into the caller's error type, and remembers what it was. What the layers around
     /// may reject with is then open again.
     #[must_use]
-    #[inline]
+    #[inline(never)]
     pub fn settle<Y: Rejected>(self, convert: impl FnOnce(X) -> R::Error) -> Step<R, Y> {
         match self {
             Self::Done(outcome) => Step::Done(outcome),

@@ -47,17 +47,14 @@ pub(super) fn retry(
         loop {
             #attempt
             #clones
-            let __event = {
+            {
                 let __step = #inner;
                 let __next = #next;
                 match __next {
-                    #krate::__private::Next::Again(__event) => {
-                        #krate::__private::let_go(__step);
-                        __event
-                    }
+                    #krate::__private::Next::Again => #krate::__private::let_go(__step),
                     #stop
                 }
-            };
+            }
             #again
             #again_fetched
         }
@@ -94,11 +91,17 @@ fn next(context: &Context<'_>, place: usize, site: &Retry) -> TokenStream {
 /// block has ended, so that no room is kept for it either.
 fn again(context: &Context<'_>, site: &Retry) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
-    let on_retry = site.on_retry.as_ref().map(|call| on_retry(context, call));
+    let on_retry = site.on_retry.as_ref().map(|call| {
+        let call = on_retry(context, call);
+        quote_spanned! {here=>
+            let __event = #krate::__private::Attempts::event(&__attempts);
+            #call
+        }
+    });
     let (pause, dot_await) = (context.method("pause"), context.dot_await());
     quote_spanned! {here=>
         #on_retry
-        #krate::__private::Attempts::#pause(&mut __attempts, __event) #dot_await;
+        #krate::__private::Attempts::#pause(&mut __attempts) #dot_await;
     }
 }
 
@@ -109,7 +112,10 @@ fn stop(context: &Context<'_>, place: usize, layer: &Layer, site: &Retry) -> Tok
     }
     let rejected = rejected(context, place, layer);
     quote_spanned! {here=>
-        #krate::__private::Next::Unmet(__rejection) => break #rejected,
+        #krate::__private::Next::Unmet => {
+            let __rejection = #krate::__private::Attempts::unmet(&__attempts);
+            break #rejected
+        }
         #krate::__private::Next::Stop => break __step,
     }
 }

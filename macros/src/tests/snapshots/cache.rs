@@ -164,5 +164,5 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
             }
         }
     };
-    __step.finish(|__never: ::core::convert::Infallible| match __never {})
+    __step.finish(::steadfast::__private::never)
 }

@@ -76,7 +76,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                 let mut __policies = ::steadfast::__private::Slot::get(&__POLICIES);
                 let mut __attempts = __policies.1.0.begin(&__call);
                 loop {
-                    let __event = {
+                    {
                         let __step = '__group_2: {
                             let __permit_2 = match ::steadfast::__private::Admits::try_admit(
                                 __policies.1.1.0,
@@ -235,15 +235,13 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                                 .when(QuoteError::is_transient),
                         );
                         match __next {
-                            ::steadfast::__private::Next::Again(__event) => {
-                                ::steadfast::__private::let_go(__step);
-                                __event
+                            ::steadfast::__private::Next::Again => {
+                                ::steadfast::__private::let_go(__step)
                             }
                             _ => break __step,
                         }
-                    };
-                    ::steadfast::__private::Attempts::pause(&mut __attempts, __event)
-                        .await;
+                    }
+                    ::steadfast::__private::Attempts::pause(&mut __attempts).await;
                     __policies = ::steadfast::__private::Slot::get(&__POLICIES);
                 }
             };
@@ -280,5 +278,5 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
             }
         }
     };
-    __step.finish(|__never: ::core::convert::Infallible| match __never {})
+    __step.finish(::steadfast::__private::never)
 }

@@ -31,7 +31,7 @@ pub async fn place(&self, order: Order) -> Result<Receipt, Error> {
                     &__attempts,
                 );
                 let order = ::core::clone::Clone::clone(&order);
-                let __event = {
+                {
                     let __step = {
                         let __step = ::steadfast::__private::Step::<
                             _,
@@ -68,17 +68,16 @@ pub async fn place(&self, order: Order) -> Result<Receipt, Error> {
                             .when(is_transient),
                     );
                     match __next {
-                        ::steadfast::__private::Next::Again(__event) => {
-                            ::steadfast::__private::let_go(__step);
-                            __event
+                        ::steadfast::__private::Next::Again => {
+                            ::steadfast::__private::let_go(__step)
                         }
                         _ => break __step,
                     }
-                };
-                ::steadfast::__private::Attempts::pause(&mut __attempts, __event).await;
+                }
+                ::steadfast::__private::Attempts::pause(&mut __attempts).await;
                 __policies = ::steadfast::__private::Slot::get(&__POLICIES);
             }
         }
     };
-    __step.finish(|__never: ::core::convert::Infallible| match __never {})
+    __step.finish(::steadfast::__private::never)
 }

@@ -24,7 +24,7 @@ fn read(path: &Path) -> io::Result<String> {
             let mut __policies = ::steadfast::__private::Slot::get(&__POLICIES);
             let mut __attempts = __policies.0.begin(&__call);
             loop {
-                let __event = {
+                {
                     let __step = {
                         let __step = ::steadfast::__private::Step::<
                             _,
@@ -52,20 +52,17 @@ fn read(path: &Path) -> io::Result<String> {
                         ),
                     );
                     match __next {
-                        ::steadfast::__private::Next::Again(__event) => {
-                            ::steadfast::__private::let_go(__step);
-                            __event
+                        ::steadfast::__private::Next::Again => {
+                            ::steadfast::__private::let_go(__step)
                         }
                         _ => break __step,
                     }
-                };
+                }
+                let __event = ::steadfast::__private::Attempts::event(&__attempts);
                 ::steadfast::__private::on_retry(&__event, |event| log(event));
-                ::steadfast::__private::Attempts::pause_blocking(
-                    &mut __attempts,
-                    __event,
-                );
+                ::steadfast::__private::Attempts::pause_blocking(&mut __attempts);
             }
         }
     };
-    __step.finish(|__never: ::core::convert::Infallible| match __never {})
+    __step.finish(::steadfast::__private::never)
 }

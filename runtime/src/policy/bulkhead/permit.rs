@@ -66,7 +66,7 @@ impl<P: Deref<Target: Places>> Permit for Entry<P> {
 }
 
 impl<P: Deref<Target: Places>> Drop for Entry<P> {
-    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[inline]
     fn drop(&mut self) {
         self.0.release();
     }

@@ -27,21 +27,25 @@ pub struct Attempts<'c> {
 struct Further<'c> {
     call: &'c Call,
     attempt: u32,
-    /// The last delay.
+    /// The last delay, as it was planned.
     previous: Duration,
+    /// How long to wait before the next attempt.
+    delay: Duration,
     /// Whether any attempt has come as far as the body.
     ran: bool,
 }
 
 /// What follows an attempt.
-#[derive(Debug)]
+///
+/// Without anything that has to be dropped, which would be code in every function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// Nothing: the caller gets this outcome.
     Stop,
-    /// Nothing, although the value is not as wanted: the caller gets this rejection.
-    Unmet(Rejection),
+    /// Nothing, although the value is not as wanted: the caller gets [`Attempts::unmet`].
+    Unmet,
     /// Another attempt, after [`Attempts::pause`].
-    Again(RetryEvent),
+    Again,
 }
 
 /// The delay that the site's own function plans.
@@ -90,12 +94,13 @@ impl<'c> Attempts<'c> {
 
     /// Waits before the next attempt. Boxed, so that calls which need no other attempt keep no room for
     /// the wait.
-    pub fn pause(&mut self, event: RetryEvent) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(self.sleep(event))
+    #[cold]
+    pub fn pause(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.sleep())
     }
 
-    async fn sleep(&mut self, event: RetryEvent) {
-        let delay = self.at_most_what_is_left(event.delay);
+    async fn sleep(&mut self) {
+        let delay = self.at_most_what_is_left();
         if delay.is_zero() {
             // A call that fails at once and is retried at once must not keep the others from running.
             tokio::task::yield_now().await;
@@ -106,8 +111,9 @@ impl<'c> Attempts<'c> {
     }
 
     /// The same, blocking the thread.
-    pub fn pause_blocking(&mut self, event: RetryEvent) {
-        let delay = self.at_most_what_is_left(event.delay);
+    #[cold]
+    pub fn pause_blocking(&mut self) {
+        let delay = self.at_most_what_is_left();
         waiter::sleep_blocking(delay);
         self.resume(delay);
     }
@@ -126,19 +132,19 @@ impl<'c> Attempts<'c> {
             return Next::Stop;
         }
         match self.delay(call, asked.unwrap_or_default(), paid, planned) {
-            Ok(delay) => Next::Again(self.again(delay)),
+            Ok(()) => self.again(),
             Err(reason) => self.exhausted(reason, finding),
         }
     }
 
-    /// How long to wait before the next attempt, at least for as long as was `asked`.
+    /// Plans how long to wait before the next attempt, at least for as long as was `asked`.
     fn delay(
         &mut self,
         call: &'c Call,
         asked: Duration,
         paid: bool,
         planned: Planned<'_>,
-    ) -> Result<Duration, Exhausted> {
+    ) -> Result<(), Exhausted> {
         let (plan, attempt) = (self.retry.plan(), self.attempt());
         if attempt >= plan.max_attempts {
             return Err(Exhausted::Attempts);
@@ -168,9 +174,10 @@ impl<'c> Attempts<'c> {
             call,
             attempt,
             previous: own,
+            delay,
             ran: ran_before || call.has_begun(),
         }));
-        Ok(delay)
+        Ok(())
     }
 
     /// The time until no delay may last any longer: the end of `max_elapsed`, or of a timeout further
@@ -181,21 +188,40 @@ impl<'c> Attempts<'c> {
     }
 
     /// `on_retry` may have taken its time since the delay was decided upon.
-    fn at_most_what_is_left(&self, delay: Duration) -> Duration {
-        let further = self.further.as_ref();
-        let left = further.and_then(|further| self.left(further.call));
-        left.map_or(delay, |left| delay.min(left))
+    fn at_most_what_is_left(&self) -> Duration {
+        let Some(further) = &self.further else {
+            return Duration::ZERO;
+        };
+        let left = self.left(further.call).unwrap_or(Duration::MAX);
+        further.delay.min(left)
     }
 
-    fn again(&self, delay: Duration) -> RetryEvent {
-        let event = RetryEvent {
+    fn again(&self) -> Next {
+        self.retry.count_retry();
+        self.retry.tell(&Event::Retry(self.event()));
+        Next::Again
+    }
+
+    /// The retry that is to come: what `on_retry` is told.
+    #[must_use]
+    pub fn event(&self) -> RetryEvent {
+        RetryEvent {
             policy: self.retry.name().clone(),
             attempt: self.attempt(),
-            delay,
-        };
-        self.retry.count_retry();
-        self.retry.tell(&Event::Retry(event.clone()));
-        event
+            delay: self
+                .further
+                .as_ref()
+                .map_or(Duration::ZERO, |further| further.delay),
+        }
+    }
+
+    /// What the caller gets of a value that is not as wanted.
+    #[must_use]
+    pub fn unmet(&self) -> Rejection {
+        Rejection::ConditionNotMet(ConditionNotMet {
+            policy: self.retry.name().clone(),
+            attempts: self.attempt(),
+        })
     }
 
     fn exhausted(&self, reason: Exhausted, finding: Finding) -> Next {
@@ -207,10 +233,7 @@ impl<'c> Attempts<'c> {
             reason,
         }));
         match finding {
-            Finding::Unmet => Next::Unmet(Rejection::ConditionNotMet(ConditionNotMet {
-                policy: policy.clone(),
-                attempts: self.attempt(),
-            })),
+            Finding::Unmet => Next::Unmet,
             _ => Next::Stop,
         }
     }
@@ -236,7 +259,7 @@ impl Attempts<'_> {
 }
 
 impl Drop for Attempts<'_> {
-    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[inline]
     fn drop(&mut self) {
         match &self.further {
             None => self.retry.count_call(1),
@@ -331,11 +354,26 @@ mod tests {
     }
 
     #[track_caller]
-    fn delay(next: &Next) -> Duration {
+    fn delay(attempts: &Attempts<'_>, next: Next) -> Duration {
         match next {
-            Next::Again(event) => event.delay,
+            Next::Again => attempts.event().delay,
             other => panic!("not retried: {other:?}"),
         }
+    }
+
+    #[track_caller]
+    fn next_delay<'c>(
+        attempts: &mut Attempts<'c>,
+        call: &'c Call,
+        judge: Judge<'_, Answer>,
+    ) -> Duration {
+        let next = attempts.next(call, judge);
+        delay(attempts, next)
+    }
+
+    #[track_caller]
+    fn first_delay(retry: &Retry, call: &Call, judge: Judge<'_, Answer>) -> Duration {
+        next_delay(&mut retry.begin(call), call, judge)
     }
 
     #[track_caller]
@@ -345,7 +383,7 @@ mod tests {
 
     async fn go_on(attempts: &mut Attempts<'_>, next: Next) {
         match next {
-            Next::Again(event) => attempts.pause(event).await,
+            Next::Again => attempts.pause().await,
             other => panic!("not retried: {other:?}"),
         }
     }
@@ -396,21 +434,18 @@ mod tests {
         let call = Call::new();
         let mut attempts = bench.retry.begin(&call);
         let next = attempts.next(&call, asks(&failed(), 5 * SECOND));
-        assert_eq!(delay(&next), 5 * SECOND);
+        assert_eq!(delay(&attempts, next), 5 * SECOND);
         go_on(&mut attempts, next).await;
         let next = attempts.next(&call, asks(&failed(), SECOND));
-        assert_eq!(delay(&next), 2 * SECOND, "its own is longer");
+        assert_eq!(delay(&attempts, next), 2 * SECOND, "its own is longer");
     }
 
     #[test]
     fn a_server_that_asks_for_more_than_the_longest_delay_is_not_asked_again() {
         let bench = bench(settings().max_delay(8 * SECOND));
         let call = Call::new();
-        let next = bench
-            .retry
-            .begin(&call)
-            .next(&call, asks(&failed(), 8 * SECOND));
-        assert_eq!(delay(&next), 8 * SECOND);
+        let delay = first_delay(&bench.retry, &call, asks(&failed(), 8 * SECOND));
+        assert_eq!(delay, 8 * SECOND);
         stops(
             bench
                 .retry
@@ -428,7 +463,7 @@ mod tests {
         tokio::time::sleep(2 * SECOND).await;
         let mut attempts = attempts;
         assert_eq!(
-            delay(&attempts.next(&call, asks(&failed(), 4 * SECOND))),
+            next_delay(&mut attempts, &call, asks(&failed(), 4 * SECOND)),
             4 * SECOND
         );
         stops(attempts.next(
@@ -446,7 +481,7 @@ mod tests {
         let next = attempts.next(&call, judge(&failed()));
         go_on(&mut attempts, next).await;
         let next = attempts.next(&call, judge(&failed()));
-        assert_eq!(delay(&next), 2 * SECOND, "ends exactly then");
+        assert_eq!(delay(&attempts, next), 2 * SECOND, "ends exactly then");
         go_on(&mut attempts, next).await;
         stops(attempts.next(&call, judge(&failed())));
         assert_eq!(bench.heard()[2], "Time after 3");
@@ -482,7 +517,7 @@ mod tests {
     fn unless_told_so_and_then_after_their_time() {
         let bench = bench(settings().rejections(true));
         let call = Call::new();
-        let after = |pause| delay(&bench.retry.begin(&call).next(&call, judge(&refused(pause))));
+        let after = |pause| first_delay(&bench.retry, &call, judge(&refused(pause)));
         assert_eq!(after(None), SECOND);
         assert_eq!(after(Some(7 * SECOND)), 7 * SECOND);
         let too_long = refused(Some(61 * SECOND));
@@ -493,21 +528,11 @@ mod tests {
     fn a_timed_out_attempt_is_made_again_unless_told_otherwise() {
         let call = Call::new();
         let idempotent = bench(settings());
-        assert_eq!(
-            delay(
-                &idempotent
-                    .retry
-                    .begin(&call)
-                    .next(&call, judge(&timed_out()))
-            ),
-            SECOND
-        );
+        let delay = first_delay(&idempotent.retry, &call, judge(&timed_out()));
+        assert_eq!(delay, SECOND);
         let other = bench(settings().timeouts(false));
         stops(other.retry.begin(&call).next(&call, judge(&timed_out())));
-        assert_eq!(
-            delay(&other.retry.begin(&call).next(&call, judge(&failed()))),
-            SECOND
-        );
+        assert_eq!(first_delay(&other.retry, &call, judge(&failed())), SECOND);
     }
 
     #[test]
@@ -516,7 +541,7 @@ mod tests {
         let call = Call::new();
         let step = timed_out();
         let judge = judge(&step).when(|_| panic!("asked"));
-        assert_eq!(delay(&bench.retry.begin(&call).next(&call, judge)), SECOND);
+        assert_eq!(first_delay(&bench.retry, &call, judge), SECOND);
     }
 
     #[tokio::test(start_paused = true)]
@@ -526,8 +551,10 @@ mod tests {
         let mut attempts = bench.retry.begin(&call);
         let next = attempts.next(&call, judge(&value(1)).until(|&v| v > 5));
         go_on(&mut attempts, next).await;
-        match attempts.next(&call, judge(&value(5)).until(|&v| v > 5)) {
-            Next::Unmet(Rejection::ConditionNotMet(unmet)) => {
+        let next = attempts.next(&call, judge(&value(5)).until(|&v| v > 5));
+        assert_eq!(next, Next::Unmet);
+        match attempts.unmet() {
+            Rejection::ConditionNotMet(unmet) => {
                 assert_eq!((&*unmet.policy, unmet.attempts), ("test", 2));
             }
             other => panic!("{other:?}"),
@@ -559,8 +586,8 @@ mod tests {
         let bench = bench(settings().budget(0.5));
         let call = Call::new();
         for _ in 0..100 {
-            let next = bench.retry.begin(&call).next(&call, judge(&failed()));
-            assert_eq!(delay(&next), SECOND);
+            let delay = first_delay(&bench.retry, &call, judge(&failed()));
+            assert_eq!(delay, SECOND);
         }
         // The hundred calls have filled in fifty but for the first half, added to a full balance.
         assert_eq!(bench.retry.metrics().budget_left, Some(49));
@@ -569,7 +596,7 @@ mod tests {
             let mut attempts = bench.retry.begin(&call);
             retried += u32::from(matches!(
                 attempts.next(&call, judge(&failed())),
-                Next::Again(_)
+                Next::Again
             ));
         }
         assert_eq!(retried, 49 + 100);
@@ -584,11 +611,9 @@ mod tests {
         let bench = bench(settings().budget(0.1));
         let call = Call::new();
         for _ in 0..500 {
-            let next = bench
-                .retry
-                .begin(&call)
-                .next(&call, judge(&value(0)).until(|_| false));
-            assert_eq!(delay(&next), SECOND);
+            let unmet = value(0);
+            let polled = judge(&unmet).until(|_| false);
+            assert_eq!(first_delay(&bench.retry, &call, polled), SECOND);
         }
         assert_eq!(bench.retry.metrics().budget_left, Some(100));
     }
@@ -609,7 +634,7 @@ mod tests {
         let own = |retry: u32| 9 * SECOND * retry;
         for expected in [9, 18, 20] {
             let next = attempts.next_with(&call, judge(&failed()), own);
-            assert_eq!(delay(&next), expected * SECOND);
+            assert_eq!(delay(&attempts, next), expected * SECOND);
             go_on(&mut attempts, next).await;
         }
         stops(attempts.next_with(&call, judge(&failed()), |_| panic!("asked")));
@@ -623,7 +648,7 @@ mod tests {
             let mut attempts = bench.retry.begin(&call);
             let next = attempts.next(&call, asks(&failed(), 50 * SECOND));
             go_on(&mut attempts, next).await;
-            assert!(delay(&attempts.next(&call, judge(&failed()))) <= 9 * SECOND);
+            assert!(next_delay(&mut attempts, &call, judge(&failed())) <= 9 * SECOND);
         }
     }
 
@@ -651,10 +676,8 @@ mod tests {
         let call = Call::new();
         let mut attempts = bench.retry.begin(&call);
         let next = attempts.next_with(&call, judge(&failed()), |_| Duration::ZERO);
-        let Next::Again(event) = next else {
-            panic!("{next:?}")
-        };
-        let mut pause = Box::pin(attempts.pause(event));
+        assert_eq!(next, Next::Again);
+        let mut pause = attempts.pause();
         let first =
             std::future::poll_fn(|cx| std::task::Poll::Ready(pause.as_mut().poll(cx))).await;
         assert!(first.is_pending());

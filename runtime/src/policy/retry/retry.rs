@@ -197,8 +197,8 @@ impl Retry {
         loop {
             let step = Step::<_, Infallible>::Done(make().await);
             match attempts.next(&call, Judge::new(&step, Traits::unknown()).when(&predicate)) {
-                Next::Again(event) => attempts.pause(event).await,
-                Next::Stop | Next::Unmet(_) => return step.finish(|never| match never {}),
+                Next::Again => attempts.pause().await,
+                Next::Stop | Next::Unmet => return step.finish(|never| match never {}),
             }
         }
     }
@@ -213,8 +213,8 @@ impl Retry {
         loop {
             let step = Step::<_, Infallible>::Done(make());
             match attempts.next(&call, Judge::new(&step, Traits::unknown()).when(&predicate)) {
-                Next::Again(event) => attempts.pause_blocking(event),
-                Next::Stop | Next::Unmet(_) => return step.finish(|never| match never {}),
+                Next::Again => attempts.pause_blocking(),
+                Next::Stop | Next::Unmet => return step.finish(|never| match never {}),
             }
         }
     }

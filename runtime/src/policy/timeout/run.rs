@@ -61,10 +61,10 @@ pin_project! {
     }
 }
 
-impl<F: Future> Bare<F> {
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn new(call: &Call, body: F) -> Self {
-        call.begin_body();
+impl<F> Bare<F> {
+    /// The body has begun.
+    #[inline]
+    pub(super) fn new(body: F) -> Self {
         Self { body }
     }
 }
@@ -105,27 +105,30 @@ pub(super) const LONGEST: u64 = 1 << 62;
 const NOT_OURS: Nanos = Nanos(0);
 
 impl<'c, B> Run<'c, B> {
-    /// The deadline is `after` nanoseconds from now, at most [`LONGEST`]. `inner` begins after the time
-    /// has been taken.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn new(call: &'c Call, after: u64, inner: impl FnOnce() -> B) -> Self {
-        let own = Nanos(call.now().0.wrapping_add(after));
-        let in_force = call.deadline();
-        // A timeout further out that ends earlier cuts this one off with all that is in it.
-        let outer = match own <= in_force {
-            true => {
-                call.set_deadline(own);
-                in_force
-            }
-            false => NOT_OURS,
-        };
+    /// `outer` is what [`begin`] gave.
+    #[inline]
+    pub(super) fn new(call: &'c Call, outer: Nanos, inner: B) -> Self {
         Self {
             call,
             outer,
             timer: Timer::unarmed(),
-            inner: inner(),
+            inner,
         }
     }
+}
+
+/// From now on the deadline is `after` nanoseconds from now, at most [`LONGEST`]. What was in force
+/// before, if that was not earlier.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(super) fn begin(call: &Call, after: u64) -> Nanos {
+    let own = Nanos(call.now().0.wrapping_add(after));
+    let in_force = call.deadline();
+    // A timeout further out that ends earlier cuts this one off with all that is in it.
+    if own > in_force {
+        return NOT_OURS;
+    }
+    call.set_deadline(own);
+    in_force
 }
 
 impl<B: Bounded> Future for Run<'_, B> {

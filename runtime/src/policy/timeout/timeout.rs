@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use super::{
     Run, TimeoutBuilder, TimeoutSettings,
-    run::{Bare, Elapsed, LONGEST, Layers},
+    run::{Bare, Elapsed, LONGEST, Layers, begin},
 };
 use crate::{
     call::Call,
@@ -108,7 +108,8 @@ impl Timeout {
     /// Runs the layers inside under this timeout.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn run<'c, F>(&self, call: &'c Call, layers: F) -> Run<'c, Layers<F>> {
-        Run::new(call, self.0.after_nanos, || Layers::new(layers))
+        let outer = begin(call, self.0.after_nanos);
+        Run::new(call, outer, Layers::new(layers))
     }
 
     #[doc(hidden)]
@@ -117,14 +118,17 @@ impl Timeout {
     pub fn run_for<'c, F>(&self, call: &'c Call, after: Duration, layers: F) -> Run<'c, Layers<F>> {
         // The expression at the site may have taken its time.
         call.time_passes();
-        Run::new(call, bounded(after), || Layers::new(layers))
+        let outer = begin(call, bounded(after));
+        Run::new(call, outer, Layers::new(layers))
     }
 
     #[doc(hidden)]
     /// Runs the body under this timeout.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn run_body<'c, F: Future>(&self, call: &'c Call, body: F) -> Run<'c, Bare<F>> {
-        Run::new(call, self.0.after_nanos, || Bare::new(call, body))
+        let outer = begin(call, self.0.after_nanos);
+        call.begin_body();
+        Run::new(call, outer, Bare::new(body))
     }
 
     #[doc(hidden)]
@@ -137,7 +141,9 @@ impl Timeout {
         body: F,
     ) -> Run<'c, Bare<F>> {
         call.time_passes();
-        Run::new(call, bounded(after), || Bare::new(call, body))
+        let outer = begin(call, bounded(after));
+        call.begin_body();
+        Run::new(call, outer, Bare::new(body))
     }
 
     #[doc(hidden)]
