@@ -1,6 +1,7 @@
 //! What the layers of one call tell each other.
 
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -20,10 +21,8 @@ use crate::clock::{self, Nanos, nanos};
 #[derive(Debug)]
 pub struct Call {
     deadline: AtomicU64,
-    waited: AtomicU64,
-    /// Before the body begins, the clock, where it has been read since foreign code last ran; else zero.
-    /// From then on the flags below, which no reading is as small as.
-    moment: AtomicU64,
+    /// The time spent waiting, in nanoseconds, above the flags below: the future keeps every word.
+    state: AtomicU64,
 }
 
 /// A body has begun: whatever was taken for it was used.
@@ -32,7 +31,13 @@ const BEGUN: u64 = 1;
 const CUT: u64 = 2;
 /// Or by a panic in the body's own poll.
 const PANICKED: u64 = 4;
-const FLAGS: u64 = BEGUN | CUT | PANICKED;
+const FLAGS: u32 = 3;
+
+thread_local! {
+    /// The clock, where a policy of this thread's call has read it since foreign code last ran; else
+    /// zero. Not in the call, for it is of use within one poll only.
+    static READING: Cell<u64> = const { Cell::new(0) };
+}
 
 /// How a permit that was not reported came to be dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,57 +55,27 @@ impl Call {
     #[must_use]
     #[cfg_attr(not(debug_assertions), inline(always))]
     #[allow(clippy::new_without_default)]
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
+        READING.set(0);
         Self {
             deadline: AtomicU64::new(Nanos::NEVER.0),
-            waited: AtomicU64::new(0),
-            moment: AtomicU64::new(0),
+            state: AtomicU64::new(0),
         }
     }
 
     /// The present time. The policies on the way in, which follow each other at once, share one reading.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn now(&self) -> Nanos {
-        match self.moment.load(Relaxed) {
-            0..=FLAGS => self.read_clock(),
+        match READING.get() {
+            0 => read_clock(),
             reading => Nanos(reading),
         }
-    }
-
-    #[inline(never)]
-    fn read_clock(&self) -> Nanos {
-        match clock::glance() {
-            Some(now) => self.keep(now),
-            None => self.ask_clock(),
-        }
-    }
-
-    // Apart, as the last words of the above: so nothing has to be kept in case of it.
-    #[cold]
-    #[inline(never)]
-    fn ask_clock(&self) -> Nanos {
-        self.keep(clock::now())
-    }
-
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    fn keep(&self, now: Nanos) -> Nanos {
-        if self.moment.load(Relaxed) == 0 {
-            self.moment.store(now.0, Relaxed);
-        }
-        now
     }
 
     /// Something else has run, or will before the next policy asks: the reading no longer tells the time.
     #[inline]
     pub fn time_passes(&self) {
-        self.moment.store(self.flags(), Relaxed);
-    }
-
-    fn flags(&self) -> u64 {
-        match self.moment.load(Relaxed) {
-            flags @ 0..=FLAGS => flags,
-            _ => 0,
-        }
+        READING.set(0);
     }
 
     /// The time by which every wait and delay below must have ended.
@@ -117,7 +92,7 @@ impl Call {
     /// Nanoseconds spent so far in waits and delays of the policies: no part of a slow call.
     #[inline]
     pub(crate) fn waited_nanos(&self) -> u64 {
-        self.waited.load(Relaxed)
+        self.state.load(Relaxed) >> FLAGS
     }
 
     #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
@@ -127,8 +102,23 @@ impl Call {
 
     pub(crate) fn add_waited(&self, time: Duration) {
         self.time_passes();
-        let waited = self.waited.load(Relaxed).saturating_add(nanos(time));
-        self.waited.store(waited, Relaxed);
+        let waited = self.waited_nanos().saturating_add(nanos(time));
+        let flags = self.flags();
+        // Seventy years are as good as for ever.
+        let waited = waited.min(u64::MAX >> FLAGS);
+        self.state.store(waited << FLAGS | flags, Relaxed);
+    }
+
+    fn flags(&self) -> u64 {
+        self.state.load(Relaxed) & ((1 << FLAGS) - 1)
+    }
+
+    fn set(&self, flag: u64) {
+        self.state.store(self.state.load(Relaxed) | flag, Relaxed);
+    }
+
+    fn clear(&self, flag: u64) {
+        self.state.store(self.state.load(Relaxed) & !flag, Relaxed);
     }
 
     /// Whether a body has begun, in this attempt of the innermost retry that is under way.
@@ -140,27 +130,28 @@ impl Call {
     /// A body begins.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn begin_body(&self) {
-        self.moment.store(BEGUN, Relaxed);
+        READING.set(0);
+        self.set(BEGUN);
     }
 
     /// Another attempt begins: nothing of it has run yet.
     pub(crate) fn begin_anew(&self) {
-        self.moment.store(0, Relaxed);
+        self.clear(BEGUN);
     }
 
     /// An earlier attempt has run a body, whatever became of the last one.
     pub(crate) fn has_run_before(&self) {
-        self.moment.store(self.flags() | BEGUN, Relaxed);
+        self.set(BEGUN);
     }
 
     /// What is dropped from now on was cut off by a timeout.
     pub(crate) fn cut(&self) {
-        self.moment.store(self.flags() | CUT, Relaxed);
+        self.set(CUT);
     }
 
     /// The timeout has done so.
     pub(crate) fn has_been_cut(&self) {
-        self.moment.store(self.flags() & !CUT, Relaxed);
+        self.clear(CUT);
     }
 
     pub(crate) fn fate(&self) -> Fate {
@@ -195,13 +186,34 @@ impl Call {
     }
 }
 
+#[inline(never)]
+fn read_clock() -> Nanos {
+    match clock::glance() {
+        Some(now) => keep(now),
+        None => ask_clock(),
+    }
+}
+
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn keep(now: Nanos) -> Nanos {
+    READING.set(now.0);
+    now
+}
+
+// Apart, as the last words of the above: so nothing has to be kept in case of it.
+#[cold]
+#[inline(never)]
+fn ask_clock() -> Nanos {
+    keep(clock::now())
+}
+
 /// Goes off only while a panic unwinds through it; costs nothing otherwise.
 struct Alarm<'c>(&'c Call);
 
 impl Drop for Alarm<'_> {
     #[cold]
     fn drop(&mut self) {
-        self.0.moment.store(BEGUN | PANICKED, Relaxed);
+        self.0.set(BEGUN | PANICKED);
     }
 }
 

@@ -15,7 +15,7 @@ pub use crate::{
         fallback::{CacheKey, FallbackSettings, Mark, Marks, Taken, Unmarked},
         rate_limiter::{Admission, OnePermit, RateLimiterSettings, Request},
         retry::{Attempts, Next, RetrySettings},
-        timeout::{Elapsed, Run, TimeoutSettings},
+        timeout::{Elapsed, Outermost, Run, TimeoutSettings, Within},
     },
     probe::{
         ClassifiedDynamic, ClassifiedOpaque, Dynamic, Opaque, Probe, Traits, Unclassified,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use steadfast::{
-    __private::{Admits, Body, Call, Judge, Permit as _, Probe, Step, reject},
+    __private::{Admits, Body, Call, Judge, Outermost, Permit as _, Probe, Step, reject},
     Cancelled, CircuitBreaker, CircuitBreakerBuilder, CircuitState, Event, Rejection, Timeout,
     Window,
 };
@@ -429,7 +429,7 @@ fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) {
 async fn stacked(timeout: &Timeout, breaker: &CircuitBreaker, wait: Duration) -> Answer {
     let call = Call::new();
     let ran = timeout
-        .run(&call, async {
+        .run::<Outermost, _>(&call, async {
             let permit = match breaker.admit_blocking(&call) {
                 Ok(permit) => permit,
                 Err(rejection) => return Step::Rejected(rejection),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use steadfast::{
-    __private::{Call, Judge, Permit as _, Probe, Request, Step},
+    __private::{Call, Judge, Outermost, Permit as _, Probe, Request, Step},
     Algorithm, Event, Rate, RateLimited, RateLimiter, RateLimiterBuilder, Rejection, Timeout,
 };
 use tokio::time::{Instant, advance};
@@ -459,7 +459,7 @@ mod waiting {
         let timeout = Timeout::builder("outer").after(millis(50)).build().unwrap();
         let (start, call) = (Instant::now(), Call::new());
         let step = timeout
-            .run(&call, async {
+            .run::<Outermost, _>(&call, async {
                 match limiter.enter(&call, Request::new()).await {
                     Ok(_) => Step::Done(()),
                     Err(rejection) => Step::Rejected(rejection),

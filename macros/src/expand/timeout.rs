@@ -6,7 +6,7 @@ use super::{
     context::{Context, at},
     site::{fetch, fresh_handle, handle, shares_policies, supplied},
 };
-use crate::model::layer::Layer;
+use crate::{kind::Kind, model::layer::Layer};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
 use syn::Expr;
@@ -44,12 +44,16 @@ pub(super) fn timeout(
     let policies = (supplied.is_none() && !shares_policies(context, place))
         .then(|| quote_spanned!(here=> let __policies = #fetched;));
     let (policy, call) = (handle(context, place), context.call(place));
+    let is_outermost = context.stack.layers[..place]
+        .iter()
+        .all(|layer| layer.kind != Kind::Timeout);
+    let outer = Ident::new(if is_outermost { "Outermost" } else { "Within" }, here);
     let elapsed = elapsed(context, place, layer, argument.is_some());
     quote_spanned! {here=>
         #supplied
         #policies
         #after
-        let __ran = #policy.#run(#call, #argument #inside).await;
+        let __ran = #policy.#run::<#krate::__private::#outer, _>(#call, #argument #inside).await;
         match __ran {
             ::core::result::Result::Ok(__ran) => #done,
             ::core::result::Result::Err(__elapsed) => #elapsed,

@@ -47,7 +47,10 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
             let __ran = __policies
                 .1
                 .0
-                .run_for(
+                .run_for::<
+                    ::steadfast::__private::Outermost,
+                    _,
+                >(
                     &__call,
                     __after,
                     {

@@ -174,7 +174,10 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
                                     .1
                                     .1
                                     .0
-                                    .run_body(
+                                    .run_body::<
+                                        ::steadfast::__private::Outermost,
+                                        _,
+                                    >(
                                         &__call,
                                         async {
                                             if false {

@@ -26,7 +26,10 @@ fn quote(&self) -> Pin<Box<dyn Future<Output = Result<Quote, Error>> + Send + '_
             let __policies = ::steadfast::__private::Slot::get(&__POLICIES);
             let __ran = __policies
                 .0
-                .run_body(
+                .run_body::<
+                    ::steadfast::__private::Outermost,
+                    _,
+                >(
                     &__call,
                     async move {
                         if false {

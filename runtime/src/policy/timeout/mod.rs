@@ -4,6 +4,6 @@ mod run;
 mod settings;
 mod timeout;
 
-pub use run::{Elapsed, Run};
+pub use run::{Elapsed, Outermost, Run, Within};
 pub use settings::{TimeoutBuilder, TimeoutSettings};
 pub use timeout::{Timeout, TimeoutMetrics};

@@ -88,10 +88,9 @@ pin_project! {
     /// Once it has [`Elapsed`] it is dropped, and what is inside finds that it was cut off; then the
     /// policy has to be told.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Run<'c, B> {
+    pub struct Run<'c, O, B> {
         call: &'c Call,
-        // The deadline in force outside, to be put back; `NOT_OURS` where it is the earlier one.
-        outer: Nanos,
+        outer: O,
         timer: Timer,
         #[pin]
         inner: B,
@@ -101,13 +100,64 @@ pin_project! {
 /// As good as for ever, and no addition of it to a time overflows.
 pub(super) const LONGEST: u64 = 1 << 62;
 
-/// The clock's line starts far from zero.
-const NOT_OURS: Nanos = Nanos(0);
+/// What has to be put back when a timeout ends: the deadline in force outside.
+pub trait Outer: Copy {
+    /// From now on the deadline is `after` nanoseconds from now, at most [`LONGEST`].
+    #[doc(hidden)]
+    fn begin(call: &Call, after: u64) -> Self;
 
-impl<'c, B> Run<'c, B> {
-    /// `outer` is what [`begin`] gave.
+    /// In nanoseconds. `None`: it ends earlier than this timeout's own, and cuts this one off with all that is in it.
+    #[doc(hidden)]
+    fn deadline(self) -> Option<u64>;
+}
+
+/// There is no timeout further out: nothing has to be kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Outermost;
+
+impl Outer for Outermost {
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn begin(call: &Call, after: u64) -> Self {
+        call.set_deadline(Nanos(call.now().0.wrapping_add(after)));
+        Self
+    }
+
     #[inline]
-    pub(super) fn new(call: &'c Call, outer: Nanos, inner: B) -> Self {
+    fn deadline(self) -> Option<u64> {
+        Some(Nanos::NEVER.0)
+    }
+}
+
+/// There is one.
+#[derive(Clone, Copy, Debug)]
+pub struct Within(u64);
+
+impl Within {
+    /// The clock's line starts far from zero.
+    const EARLIER: u64 = 0;
+}
+
+impl Outer for Within {
+    fn begin(call: &Call, after: u64) -> Self {
+        let own = Nanos(call.now().0.wrapping_add(after));
+        let in_force = call.deadline();
+        if own > in_force {
+            return Self(Self::EARLIER);
+        }
+        call.set_deadline(own);
+        Self(in_force.0)
+    }
+
+    #[inline]
+    fn deadline(self) -> Option<u64> {
+        (self.0 != Self::EARLIER).then_some(self.0)
+    }
+}
+
+impl<'c, O: Outer, B> Run<'c, O, B> {
+    /// Under the deadline that `outer` has begun.
+    #[inline]
+    pub(super) fn new(call: &'c Call, outer: O, inner: B) -> Self {
         Self {
             call,
             outer,
@@ -117,38 +167,24 @@ impl<'c, B> Run<'c, B> {
     }
 }
 
-/// From now on the deadline is `after` nanoseconds from now, at most [`LONGEST`]. What was in force
-/// before, if that was not earlier.
-#[cfg_attr(not(debug_assertions), inline(always))]
-pub(super) fn begin(call: &Call, after: u64) -> Nanos {
-    let own = Nanos(call.now().0.wrapping_add(after));
-    let in_force = call.deadline();
-    // A timeout further out that ends earlier cuts this one off with all that is in it.
-    if own > in_force {
-        return NOT_OURS;
-    }
-    call.set_deadline(own);
-    in_force
-}
-
-impl<B: Bounded> Future for Run<'_, B> {
+impl<O: Outer, B: Bounded> Future for Run<'_, O, B> {
     type Output = Result<B::Output, Elapsed>;
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (call, outer) = (*this.call, *this.outer);
+        let (call, outer) = (*this.call, this.outer.deadline());
         // Only before the first poll it is sure to be this one's own.
         let deadline = call.deadline();
         if let Poll::Ready(output) = this.inner.poll_bounded(call, context) {
-            if outer != NOT_OURS {
-                call.set_deadline(outer);
+            if let Some(outer) = outer {
+                call.set_deadline(Nanos(outer));
             }
             return Poll::Ready(Ok(output));
         }
         match outer {
-            NOT_OURS => Poll::Pending,
-            outer => wait(call, deadline, outer, this.timer, context).map(Err),
+            Some(outer) => wait(call, deadline, Nanos(outer), this.timer, context).map(Err),
+            None => Poll::Pending,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use super::{
     Run, TimeoutBuilder, TimeoutSettings,
-    run::{Bare, Elapsed, LONGEST, Layers, begin},
+    run::{Bare, Elapsed, LONGEST, Layers, Outer, Outermost},
 };
 use crate::{
     call::Call,
@@ -98,7 +98,7 @@ impl Timeout {
         F: Future<Output: Outcome<Error: FromRejection>>,
     {
         let call = Call::new();
-        match self.run_body(&call, future).await {
+        match self.run_body::<Outermost, _>(&call, future).await {
             Ok(outcome) => outcome,
             Err(elapsed) => F::Output::from_result(Err(reject(self.elapsed(&call, elapsed)))),
         }
@@ -107,26 +107,31 @@ impl Timeout {
     #[doc(hidden)]
     /// Runs the layers inside under this timeout.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub fn run<'c, F>(&self, call: &'c Call, layers: F) -> Run<'c, Layers<F>> {
-        let outer = begin(call, self.0.after_nanos);
+    pub fn run<'c, O: Outer, F>(&self, call: &'c Call, layers: F) -> Run<'c, O, Layers<F>> {
+        let outer = O::begin(call, self.0.after_nanos);
         Run::new(call, outer, Layers::new(layers))
     }
 
     #[doc(hidden)]
     /// The same with a time that the site gives.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub fn run_for<'c, F>(&self, call: &'c Call, after: Duration, layers: F) -> Run<'c, Layers<F>> {
+    pub fn run_for<'c, O: Outer, F>(
+        &self,
+        call: &'c Call,
+        after: Duration,
+        layers: F,
+    ) -> Run<'c, O, Layers<F>> {
         // The expression at the site may have taken its time.
         call.time_passes();
-        let outer = begin(call, bounded(after));
+        let outer = O::begin(call, bounded(after));
         Run::new(call, outer, Layers::new(layers))
     }
 
     #[doc(hidden)]
     /// Runs the body under this timeout.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub fn run_body<'c, F: Future>(&self, call: &'c Call, body: F) -> Run<'c, Bare<F>> {
-        let outer = begin(call, self.0.after_nanos);
+    pub fn run_body<'c, O: Outer, F>(&self, call: &'c Call, body: F) -> Run<'c, O, Bare<F>> {
+        let outer = O::begin(call, self.0.after_nanos);
         call.begin_body();
         Run::new(call, outer, Bare::new(body))
     }
@@ -134,14 +139,14 @@ impl Timeout {
     #[doc(hidden)]
     /// The same with a time that the site gives.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub fn run_body_for<'c, F: Future>(
+    pub fn run_body_for<'c, O: Outer, F>(
         &self,
         call: &'c Call,
         after: Duration,
         body: F,
-    ) -> Run<'c, Bare<F>> {
+    ) -> Run<'c, O, Bare<F>> {
         call.time_passes();
-        let outer = begin(call, bounded(after));
+        let outer = O::begin(call, bounded(after));
         call.begin_body();
         Run::new(call, outer, Bare::new(body))
     }
