@@ -3,6 +3,7 @@
 
 use std::{
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -101,6 +102,12 @@ fn deadline(delay: Duration) -> tokio::time::Instant {
     // Beyond what an `Instant` can hold is as good as thirty years.
     let far = || now + Duration::from_secs(86_400 * 365 * 30);
     now.checked_add(delay).unwrap_or_else(far)
+}
+
+/// Wakes a caller who waits. If its waker panics, that must hurt nobody who only gave something back: it
+/// goes no further than the panic hook.
+pub(crate) fn wake(waker: Waker) {
+    drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
 }
 
 /// Waits by blocking this thread, in real time.

@@ -34,41 +34,44 @@ use quote::{ToTokens, quote, quote_spanned};
 //     async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
 //         static __SITE: Site = Site { function: .., policies: &[Declared::retry(None, RetrySettings::new().max_attempts(4)), ..] };
 //         inventory::submit! { Registered(&__SITE) }
-//         static __POLICY_0: Slot<Retry> = Slot::new(&__SITE, 0);
-//         static __POLICY_1: Slot<CircuitBreaker> = Slot::new(&__SITE, 1);
-//         let __call = &Call::new();
-//         let __step = {
-//             let __policy = Slot::get(&__POLICY_0);
-//             let mut __attempts = __policy.begin(__call);
+//         static __POLICIES: Slot<(Retry, (CircuitBreaker, ()))> = Slot::new(&__SITE);
+//         let __call = Call::new();
+//         let __step = '__good_0: {
+//             let mut __policies = Slot::get(&__POLICIES);
+//             let mut __attempts = __policies.0.begin(&__call);
 //             loop {
-//                 let __event = {
-//                     let __step = {
-//                         let __policy = Slot::get(&__POLICY_1);
-//                         '__layer_1: {
-//                             let __permit = {
-//                                 let __entered = __policy.enter(__call);
-//                                 match __entered {
-//                                     Ok(__permit) => __permit,
-//                                     Err(__rejection) => { let __step = Step::Rejected(__rejection); break '__layer_1 __step; }
-//                                 }
-//                             };
-//                             let __step = Step::Done(Body::new(__call, async {
-//                                 if false { return hint::<Result<Quote, QuoteError>>(); }
-//                                 { self.http.get(symbol).await }
-//                             }).await);
-//                             __permit.settle(Judge::new(&__step, Probe::of(&__step).__traits()));
-//                             __step
-//                         }
+//                 {
+//                     let __step = '__group_1: {
+//                         let __permit_1 = match Admits::try_admit(__policies.1.0, &__call) {
+//                             Some(__permit) => __permit,
+//                             None => match Admits::admit_blocking(__policies.1.0, &__call) {
+//                                 Ok(__permit) => __permit,
+//                                 Err(__rejection) => { let __step = Step::Rejected(__rejection); break '__group_1 __step; }
+//                             },
+//                         };
+//                         let __step = Step::Done(Body::new(&__call, async {
+//                             if false { return hint::<Result<Quote, QuoteError>>(); }
+//                             { self.http.get(symbol).await }
+//                         }).await);
+//                         let __step = match Step::good(__step) {
+//                             // The way of nearly every call: nobody else has anything to do.
+//                             Ok(__outcome) => { Permit::succeed(__permit_1); let __step = Step::Done(__outcome); break '__good_0 __step; }
+//                             Err(__step) => __step,
+//                         };
+//                         let __judge = Judge::new(&__step, Probe::of(&__step).__traits());
+//                         Permit::settle(__permit_1, __judge);
+//                         __step
 //                     };
-//                     let __next = Attempts::next(&mut __attempts,
+//                     let __next = Attempts::next(&mut __attempts, &__call,
 //                         Judge::new(&__step, Probe::of(&__step).__traits()).when(QuoteError::is_transient),
 //                     );
 //                     match __next {
-//                         Next::Again(__event) => { let_go(__step); __event }
+//                         Next::Again => let_go(__step),
 //                         _ => break __step,
 //                     }
-//                 };
-//                 Attempts::pause(&mut __attempts, __event).await;
+//                 }
+//                 Attempts::pause(&mut __attempts).await;
+//                 __policies = Slot::get(&__POLICIES);
 //             }
 //         };
 //         __step.finish(reject)

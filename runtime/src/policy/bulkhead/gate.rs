@@ -7,7 +7,7 @@ use crate::{
     clock::Nanos,
     queue::{Queue, Ticket},
     sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock},
-    waiter::{Progress, Wait},
+    waiter::{Progress, Wait, wake},
 };
 
 /// Everything that the fast path asks about is in one word: whether permits are lent (1 bit, only by
@@ -118,7 +118,7 @@ impl Gate {
         self.word.fetch_sub(ONE, Ordering::Release);
         let next = self.admit(&mut line);
         drop(line);
-        wake(next);
+        next.into_iter().for_each(wake);
     }
 
     /// Changes the limit. A lower one is reached as permits come back; a higher one lets waiters in.
@@ -143,7 +143,7 @@ impl Gate {
             if next.is_none() {
                 return;
             }
-            wake(next);
+            next.into_iter().for_each(wake);
         }
     }
 
@@ -332,12 +332,6 @@ impl Places for Gate {
 fn waiting(line: &Line) -> u32 {
     let waiting = line.0.as_ref().map_or(0, |queue| queue.len());
     u32::try_from(waiting).unwrap_or(u32::MAX)
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
-    }
 }
 
 /// A caller on its way in. Dropped, it gives up its place, or the permit that it was handed and never
@@ -721,19 +715,39 @@ mod tests {
 
     #[test]
     fn waking_runs_outside_the_lock() {
-        struct Nosy(Arc<Gate>);
+        struct Nosy(Arc<Gate>, AtomicU32);
         impl std::task::Wake for Nosy {
             fn wake(self: Arc<Self>) {
-                assert!(self.0.waiting() == 0 && !self.0.try_enter());
+                let seen = self.0.waiting() == 0 && !self.0.try_enter();
+                self.1.store(u32::from(seen), Ordering::SeqCst);
             }
         }
         let gate = Arc::new(Gate::new(1));
         assert!(gate.try_enter());
         let mut waiting = Gate::wait(&*gate, LATE, 10);
-        let waker = Waker::from(Arc::new(Nosy(Arc::clone(&gate))));
+        let nosy = Arc::new(Nosy(Arc::clone(&gate), AtomicU32::new(0)));
+        let waker = Waker::from(Arc::clone(&nosy));
         assert_eq!(waiting.poll(&waker, NOW), Progress::Until(LATE));
         gate.release();
+        assert_eq!(nosy.1.load(Ordering::SeqCst), 1);
         assert_eq!(waiting.poll(&waker, NOW), Progress::Ready(Ok(())));
+    }
+
+    #[test]
+    fn a_waker_that_panics_does_not_hurt_whoever_gives_back() {
+        struct Broken;
+        impl std::task::Wake for Broken {
+            fn wake(self: Arc<Self>) {
+                panic!("a waker of somebody else's")
+            }
+        }
+        let gate = Gate::new(1);
+        assert!(gate.try_enter());
+        let mut waiting = Gate::wait(&gate, LATE, 10);
+        let waker = Waker::from(Arc::new(Broken));
+        assert_eq!(waiting.poll(&waker, NOW), Progress::Until(LATE));
+        gate.release();
+        assert_eq!(poll(&mut waiting, NOW), Progress::Ready(Ok(())));
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
         Ordering::{Acquire, Relaxed, Release},
         lock,
     },
+    waiter::wake,
 };
 
 /// A circuit. The gate is written under the lock only, after every change and before the lock is left,
@@ -67,9 +68,7 @@ impl Aftermath {
     /// Wakes who waits, and leaves the transition to be told.
     #[inline]
     pub(super) fn wake(self) -> Option<Transition> {
-        for waker in self.wakers {
-            waker.wake();
-        }
+        self.wakers.into_iter().for_each(wake);
         self.transition
     }
 }

@@ -524,11 +524,12 @@ mod tests {
 
     #[test]
     fn waking_runs_outside_the_lock() {
-        use std::sync::Arc;
-        struct Nosy(Arc<Gate>);
+        use std::sync::{Arc, atomic::AtomicUsize};
+        struct Nosy(Arc<Gate>, AtomicUsize);
         impl std::task::Wake for Nosy {
             fn wake(self: Arc<Self>) {
-                self.0.with(|lane| assert_eq!(lane.waiting(), 1));
+                let waiting = self.0.with(|lane| lane.waiting());
+                self.1.store(waiting, Ordering::SeqCst);
             }
         }
         let rules = rules();
@@ -542,10 +543,12 @@ mod tests {
         else {
             panic!("it may wait");
         };
-        let waker = Waker::from(Arc::new(Nosy(Arc::clone(&gate))));
+        let nosy = Arc::new(Nosy(Arc::clone(&gate), AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&nosy));
         let (_, aftermath) = gate.with(|lane| lane.look(&rules, NOW, ticket, give_up, &waker));
         aftermath.run();
         gate.with(|lane| lane.refund(&rules, NOW, mark, 2)).run();
+        assert_eq!(nosy.1.load(Ordering::SeqCst), 1);
     }
 }
 

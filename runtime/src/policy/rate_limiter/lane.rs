@@ -12,7 +12,7 @@ use crate::{
     clock::Nanos,
     queue::{Queue, Ticket},
     rate::Rate,
-    waiter::Progress,
+    waiter::{Progress, wake},
 };
 
 /// A limit's state and its line. Pure: takes the time, and leaves to its owner what must happen outside
@@ -71,10 +71,7 @@ pub(super) struct Aftermath {
 
 impl Aftermath {
     pub(super) fn run(self) {
-        self.served
-            .into_iter()
-            .chain(self.next)
-            .for_each(Waker::wake);
+        self.served.into_iter().chain(self.next).for_each(wake);
         drop(self.gone);
     }
 }
