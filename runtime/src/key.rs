@@ -22,6 +22,13 @@ pub enum Shown<'k> {
     Display(&'k dyn Display),
 }
 
+impl<'k> From<&'k str> for Shown<'k> {
+    #[inline]
+    fn from(text: &'k str) -> Self {
+        Self::Text(text)
+    }
+}
+
 impl<'k, K: Display> From<&'k K> for Shown<'k> {
     #[inline]
     fn from(key: &'k K) -> Self {
@@ -32,36 +39,61 @@ impl<'k, K: Display> From<&'k K> for Shown<'k> {
 /// A type of the standard library whose `Display` is known: none that derefs to text and shows another
 /// is mistaken for it.
 pub trait Plain {
+    /// A [`Shown`] once it is needed: text remains text until then, two words that stay in registers.
+    type Shown<'k>: Copy + Into<Shown<'k>>
+    where
+        Self: 'k;
+
     /// What its `Display` writes.
-    fn shown(&self) -> Shown<'_>;
+    fn shown(&self) -> Self::Shown<'_>;
 }
 
 impl Plain for str {
+    type Shown<'k>
+        = &'k str
+    where
+        Self: 'k;
+
     #[inline]
-    fn shown(&self) -> Shown<'_> {
-        Shown::Text(self)
+    fn shown(&self) -> &str {
+        self
     }
 }
 
 impl Plain for String {
+    type Shown<'k>
+        = &'k str
+    where
+        Self: 'k;
+
     #[inline]
-    fn shown(&self) -> Shown<'_> {
-        Shown::Text(self)
+    fn shown(&self) -> &str {
+        self
     }
 }
 
 impl Plain for Cow<'_, str> {
+    type Shown<'k>
+        = &'k str
+    where
+        Self: 'k;
+
     #[inline]
-    fn shown(&self) -> Shown<'_> {
-        Shown::Text(self)
+    fn shown(&self) -> &str {
+        self
     }
 }
 
 macro_rules! pointers {
     ($($pointer:ty),*) => {$(
         impl<K: Plain + ?Sized> Plain for $pointer {
+            type Shown<'k>
+                = K::Shown<'k>
+            where
+                Self: 'k;
+
             #[inline]
-            fn shown(&self) -> Shown<'_> {
+            fn shown(&self) -> K::Shown<'_> {
                 (**self).shown()
             }
         }
@@ -73,6 +105,8 @@ pointers!(&K, &mut K, Box<K>, Arc<K>, Rc<K>);
 macro_rules! numbers {
     ($($number:ty),*) => {$(
         impl Plain for $number {
+            type Shown<'k> = Shown<'k>;
+
             #[inline]
             fn shown(&self) -> Shown<'_> {
                 match u64::try_from(*self) {
@@ -113,7 +147,7 @@ impl<'k, K> Deref for Key<'k, K> {
 impl<'k, K: Plain> Key<'k, K> {
     /// How it is told apart.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub fn __shown(&self) -> Shown<'k> {
+    pub fn __shown(&self) -> K::Shown<'k> {
         self.0.0.shown()
     }
 }
@@ -229,7 +263,7 @@ mod tests {
     macro_rules! seen {
         ($key:expr) => {{
             let key = $key;
-            let shown = Key::of(&key).__shown();
+            let shown = Shown::from(Key::of(&key).__shown());
             (text(shown), matches!(shown, Shown::Display(_)))
         }};
     }
@@ -299,7 +333,7 @@ mod tests {
         for len in [0, 1, 127, 128, 129, 1000] {
             let key = "é".repeat(len / 2) + &"x".repeat(len % 2);
             assert_eq!(text(Shown::from(&key)), key);
-            assert_eq!(text(Key::of(&key).__shown()), key);
+            assert_eq!(text(Key::of(&key).__shown().into()), key);
             assert_eq!(
                 text(Shown::from(&format_args!("{key}-{len}"))),
                 format!("{key}-{len}")

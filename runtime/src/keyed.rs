@@ -1,8 +1,11 @@
 //! State per key: bounded, sharded, and not to be exhausted by a flood of new keys.
 
-use std::{fmt, hash::BuildHasher};
+use std::{
+    fmt,
+    hash::{BuildHasher, Hasher as _},
+};
 
-use foldhash::quality::RandomState;
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
@@ -17,28 +20,39 @@ const LOOKS: usize = 32;
 /// Other shards that one new key may ask for room, in the long run.
 const VISITS: u64 = 4;
 
-/// Names a state for as long as it may not be dropped (it is in use), without a copy of the key.
+/// Names a state for as long as it may not be dropped (it is in use), without a copy of the key: by its
+/// hash, which leaves [`SHARED`] free. One word: places are moved about with permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    hash: u64,
-    pub(crate) room: Room,
-}
+pub(crate) struct Place(u64);
+
+/// A bit that neither the tables, nor the choice of the shard or of a shared state ask for.
+const SHARED: u64 = 1 << 56;
 
 impl Place {
     /// Of the key with that hash, which has its own.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) const fn own(hash: u64) -> Self {
-        Self {
-            hash,
-            room: Room::Own,
+        Self(hash)
+    }
+
+    const fn shared(hash: u64) -> Self {
+        Self(hash | SHARED)
+    }
+
+    const fn hash(self) -> u64 {
+        self.0 & !SHARED
+    }
+
+    pub(crate) const fn room(self) -> Room {
+        match self.0 & SHARED {
+            0 => Room::Own,
+            _ => Room::Shared,
         }
     }
 }
 
-/// Whose state a key was given. A whole word: places are moved about with permits, and a half one would
-/// be stored narrow and copied wide, which defeats store forwarding.
+/// Whose state a key was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
 pub(crate) enum Room {
     /// Its own.
     Own,
@@ -136,6 +150,14 @@ fn is_same(bytes: &[u8; SHORT_KEY], key: &[u8]) -> bool {
     }
 }
 
+/// Of the bytes alone: `hash_one` would add their number, which counts already.
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn hash_of(hasher: &RandomState, key: &[u8]) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write(key);
+    hasher.finish() & !SHARED
+}
+
 impl<V> Keyed<V> {
     pub(crate) fn new(max_keys: u32) -> Self {
         let max_keys = u64::from(max_keys).max(1);
@@ -175,7 +197,7 @@ impl<V> Keyed<V> {
         key: &[u8],
         act: impl FnOnce(&mut V) -> Option<R>,
     ) -> (u64, Option<R>) {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hash(key);
         let mut table = self.shard(hash).lock();
         (hash, table.find(hash, key).and_then(act))
     }
@@ -191,7 +213,7 @@ impl<V> Keyed<V> {
         unused: impl Fn(&V) -> bool,
         act: impl FnOnce(&mut V, Place) -> R,
     ) -> R {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hash(key);
         let own = Place::own(hash);
         if let Some(value) = self.shard(hash).lock().find(hash, key) {
             return act(value, own);
@@ -234,22 +256,21 @@ impl<V> Keyed<V> {
         if vacated {
             return act(table.insert(hash, key, create(), &self.hasher), own);
         }
-        let shared = Place {
-            hash,
-            room: Room::Shared,
-        };
-        act(table.overflow(hash).get_or_insert_with(create), shared)
+        act(
+            table.overflow(hash).get_or_insert_with(create),
+            Place::shared(hash),
+        )
     }
 
     /// Runs `act` on the state of a known place, if it is still there.
     pub(crate) fn at<R>(&self, place: Place, act: impl FnOnce(&mut V) -> R) -> Option<R> {
-        let mut table = self.shard(place.hash).lock();
-        let value = match place.room {
-            Room::Shared => table.overflow(place.hash).as_mut(),
+        let hash = place.hash();
+        let mut table = self.shard(hash).lock();
+        let value = match place.room() {
+            Room::Shared => table.overflow(hash).as_mut(),
             Room::Own => {
-                let same =
-                    |entry: &Entry<V>| self.hasher.hash_one(entry.key.as_bytes()) == place.hash;
-                let found = table.entries.find_mut(place.hash, same);
+                let same = |entry: &Entry<V>| self.hash(entry.key.as_bytes()) == hash;
+                let found = table.entries.find_mut(hash, same);
                 found.map(|entry| &mut entry.value)
             }
         };
@@ -276,6 +297,11 @@ impl<V> Keyed<V> {
                 shared.take_if(|value| !keep(value));
             }
         }
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn hash(&self, key: &[u8]) -> u64 {
+        hash_of(&self.hasher, key)
     }
 
     #[inline]
@@ -354,8 +380,10 @@ impl<V> Shard<V> {
 impl<V> Table<V> {
     #[inline]
     fn find(&mut self, hash: u64, key: &[u8]) -> Option<&mut V> {
-        let found = self.entries.find_mut(hash, |entry| entry.key.is(key));
-        found.map(|entry| &mut entry.value)
+        // Not `find_mut`: that compares by a call through a pointer.
+        let found = self.entries.iter_hash_mut(hash);
+        let mut found = found.filter(|entry| entry.key.is(key));
+        found.next().map(|entry| &mut entry.value)
     }
 
     fn insert(&mut self, hash: u64, key: &[u8], value: V, hasher: &RandomState) -> &mut V {
@@ -363,7 +391,7 @@ impl<V> Table<V> {
             key: Key::new(key),
             value,
         };
-        let rehash = |entry: &Entry<V>| hasher.hash_one(entry.key.as_bytes());
+        let rehash = |entry: &Entry<V>| hash_of(hasher, entry.key.as_bytes());
         let inserted = self.entries.insert_unique(hash, entry, rehash);
         &mut inserted.into_mut().value
     }
@@ -430,7 +458,7 @@ mod tests {
             |&v| v == 0,
             |value, place| {
                 *value += by;
-                (*value, place.room)
+                (*value, place.room())
             },
         )
     }
@@ -526,7 +554,7 @@ mod tests {
                     unused,
                     |value, place| {
                         *value += 1;
-                        place.room
+                        place.room()
                     },
                 )
             });
@@ -672,8 +700,8 @@ mod tests {
             for (key, by, clear) in steps {
                 let key = key.to_string();
                 let (value, room) = map.with(key.as_bytes(), || 0, |&v| v == 0, |value, place| {
-                    *value = if clear && place.room == Room::Own { 0 } else { *value + by };
-                    (*value, place.room)
+                    *value = if clear && place.room() == Room::Own { 0 } else { *value + by };
+                    (*value, place.room())
                 });
                 match room {
                     Room::Own => {
@@ -706,7 +734,7 @@ mod models {
             |&value| value == 0,
             |value, place| {
                 *value += by;
-                place.room
+                place.room()
             },
         )
     }

@@ -566,7 +566,7 @@ mod keys {
         let limiter = build(builder().rate(Rate::OF_THE_CALL));
         let call = Call::new();
         let enter = |key: &'static str, rate| {
-            let admission = limiter.enter_blocking(&call, Request::new().key(&key).rate(rate));
+            let admission = limiter.enter_blocking(&call, Request::new().key(key).rate(rate));
             admission.map(|admission| {
                 call.body(|| ());
                 drop(admission);
@@ -1028,6 +1028,92 @@ mod sites {
         assert_eq!(
             (limiter.metrics().allowed, limiter.metrics().rejected),
             (5, 1)
+        );
+    }
+
+    /// Whose key is looked up under a lock, and how often that was done.
+    #[derive(Default)]
+    struct Lookup {
+        name: Mutex<String>,
+        asked: AtomicU64,
+    }
+
+    impl Lookup {
+        fn name(&self) -> std::sync::MutexGuard<'_, String> {
+            self.asked.fetch_add(1, Relaxed);
+            self.name.lock().unwrap()
+        }
+    }
+
+    #[rate_limited(rate = "10/s", burst = 1, max_wait = "1s", key = lookup.name().as_str())]
+    async fn looked_up(lookup: &Lookup) -> Result<(), Rejection> {
+        assert!(lookup.name.try_lock().is_ok());
+        Ok(())
+    }
+
+    #[rate_limited(rate = "10/m", burst = 1, key = lookup.name().as_str())]
+    fn looked_up_blocking(lookup: &Lookup) -> Result<(), Rejection> {
+        assert!(lookup.name.try_lock().is_ok());
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_asked_for_once_a_call_and_what_it_borrows_is_let_go() {
+        let _test = steadfast::test::isolated();
+        let lookup = Lookup::default();
+        // The key is new, then known with a permit, then known without one.
+        looked_up(&lookup).await.unwrap();
+        advance(millis(100)).await;
+        looked_up(&lookup).await.unwrap();
+        let start = Instant::now();
+        let (waits, looks) =
+            tokio::join!(looked_up(&lookup), async { lookup.name.try_lock().is_ok() });
+        waits.unwrap();
+        assert!(looks, "nobody holds it in the wait");
+        assert_eq!(start.elapsed(), millis(100));
+        assert_eq!(lookup.asked.load(Relaxed), 3);
+        let lookup = Lookup::default();
+        looked_up_blocking(&lookup).unwrap();
+        assert!(looked_up_blocking(&lookup).is_err());
+        assert_eq!(lookup.asked.load(Relaxed), 2);
+    }
+
+    #[rate_limited("per key", rate = "5/m", key = key)]
+    async fn outer_of_key(key: &str) -> Result<(), Rejection> {
+        inner().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_further_in_gives_a_keys_permit_back() {
+        let test = steadfast::test::isolated();
+        outer_of_key("a").await.unwrap();
+        for n in 0..20 {
+            let key = if n % 2 == 0 { "a" } else { "b" };
+            assert_eq!(outer_of_key(key).await.unwrap_err().policy(), "inner");
+        }
+        let outer = test.registry().rate_limiter("per key").unwrap();
+        assert_eq!(outer.try_acquire_for("a", 4).unwrap().remaining, 0);
+        assert_eq!(outer.try_acquire_for("b", 5).unwrap().remaining, 0);
+        assert_eq!(outer_of_key("b").await.unwrap_err().policy(), "per key");
+        assert_eq!(outer.metrics().allowed, 23);
+    }
+
+    #[rate_limited("watched", rate = "1/m", enforce = false, key = key)]
+    async fn watched(key: u32) -> Result<(), Rejection> {
+        inner().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_only_watched_gives_no_permit_back() {
+        let test = steadfast::test::isolated();
+        watched(1).await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(watched(1).await.unwrap_err().policy(), "inner");
+        }
+        let watched = test.registry().rate_limiter("watched").unwrap();
+        assert_eq!(
+            (watched.metrics().allowed, watched.metrics().rejected),
+            (1, 3)
         );
     }
 

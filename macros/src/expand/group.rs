@@ -190,24 +190,14 @@ fn admission(context: &Context<'_>, place: usize, layer: &Layer, label: &Lifetim
     let waits = context.is_async() && !matches!(layer.policy, Policy::CircuitBreaker(_));
     let admitted = match (asked(context, place, layer), waits) {
         (Asked::Plainly, false) => admitted_plainly(context, place, &refuse),
+        (Asked::For(key), false) => admitted_for(context, place, &key, &refuse),
         (Asked::With(entering), false) => admitted_at_once(context, &entering, &refuse),
-        (Asked::Plainly, true) => {
-            let (krate, policy, call) =
-                (&context.krate, handle(context, place), context.call(place));
-            let entering = quote_spanned!(here=> #krate::__private::Waits::admit(#policy, #call));
-            let first = |label: &Lifetime| {
-                quote_spanned! {here=>
-                    if let ::core::option::Option::Some(__permit) =
-                        #krate::__private::Admits::try_admit(#policy, #call)
-                    {
-                        break #label __permit;
-                    }
-                }
-            };
-            admitted_at_last(context, place, first, &entering, &refuse)
-        }
+        (Asked::Plainly, true) => admitted_plainly_at_last(context, place, &refuse),
+        (Asked::For(key), true) => admitted_for_at_last(context, place, &key, &refuse),
         (Asked::With(entering), true) => {
-            admitted_at_last(context, place, |_| TokenStream::new(), &entering, &refuse)
+            let label = entered(context, place);
+            let wait = wait(context, &label, &entering, &refuse);
+            admitted_at_last(context, &label, &TokenStream::new(), &wait, &refuse)
         }
     };
     quote_spanned!(here=> let #permit = #admitted;)
@@ -217,13 +207,15 @@ fn admission(context: &Context<'_>, place: usize, layer: &Layer, label: &Lifetim
 enum Asked {
     /// With nothing but the call.
     Plainly,
+    /// And with a key, whose permit is there for nearly every call.
+    For(TokenStream),
     With(TokenStream),
 }
 
 fn asked(context: &Context<'_>, place: usize, layer: &Layer) -> Asked {
     let asked = match &layer.policy {
         Policy::CircuitBreaker(site) => circuit_breaker(context, place, site),
-        Policy::RateLimited(site) => rate_limited(context, place, site),
+        Policy::RateLimited(site) => return rate_limited(context, place, site),
         Policy::Bulkhead(site) => bulkhead(context, place, site.key.as_ref()),
         _ => None,
     };
@@ -247,6 +239,30 @@ fn admitted_plainly(context: &Context<'_>, place: usize, refuse: &TokenStream) -
     }
 }
 
+/// The same, for a key.
+fn admitted_for(
+    context: &Context<'_>,
+    place: usize,
+    key: &TokenStream,
+    refuse: &TokenStream,
+) -> TokenStream {
+    let here = context.here;
+    let (policy, call) = (handle(context, place), context.call(place));
+    let rest = admitted_at_once(
+        context,
+        &quote_spanned!(here=> #policy.enter_key_blocking(#call, __key)),
+        refuse,
+    );
+    quote_spanned! {here=>
+        match #key {
+            __key => match #policy.try_enter_key(#call, __key) {
+                ::core::option::Option::Some(__permit) => __permit,
+                ::core::option::Option::None => #rest,
+            },
+        }
+    }
+}
+
 fn admitted_at_once(
     context: &Context<'_>,
     entering: &TokenStream,
@@ -261,26 +277,93 @@ fn admitted_at_once(
     }
 }
 
-/// Entering is split from waiting: what the user's expressions borrow (a lock's guard, say) is let go
-/// before the wait, and so is all that the future would keep room for.
-fn admitted_at_last(
+/// By a policy that may let the future wait.
+fn admitted_plainly_at_last(
     context: &Context<'_>,
     place: usize,
-    first: impl FnOnce(&Lifetime) -> TokenStream,
+    refuse: &TokenStream,
+) -> TokenStream {
+    let (here, krate) = (context.here, &context.krate);
+    let (policy, call, label) = (
+        handle(context, place),
+        context.call(place),
+        entered(context, place),
+    );
+    let first = quote_spanned! {here=>
+        if let ::core::option::Option::Some(__permit) =
+            #krate::__private::Admits::try_admit(#policy, #call)
+        {
+            break #label __permit;
+        }
+    };
+    let entering = quote_spanned!(here=> #krate::__private::Waits::admit(#policy, #call));
+    let wait = wait(context, &label, &entering, refuse);
+    admitted_at_last(context, &label, &first, &wait, refuse)
+}
+
+/// The same, for a key. A `match` on it: what it borrows lives as long as it is asked with, and no longer.
+fn admitted_for_at_last(
+    context: &Context<'_>,
+    place: usize,
+    key: &TokenStream,
+    refuse: &TokenStream,
+) -> TokenStream {
+    let here = context.here;
+    let (policy, call, label) = (
+        handle(context, place),
+        context.call(place),
+        entered(context, place),
+    );
+    let entering = quote_spanned!(here=> #policy.enter_key(#call, __key));
+    let rest = wait(context, &label, &entering, refuse);
+    let wait = quote_spanned! {here=>
+        match #key {
+            __key => match #policy.try_enter_key(#call, __key) {
+                ::core::option::Option::Some(__permit) => break #label __permit,
+                ::core::option::Option::None => #rest,
+            },
+        }
+    };
+    admitted_at_last(context, &label, &TokenStream::new(), &wait, refuse)
+}
+
+/// Where one goes on who has its permit.
+fn entered(context: &Context<'_>, place: usize) -> Lifetime {
+    Lifetime::new(&format!("'__entered_{place}"), context.here)
+}
+
+/// The wait that entering comes to, unless it comes to an end at once.
+fn wait(
+    context: &Context<'_>,
+    label: &Lifetime,
     entering: &TokenStream,
     refuse: &TokenStream,
 ) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
-    let label = Lifetime::new(&format!("'__entered_{place}"), here);
-    let (first, fetched) = (first(&label), fetch(context));
+    quote_spanned! {here=>
+        match #entering {
+            #krate::__private::Entered::In(__permit) => break #label __permit,
+            #krate::__private::Entered::Out(__rejection) => #refuse,
+            #krate::__private::Entered::Wait(__wait) => __wait,
+        }
+    }
+}
+
+/// Entering is split from waiting: what the user's expressions borrow (a lock's guard, say) is let go
+/// before the wait, and so is all that the future would keep room for.
+fn admitted_at_last(
+    context: &Context<'_>,
+    label: &Lifetime,
+    first: &TokenStream,
+    wait: &TokenStream,
+    refuse: &TokenStream,
+) -> TokenStream {
+    let here = context.here;
+    let fetched = fetch(context);
     quote_spanned! {here=>
         #label: {
             #first
-            let __wait = match #entering {
-                #krate::__private::Entered::In(__permit) => break #label __permit,
-                #krate::__private::Entered::Out(__rejection) => #refuse,
-                #krate::__private::Entered::Wait(__wait) => __wait,
-            };
+            let __wait = #wait;
             let __entered = __wait.await;
             __policies = #fetched;
             match __entered {
@@ -303,7 +386,7 @@ fn circuit_breaker(
     Some(quote_spanned!(at=> #policy.enter_key(#call, #key)))
 }
 
-fn rate_limited(context: &Context<'_>, place: usize, site: &RateLimited) -> Option<TokenStream> {
+fn rate_limited(context: &Context<'_>, place: usize, site: &RateLimited) -> Asked {
     let (here, krate) = (context.here, &context.krate);
     let parts = [
         ("cost", &site.cost),
@@ -322,15 +405,16 @@ fn rate_limited(context: &Context<'_>, place: usize, site: &RateLimited) -> Opti
     let key = site.key.as_ref().map(|key| {
         let key = context.function.site(key);
         let at = at(&key);
-        let key = shown(context, at, &key);
-        quote_spanned!(at=> .key(#key))
+        (at, shown(context, at, &key))
     });
-    if parts.is_empty() && key.is_none() {
-        return None;
-    }
+    let key = match (parts.is_empty(), key) {
+        (true, None) => return Asked::Plainly,
+        (true, Some((_, key))) => return Asked::For(key),
+        (false, key) => key.map(|(at, key)| quote_spanned!(at=> .key(#key))),
+    };
     let enter = context.method("enter");
     let (policy, call) = (handle(context, place), context.call(place));
-    Some(quote_spanned! {here=>
+    Asked::With(quote_spanned! {here=>
         #policy.#enter(#call, #krate::__private::Request::new() #parts #key)
     })
 }

@@ -530,11 +530,11 @@ mod tests {
     async fn a_keyed_entry_is_given_back_to_its_key() {
         let bulkhead = one(SECOND);
         let call = Call::new();
-        let entry = bulkhead.enter_key(&call, &"a").await.unwrap();
-        assert!(bulkhead.enter_key(&call, &"a").await.is_err());
-        assert!(bulkhead.enter_key_blocking(&call, &"b").is_ok());
+        let entry = bulkhead.enter_key(&call, "a").await.unwrap();
+        assert!(bulkhead.enter_key(&call, "a").await.is_err());
+        assert!(bulkhead.enter_key_blocking(&call, "b").is_ok());
         drop(entry);
-        assert!(bulkhead.enter_key(&call, &"a").await.is_ok());
+        assert!(bulkhead.enter_key(&call, "a").await.is_ok());
         assert!(bulkhead.admit_blocking(&call).is_ok());
     }
 
@@ -543,7 +543,7 @@ mod tests {
         let bulkhead = one(60 * SECOND);
         let _held = bulkhead.try_acquire_for("a").unwrap();
         let call = Call::new();
-        let mut waits = Box::pin(bulkhead.enter_key(&call, &"a").into_future());
+        let mut waits = Box::pin(bulkhead.enter_key(&call, "a").into_future());
         let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(waits.as_mut().poll(cx)));
         assert!(poll.await.is_pending());
         bulkhead.set_max_concurrent(2);

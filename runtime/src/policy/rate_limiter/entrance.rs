@@ -147,33 +147,42 @@ impl RateLimiter {
         key: Shown<'_>,
         cost: u32,
     ) -> Option<Admission<'c>> {
-        let (hash, mark) = match key {
-            Shown::Text(text) => self.take_by(text.as_bytes(), Some(call), cost),
-            // As text it is made once, there and here alike.
-            Shown::Number(_) => with_bytes(key, |key| self.take_by(key, Some(call), cost)),
-            // A `Display` is asked once a call.
-            Shown::Display(_) => return None,
-        };
-        let (mark, keys) = (mark?.get(), self.0.keys.get()?);
-        self.0.gate.totals.add(ALLOWED, 1);
+        let (place, mark) = self.take_of(call, key, cost)?;
         let taken = Taken {
             rules: self.rules(),
-            spot: Spot::Key(keys, Place::own(hash)),
+            spot: Spot::Key(self.0.keys.get()?, place),
             mark,
             cost,
         };
         Some(Admission::new(call, Some(taken)))
     }
 
+    /// Takes permits of a known key, whose bucket is one word: where, and their mark.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn take_of(&self, call: &Call, key: Shown<'_>, cost: u32) -> Option<(Place, u64)> {
+        let (hash, mark) = match key {
+            Shown::Text(text) => self.take_by(text.as_bytes(), call, cost),
+            // As text it is made once, there and here alike.
+            Shown::Number(number) => {
+                with_bytes(Shown::Number(number), |key| self.take_by(key, call, cost))
+            }
+            // A `Display` is asked once a call.
+            Shown::Display(_) => return None,
+        };
+        let mark = mark?.get();
+        self.0.gate.totals.add(ALLOWED, 1);
+        Some((Place::own(hash), mark))
+    }
+
     /// Takes permits of a known key whose bucket is one word: its hash, and the mark.
     // Two words: they come back in registers.
     #[inline(never)]
-    fn take_by(&self, key: &[u8], call: Option<&Call>, cost: u32) -> (u64, Option<NonZeroU64>) {
+    fn take_by(&self, key: &[u8], call: &Call, cost: u32) -> (u64, Option<NonZeroU64>) {
         let (Limit::Bucket(bucket), Some(keys)) = (&self.rules().limit, self.0.keys.get()) else {
             return (0, None);
         };
         // Not before the key is there: making it is the user's, and may take its time.
-        let now = call.map_or_else(clock::now, Call::now);
+        let now = call.now();
         keys.known(key, |lane| lane.take(bucket, now, cost))
     }
 
@@ -217,7 +226,7 @@ impl RateLimiter {
         }
     }
 
-    /// The same for one key. Nobody asks how many permits are left, so nobody works it out.
+    /// The same for one key.
     #[inline]
     fn request_key<'c>(
         &'c self,
@@ -226,25 +235,39 @@ impl RateLimiter {
         request: &Request<'_>,
     ) -> Result<Admission<'c>, Begun<'c>> {
         let cost = request.cost;
+        let (place, came) = self.come(call, key, cost, request.rate);
+        let taken = Taken {
+            rules: self.rules(),
+            spot: Spot::Key(self.keys(), place),
+            mark: came?,
+            cost,
+        };
+        Ok(Admission::new(call, Some(taken)))
+    }
+
+    /// Comes to a key: the mark of what was taken, or how the request began. Nobody asks how many permits
+    /// are left, so nobody works it out.
+    #[inline]
+    pub(super) fn come<'c>(
+        &'c self,
+        call: &Call,
+        key: Shown<'_>,
+        cost: u32,
+        rate: Option<Rate>,
+    ) -> (Place, Result<u64, Begun<'c>>) {
         let wish = Wish {
             cost,
-            rate: request.rate,
+            rate,
             patience: self.patience(call),
         };
         // Not before the key is there: making it is the user's, and may take its time.
         let (place, reply) = with_bytes(key, |key| self.ask(key, call.now(), &wish));
-        let spot = Spot::Key(self.keys(), place);
         let Reply::Taken(permits, _) = reply else {
-            return Err(self.begun_at_key(spot, cost, reply));
+            let spot = Spot::Key(self.keys(), place);
+            return (place, Err(self.begun_at_key(spot, cost, reply)));
         };
         self.0.gate.totals.add(ALLOWED, 1);
-        let taken = Taken {
-            rules: self.rules(),
-            spot,
-            mark: permits.mark,
-            cost,
-        };
-        Ok(Admission::new(call, Some(taken)))
+        (place, Ok(permits.mark))
     }
 
     #[cold]
@@ -397,7 +420,7 @@ impl RateLimiter {
         let (rules, now) = (self.rules(), clock::now());
         // A limit that several keys share keeps the rate of the first of them while it is in use.
         if let Some(rate) = wish.rate
-            && (place.room == Room::Own || lane.is_unused(rules, now))
+            && (place.room() == Room::Own || lane.is_unused(rules, now))
         {
             lane.retune(rules, now, rate);
         }

@@ -237,6 +237,32 @@ mod tests {
         assert!(!key.is_unused(&rules, late));
     }
 
+    /// What is wrong with forgetting: marks are counted from the first refund on, and a key that is made
+    /// anew does not know of it. Who gives back then, later than a full bucket takes to refill what was
+    /// refunded before, may give back what was refilled already: its own cost, and no more.
+    #[test]
+    fn a_refund_that_comes_after_its_key_was_forgotten_gives_back_its_cost_at_most() {
+        let rules = rules(2);
+        let mut key = KeyLane::new(&rules, || START);
+        let take = |key: &mut KeyLane, now| key.glance(bucket(&rules), now, 1);
+        let (first, late) = (take(&mut key, START), take(&mut key, START));
+        let (first, late) = (first.unwrap().mark, late.unwrap().mark);
+        key.lane().refund(&rules, START, first, 1).run();
+        let forgotten = START.after(Duration::from_millis(100));
+        assert!(key.is_unused(&rules, forgotten));
+
+        let mut kept = key;
+        let mut anew = KeyLane::new(&rules, || forgotten);
+        let permits = |key: &mut KeyLane| {
+            let before = (0..3).filter(|_| take(key, forgotten).is_some()).count();
+            key.lane().refund(&rules, forgotten, late, 1).run();
+            let after = (0..3).filter(|_| take(key, forgotten).is_some()).count();
+            (before, after)
+        };
+        assert_eq!(permits(&mut kept), (2, 0));
+        assert_eq!(permits(&mut anew), (2, 1));
+    }
+
     #[test]
     fn threads_at_known_keys_get_exactly_the_permits() {
         const PERMITS: u32 = 1000;

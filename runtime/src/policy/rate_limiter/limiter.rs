@@ -12,7 +12,7 @@ use super::{
     gate::Gate,
     key_lane::KeyLane,
     lane::Aftermath,
-    one::OnePermit,
+    one::{Limits, OfKey, OnePermit, Shared},
     rules::Rules,
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     entered::Entered,
     event::Sink,
     judge::Judge,
+    key::Shown,
     keyed::Keyed,
     name::PolicyName,
     outcome::Outcome,
@@ -374,16 +375,16 @@ impl<'c> Admits<'c> for RateLimiter {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn try_admit(&'c self, call: &'c Call) -> Option<Self::Permit> {
         let mark = self.take_one(call)?;
-        Some(OnePermit::new(self, call, mark))
+        Some(OnePermit::new(self, call, Shared, mark))
     }
 
     fn admit_blocking(&'c self, call: &'c Call) -> Result<Self::Permit, Rejection> {
         let ended = match self.begin(None, 1, self.patience(call)) {
-            Begun::Past => return Ok(OnePermit::untaken(self, call)),
+            Begun::Past => return Ok(OnePermit::untaken(self, call, Shared)),
             Begun::Ended(ended) => ended,
             Begun::Waits(turn, cost) => self.wait_blocking(call, turn, cost),
         };
-        self.admit_one(call, &ended)
+        self.admit_one(call, Shared, &ended)
     }
 }
 
@@ -391,24 +392,102 @@ impl<'c> Waits<'c> for RateLimiter {
     #[inline(never)]
     fn admit(&'c self, call: &'c Call) -> Entered<'c, Self::Permit> {
         match self.begin(None, 1, self.patience(call)) {
-            Begun::Past => Entered::In(OnePermit::untaken(self, call)),
-            Begun::Ended(ended) => self.admit_one(call, &ended).into(),
+            Begun::Past => Entered::In(OnePermit::untaken(self, call, Shared)),
+            Begun::Ended(ended) => self.admit_one(call, Shared, &ended).into(),
             Begun::Waits(turn, cost) => Entered::wait(async move {
                 let ended = self.wait(call, turn, cost).await;
-                self.admit_one(call, &ended)
+                self.admit_one(call, Shared, &ended)
             }),
         }
     }
 }
 
+/// A call of an annotated function, of which nothing is known but its key.
 impl RateLimiter {
-    fn admit_one<'c>(
+    /// Admits the call if its key is known and has a permit: the way of nearly every call.
+    // Inlined: the kind of a key is known there.
+    #[doc(hidden)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub fn try_enter_key<'c, 'k>(
         &'c self,
         call: &'c Call,
+        key: impl Into<Shown<'k>>,
+    ) -> Option<OnePermit<'c, OfKey>> {
+        // Whatever made the key is the user's.
+        call.time_passes();
+        let (place, mark) = self.take_of(call, key.into(), 1)?;
+        Some(OnePermit::new(self, call, OfKey(place), mark))
+    }
+
+    /// Admits or refuses the call, or says that it has to wait.
+    #[doc(hidden)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub fn enter_key<'c, 'k>(
+        &'c self,
+        call: &'c Call,
+        key: impl Into<Shown<'k>>,
+    ) -> Entered<'c, OnePermit<'c, OfKey>> {
+        self.enter_key_or_wait(call, key.into())
+    }
+
+    /// Admits or refuses the call, blocking the thread where it has to wait.
+    ///
+    /// # Errors
+    /// The call must not be made.
+    #[doc(hidden)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub fn enter_key_blocking<'c, 'k>(
+        &'c self,
+        call: &'c Call,
+        key: impl Into<Shown<'k>>,
+    ) -> Result<OnePermit<'c, OfKey>, Rejection> {
+        self.enter_key_or_block(call, key.into())
+    }
+
+    #[inline(never)]
+    fn enter_key_or_wait<'c>(
+        &'c self,
+        call: &'c Call,
+        key: Shown<'_>,
+    ) -> Entered<'c, OnePermit<'c, OfKey>> {
+        let (place, came) = self.come(call, key, 1, None);
+        let limit = OfKey(place);
+        match came {
+            Ok(mark) => Entered::In(OnePermit::new(self, call, limit, mark)),
+            Err(Begun::Past) => Entered::In(OnePermit::untaken(self, call, limit)),
+            Err(Begun::Ended(ended)) => self.admit_one(call, limit, &ended).into(),
+            Err(Begun::Waits(turn, cost)) => Entered::wait(async move {
+                let ended = self.wait(call, turn, cost).await;
+                self.admit_one(call, limit, &ended)
+            }),
+        }
+    }
+
+    #[inline(never)]
+    fn enter_key_or_block<'c>(
+        &'c self,
+        call: &'c Call,
+        key: Shown<'_>,
+    ) -> Result<OnePermit<'c, OfKey>, Rejection> {
+        let (place, came) = self.come(call, key, 1, None);
+        let limit = OfKey(place);
+        let ended = match came {
+            Ok(mark) => return Ok(OnePermit::new(self, call, limit, mark)),
+            Err(Begun::Past) => return Ok(OnePermit::untaken(self, call, limit)),
+            Err(Begun::Ended(ended)) => ended,
+            Err(Begun::Waits(turn, cost)) => self.wait_blocking(call, turn, cost),
+        };
+        self.admit_one(call, limit, &ended)
+    }
+
+    fn admit_one<'c, L: Limits>(
+        &'c self,
+        call: &'c Call,
+        limit: L,
         ended: &Ended<'_>,
-    ) -> Result<OnePermit<'c>, Rejection> {
+    ) -> Result<OnePermit<'c, L>, Rejection> {
         self.conclude(ended.decision())?;
-        Ok(OnePermit::of(self, call, ended))
+        Ok(OnePermit::of(self, call, limit, ended))
     }
 }
 

@@ -2,63 +2,110 @@
 
 use std::mem::ManuallyDrop;
 
-use super::{RateLimiter, admission::Taken, entrance::Ended};
+use super::{RateLimiter, admission::Taken, entrance::Ended, turn::Spot};
 use crate::{
     admission::Permit,
     call::{Call, Fate},
     judge::{Judge, Verdict},
+    keyed::Place,
     outcome::Outcome,
 };
 
-/// One permit, of the limit that all calls share: an [`Admission`](super::Admission) in three words.
+/// One permit, of the limit that all calls share or of a key's: an [`Admission`](super::Admission) in
+/// three words, or four.
 #[derive(Debug)]
 #[must_use = "dropping the permit gives it back"]
-pub struct OnePermit<'p> {
+pub struct OnePermit<'p, L: Limits = Shared> {
     limiter: &'p RateLimiter,
     call: &'p Call,
+    limit: L,
     mark: u64,
+}
+
+/// Which of a limiter's limits a permit is of.
+pub trait Limits: Copy {
+    #[doc(hidden)]
+    fn key(self) -> Option<OfKey>;
+}
+
+/// The one that all calls share.
+#[derive(Debug, Clone, Copy)]
+pub struct Shared;
+
+impl Limits for Shared {
+    fn key(self) -> Option<OfKey> {
+        None
+    }
+}
+
+/// That of a key.
+#[derive(Debug, Clone, Copy)]
+pub struct OfKey(pub(super) Place);
+
+impl Limits for OfKey {
+    fn key(self) -> Option<Self> {
+        Some(self)
+    }
 }
 
 /// The mark of a permit that is not there: the limiter only watches.
 const NOTHING: u64 = u64::MAX;
 
-impl<'p> OnePermit<'p> {
+impl<'p, L: Limits> OnePermit<'p, L> {
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn new(limiter: &'p RateLimiter, call: &'p Call, mark: u64) -> Self {
+    pub(super) fn new(limiter: &'p RateLimiter, call: &'p Call, limit: L, mark: u64) -> Self {
         Self {
             limiter,
             call,
+            limit,
             mark,
         }
     }
 
     /// For a call that went past the limit.
-    pub(super) fn untaken(limiter: &'p RateLimiter, call: &'p Call) -> Self {
-        Self::new(limiter, call, NOTHING)
+    pub(super) fn untaken(limiter: &'p RateLimiter, call: &'p Call, limit: L) -> Self {
+        Self::new(limiter, call, limit, NOTHING)
     }
 
-    pub(super) fn of(limiter: &'p RateLimiter, call: &'p Call, ended: &Ended<'_>) -> Self {
+    pub(super) fn of(
+        limiter: &'p RateLimiter,
+        call: &'p Call,
+        limit: L,
+        ended: &Ended<'_>,
+    ) -> Self {
         let taken = ended.taken();
         let mark = if taken.cost > 0 { taken.mark } else { NOTHING };
-        Self::new(limiter, call, mark)
+        Self::new(limiter, call, limit, mark)
     }
 
-    fn taken(&self) -> Taken<'_> {
-        Taken {
+    // Apart: the future of a call is dropped in the line of the caller only where that is short.
+    #[cold]
+    #[inline(never)]
+    fn give_up(&self) {
+        self.end(dropped(self.call));
+    }
+
+    fn end(&self, verdict: Verdict) {
+        let spot = match (self.limit.key(), self.limiter.0.keys.get()) {
+            (Some(OfKey(place)), Some(keys)) => Spot::Key(keys, place),
+            _ => self.limiter.spot(),
+        };
+        let taken = Taken {
             rules: self.limiter.rules(),
-            spot: self.limiter.spot(),
+            spot,
             mark: self.mark,
             cost: u32::from(self.mark != NOTHING),
-        }
+        };
+        taken.end(verdict);
     }
 }
 
-impl Permit for OnePermit<'_> {
+impl<L: Limits> Permit for OnePermit<'_, L> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn succeed(self) {
         let this = ManuallyDrop::new(self);
         if this.limiter.rules().is_adaptive() {
-            this.taken().end(Verdict::Success);
+            this.end(Verdict::Success);
         }
     }
 
@@ -66,14 +113,15 @@ impl Permit for OnePermit<'_> {
         let verdict = judge.verdict();
         if self.call.has_begun() || verdict == Verdict::NotMade {
             let this = ManuallyDrop::new(self);
-            this.taken().end(verdict);
+            this.end(verdict);
         }
     }
 }
 
-impl Drop for OnePermit<'_> {
+impl<L: Limits> Drop for OnePermit<'_, L> {
+    #[inline]
     fn drop(&mut self) {
-        self.taken().end(dropped(self.call));
+        self.give_up();
     }
 }
 
