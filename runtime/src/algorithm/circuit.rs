@@ -5,7 +5,7 @@ mod golden;
 #[cfg(test)]
 mod model;
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, ops::Range, sync::Arc, time::Duration};
 
 use super::window::{Mark, Span, Tally, Window};
 use crate::clock::Nanos;
@@ -161,6 +161,14 @@ pub(crate) struct Outcome {
     pub(crate) slow: bool,
 }
 
+impl Outcome {
+    /// What nearly every call comes to.
+    pub(crate) const QUICK_SUCCESS: Self = Self {
+        verdict: Verdict::Success,
+        slow: false,
+    };
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Success,
@@ -182,7 +190,8 @@ enum State {
         failed_recoveries: u32,
     },
     HalfOpen {
-        probes: Probes,
+        /// Elsewhere: a circuit that waits for its probes is rare, and every other one would be as large.
+        probes: Box<Probes>,
         successes: u32,
         failed_recoveries: u32,
     },
@@ -210,7 +219,8 @@ impl State {
 /// metrics of an open circuit show why it opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Circuit {
-    config: CircuitConfig,
+    /// That of all circuits of one breaker.
+    config: Arc<CircuitConfig>,
     state: State,
     generation: u64,
     /// Probes of all recoveries: the number of the newest.
@@ -221,14 +231,15 @@ pub(crate) struct Circuit {
 }
 
 impl Circuit {
-    pub(crate) fn new(config: CircuitConfig) -> Self {
+    pub(crate) fn new(config: impl Into<Arc<CircuitConfig>>) -> Self {
+        let config = config.into();
         Self {
-            config,
             state: State::CLOSED,
             generation: 0,
             probes_begun: 0,
             window: Window::new(config.window),
             touched: Nanos(0),
+            config,
         }
     }
 
@@ -249,6 +260,23 @@ impl Circuit {
     /// failures zero too: its newest outcome is a success.
     pub(crate) fn is_clean(&self) -> bool {
         matches!(self.state, State::Closed { .. }) && self.window.is_clean()
+    }
+
+    /// Where all that a quick success does is to be counted: from when on, and until when, it is counted
+    /// with the newest outcome. The window holds nothing but quick successes, and no streak of failures is
+    /// left to end (it may outlive the failures in the window).
+    pub(crate) fn calm_time(&self) -> Option<Range<Nanos>> {
+        match self.state {
+            State::Closed {
+                consecutive_failures: 0,
+            } => self.window.calm_time(),
+            _ => None,
+        }
+    }
+
+    /// Counts quick successes that came in the [calm time](Self::calm_time), and have been kept elsewhere.
+    pub(crate) fn count_successes(&mut self, number: u64) {
+        self.window.count_successes(number);
     }
 
     /// Whether little is lost if it begins anew: it is healthy, or nobody has asked it for so long that
@@ -312,7 +340,7 @@ impl Circuit {
         }
         let failed_recoveries = *failed_recoveries;
         self.change(State::HalfOpen {
-            probes: Probes::default(),
+            probes: Box::default(),
             successes: 0,
             failed_recoveries,
         })
@@ -455,9 +483,9 @@ impl Circuit {
         dead_code,
         reason = "settings can be reloaded once there is configuration"
     )]
-    pub(crate) fn configure(&mut self, config: CircuitConfig) {
-        self.config = config;
-        self.window.resize(config.window);
+    pub(crate) fn configure(&mut self, config: impl Into<Arc<CircuitConfig>>) {
+        self.config = config.into();
+        self.window.resize(self.config.window);
     }
 
     fn close(&mut self) -> Option<Transition> {

@@ -7,15 +7,18 @@ use super::{Mark, Tally};
 /// Outcomes to a word: two bits each.
 const PER_WORD: u32 = u64::BITS / 2;
 
-/// A ring of the last `size` outcomes with running sums: a record costs the same at every size, and
-/// memory is taken as outcomes come, a quarter of a byte each.
+/// A ring of the last `size` outcomes with running sums: a record costs the same at every size. Memory
+/// is taken as failures and slow calls come, a quarter of a byte for each outcome up to there.
 #[derive(Clone, Debug)]
 pub(crate) struct CountWindow {
     size: NonZeroU32,
+    /// Those past its end are quick successes.
     words: Vec<u64>,
     /// Where the next outcome goes; once the ring is full, that is where the oldest one lies.
     next: u32,
-    tally: Tally,
+    calls: u32,
+    failures: u32,
+    slow: u32,
 }
 
 impl CountWindow {
@@ -24,16 +27,22 @@ impl CountWindow {
             size,
             words: Vec::new(),
             next: 0,
-            tally: Tally::default(),
+            calls: 0,
+            failures: 0,
+            slow: 0,
         }
     }
 
     pub(crate) fn record(&mut self, mark: Mark) {
         if self.is_full() {
             let oldest = self.read(self.next);
-            self.tally.remove(oldest);
+            self.failures -= u32::from(oldest.failed);
+            self.slow -= u32::from(oldest.slow);
+        } else {
+            self.calls += 1;
         }
-        self.tally.add(mark);
+        self.failures += u32::from(mark.failed);
+        self.slow += u32::from(mark.slow);
         self.write(self.next, mark);
         self.next += 1;
         if self.next == self.size.get() {
@@ -42,11 +51,15 @@ impl CountWindow {
     }
 
     pub(crate) fn tally(&self) -> Tally {
-        self.tally
+        Tally {
+            calls: self.calls.into(),
+            failures: self.failures.into(),
+            slow: self.slow.into(),
+        }
     }
 
     pub(crate) fn is_clean(&self) -> bool {
-        self.is_full() && self.tally.failures == 0 && self.tally.slow == 0
+        self.is_full() && self.failures == 0 && self.slow == 0
     }
 
     pub(crate) fn clear(&mut self) {
@@ -57,7 +70,7 @@ impl CountWindow {
         if size == self.size {
             return;
         }
-        let kept = self.len().min(size.get());
+        let kept = self.calls.min(size.get());
         let mut resized = Self::new(size);
         for age in (0..kept).rev() {
             resized.record(self.read(self.position(age)));
@@ -66,11 +79,7 @@ impl CountWindow {
     }
 
     fn is_full(&self) -> bool {
-        self.tally.calls == u64::from(self.size.get())
-    }
-
-    fn len(&self) -> u32 {
-        u32::try_from(self.tally.calls).unwrap_or(u32::MAX)
+        self.calls == self.size.get()
     }
 
     /// Where the outcome lies that `age` others came after.
@@ -84,7 +93,8 @@ impl CountWindow {
     }
 
     fn read(&self, position: u32) -> Mark {
-        let bits = self.words[word(position)] >> shift(position);
+        let word = self.words.get(word(position)).copied().unwrap_or_default();
+        let bits = word >> shift(position);
         Mark {
             failed: bits & 1 != 0,
             slow: bits & 2 != 0,
@@ -92,10 +102,13 @@ impl CountWindow {
     }
 
     fn write(&mut self, position: u32, mark: Mark) {
-        if word(position) == self.words.len() {
-            self.words.push(0);
-        }
         let bits = u64::from(mark.failed) | u64::from(mark.slow) << 1;
+        if word(position) >= self.words.len() {
+            if bits == 0 {
+                return;
+            }
+            self.words.resize(word(position) + 1, 0);
+        }
         let slot = &mut self.words[word(position)];
         *slot = *slot & !(3 << shift(position)) | bits << shift(position);
     }

@@ -3,7 +3,7 @@
 mod count;
 mod time;
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, ops::Range, time::Duration};
 
 use self::{count::CountWindow, time::TimeWindow};
 use crate::clock::Nanos;
@@ -35,14 +35,6 @@ impl Tally {
         self.calls += 1;
         self.failures += u64::from(mark.failed);
         self.slow += u64::from(mark.slow);
-    }
-
-    fn remove(&mut self, mark: Mark) {
-        self.subtract(Self {
-            calls: 1,
-            failures: u64::from(mark.failed),
-            slow: u64::from(mark.slow),
-        });
     }
 
     fn subtract(&mut self, other: Self) {
@@ -78,14 +70,15 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 #[derive(Clone, Debug)]
 pub(crate) enum Window {
     Count(CountWindow),
-    Time(TimeWindow),
+    /// Elsewhere: where there is one window per key, they should be small, and most are the other kind.
+    Time(Box<TimeWindow>),
 }
 
 impl Window {
     pub(crate) fn new(span: Span) -> Self {
         match span {
             Span::Count(size) => Self::Count(CountWindow::new(size)),
-            Span::Time(length) => Self::Time(TimeWindow::new(length)),
+            Span::Time(length) => Self::Time(Box::new(TimeWindow::new(length))),
         }
     }
 
@@ -109,6 +102,22 @@ impl Window {
         match self {
             Self::Count(window) => window.is_clean(),
             Self::Time(_) => false,
+        }
+    }
+
+    /// Where it is a time window that holds nothing but quick successes: from when on, and until when, one
+    /// more is counted with the newest of them, and changes nothing else.
+    pub(crate) fn calm_time(&self) -> Option<Range<Nanos>> {
+        match self {
+            Self::Count(_) => None,
+            Self::Time(window) => window.calm_time(),
+        }
+    }
+
+    /// Counts so many quick successes with the newest outcome; only time windows have a piece for them.
+    pub(crate) fn count_successes(&mut self, number: u64) {
+        if let Self::Time(window) = self {
+            window.count_successes(number);
         }
     }
 

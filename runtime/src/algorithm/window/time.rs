@@ -1,6 +1,6 @@
 //! The outcomes of the last while.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, ops::Range, time::Duration};
 
 use super::{Mark, Tally};
 use crate::clock::{Nanos, nanos};
@@ -54,6 +54,10 @@ impl Grid {
     fn tick(self, now: Nanos) -> u64 {
         now.0 / self.width
     }
+
+    fn start(self, tick: u64) -> Nanos {
+        Nanos(tick.saturating_mul(self.width))
+    }
 }
 
 impl TimeWindow {
@@ -83,6 +87,23 @@ impl TimeWindow {
         self.tally
     }
 
+    pub(crate) fn calm_time(&self) -> Option<Range<Nanos>> {
+        let calm = self.tally.failures == 0 && self.tally.slow == 0;
+        let newest = self.buckets.back().filter(|_| calm)?;
+        // Readings from before the newest piece belong to it too, up to a whole window.
+        let oldest = newest.tick.saturating_sub(self.grid.ticks - 1);
+        Some(self.grid.start(oldest)..self.grid.start(newest.tick.saturating_add(1)))
+    }
+
+    pub(crate) fn count_successes(&mut self, number: u64) {
+        let Some(newest) = self.buckets.back_mut() else {
+            debug_assert_eq!(number, 0, "nothing that they could have come with");
+            return;
+        };
+        newest.tally.calls += number;
+        self.tally.calls += number;
+    }
+
     pub(crate) fn clear(&mut self) {
         self.buckets.clear();
         self.tally = Tally::default();
@@ -96,8 +117,8 @@ impl TimeWindow {
         }
         let old = std::mem::replace(self, Self::new(length));
         for bucket in old.buckets {
-            let start = Nanos(bucket.tick.saturating_mul(old.grid.width));
-            self.insert(grid.tick(start), bucket.tally);
+            let tick = grid.tick(old.grid.start(bucket.tick));
+            self.insert(tick, bucket.tally);
         }
         if let Some(newest) = self.buckets.back() {
             self.drop_before(newest.tick);

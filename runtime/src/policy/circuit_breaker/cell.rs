@@ -1,18 +1,21 @@
 //! One circuit that many threads share: the machine under a lock, and a gate in front of it that spares
 //! most callers the lock.
 
-use std::task::Waker;
+use std::{sync::Arc, task::Waker};
 
-use super::gate::Gate;
+use super::{
+    gate::Gate,
+    pending::{Lane, Pending},
+};
 use crate::{
     algorithm::{
         circuit::{Circuit, CircuitConfig, Outcome, Pass, Phase, Refusal, Transition, Verdict},
-        window::Tally,
+        window::{Span, Tally},
     },
     clock::Nanos,
     queue::{Queue, Ticket},
     sync::{
-        AtomicU64, Mutex,
+        AtomicU64, Mutex, MutexGuard,
         Ordering::{Acquire, Relaxed, Release},
         lock,
     },
@@ -26,6 +29,9 @@ use crate::{
 ///   is recorded at the same time simply comes after it;
 /// - open, and the open time not over: refused.
 ///
+/// A success in a time window must be counted in any case; while it holds nothing else, threads do so on
+/// [lanes](Pending) of their own, and settle when one of them takes the lock.
+///
 /// Everything else takes the lock.
 #[derive(Debug)]
 pub struct Cell {
@@ -33,6 +39,8 @@ pub struct Cell {
     /// While open. Written before the gate that says so.
     since: AtomicU64,
     until: AtomicU64,
+    /// Only where there is one circuit: lanes for each key would take more memory than they are worth.
+    pending: Option<Box<Pending>>,
     kept: Mutex<Kept>,
 }
 
@@ -47,8 +55,8 @@ enum Freed {
 #[derive(Debug)]
 struct Kept {
     circuit: Circuit,
-    /// Who wants to know when it would admit.
-    waiting: Queue<()>,
+    /// Who wants to know when it would admit, once there has been somebody.
+    waiting: Option<Box<Queue<()>>>,
 }
 
 /// What is to be done once the lock is gone: callers' wakers and subscribers are foreign code.
@@ -74,15 +82,30 @@ impl Aftermath {
 }
 
 impl Cell {
-    pub(super) fn new(config: CircuitConfig) -> Self {
+    /// The one circuit of a breaker.
+    pub(super) fn new(config: impl Into<Arc<CircuitConfig>>) -> Self {
+        let config = config.into();
+        let pending = match config.window {
+            Span::Count(_) => None,
+            Span::Time(_) => Some(Box::new(Pending::new())),
+        };
+        Self {
+            pending,
+            ..Self::one_of_many(config)
+        }
+    }
+
+    /// That of a key.
+    pub(super) fn one_of_many(config: Arc<CircuitConfig>) -> Self {
         let circuit = Circuit::new(config);
         Self {
             gate: AtomicU64::new(Gate::of(&circuit).0),
             since: AtomicU64::new(0),
             until: AtomicU64::new(0),
+            pending: None,
             kept: Mutex::new(Kept {
                 circuit,
-                waiting: Queue::new(),
+                waiting: None,
             }),
         }
     }
@@ -156,6 +179,13 @@ impl Cell {
         }
     }
 
+    /// Counts a quick success without the lock; false where the circuit must be told of it.
+    #[inline]
+    pub(super) fn add(&self, pass: Pass, now: Nanos) -> bool {
+        let pending = self.pending.as_deref();
+        pending.is_some_and(|pending| pending.add(pass, now))
+    }
+
     /// Takes the end of a call that was admitted with `pass`.
     pub(super) fn record(
         &self,
@@ -164,8 +194,56 @@ impl Cell {
         now: Nanos,
         random: impl FnOnce() -> f64,
     ) -> Aftermath {
+        if let (Outcome::QUICK_SUCCESS, Some(pending)) = (outcome, self.pending.as_deref()) {
+            return self.succeed(pending, pending.lane(), pass, now, random);
+        }
         let record = |circuit: &mut Circuit| ((), circuit.record(now, pass, outcome, random));
         self.locked(Freed::Place, record).1
+    }
+
+    /// Takes a quick success of the thread that has this lane, and opens it for those to come.
+    fn succeed(
+        &self,
+        pending: &Pending,
+        lane: Option<&Lane>,
+        pass: Pass,
+        now: Nanos,
+        random: impl FnOnce() -> f64,
+    ) -> Aftermath {
+        let mut kept = lock(&self.kept);
+        let circuit = &mut kept.circuit;
+        // Where it only adds to what the others add to, their lanes may stay open. Else each thread would
+        // find its own closed and come here, and close those of all others again.
+        if !circuit
+            .calm_time()
+            .is_some_and(|piece| piece.contains(&now))
+        {
+            pending.settle(circuit);
+        }
+        let transition = circuit.record(now, pass, Outcome::QUICK_SUCCESS, random);
+        if let (Some(lane), Some(piece)) = (lane, circuit.calm_time()) {
+            lane.open(Pass::ordinary(circuit.generation()), piece);
+        }
+        self.conclude(kept, Freed::Place, transition)
+    }
+
+    /// What a thread does that has the lane of that number.
+    #[cfg(test)]
+    pub(super) fn succeed_on(&self, lane: usize, pass: Pass, now: Nanos) -> Option<Transition> {
+        let pending = self.pending.as_deref()?;
+        let lane = pending.nth(lane);
+        if self.is_unmoved_by(pass, Outcome::QUICK_SUCCESS) || lane.add(pass, now) {
+            return None;
+        }
+        self.succeed(pending, Some(lane), pass, now, || 0.0).wake()
+    }
+
+    /// Whether that is done without the lock: nobody else can have it now.
+    #[cfg(all(test, not(steadfast_loom)))]
+    pub(super) fn adds_on(&self, lane: usize, pass: Pass, now: Nanos) -> bool {
+        let _held = lock(&self.kept);
+        let pending = self.pending.as_deref();
+        pending.is_some_and(|pending| pending.nth(lane).add(pass, now))
     }
 
     pub(super) fn force_open(&self) -> Aftermath {
@@ -184,12 +262,22 @@ impl Cell {
     }
 
     pub(super) fn tally(&self, now: Nanos) -> Tally {
-        lock(&self.kept).circuit.tally(now)
+        self.settled().circuit.tally(now)
     }
 
     /// Whether nothing is lost if this circuit begins anew.
     pub(super) fn is_forgettable(&self, now: Nanos) -> bool {
-        lock(&self.kept).circuit.is_forgettable(now)
+        self.settled().circuit.is_forgettable(now)
+    }
+
+    /// Locks the circuit as it is with everything that was counted elsewhere. All lanes are closed: what
+    /// is done with it may be anything.
+    fn settled(&self) -> MutexGuard<'_, Kept> {
+        let mut kept = lock(&self.kept);
+        if let Some(pending) = &self.pending {
+            pending.settle(&mut kept.circuit);
+        }
+        kept
     }
 
     fn locked<T>(
@@ -197,13 +285,22 @@ impl Cell {
         freed: Freed,
         act: impl FnOnce(&mut Circuit) -> (T, Option<Transition>),
     ) -> (T, Aftermath) {
-        let mut kept = lock(&self.kept);
+        let mut kept = self.settled();
         let (result, transition) = act(&mut kept.circuit);
+        (result, self.conclude(kept, freed, transition))
+    }
+
+    fn conclude(
+        &self,
+        mut kept: MutexGuard<'_, Kept>,
+        freed: Freed,
+        transition: Option<Transition>,
+    ) -> Aftermath {
         self.publish(&kept.circuit);
         let half_open = kept.circuit.phase() == Phase::HalfOpen;
         let news = transition.is_some() || (freed == Freed::Place && half_open);
         let wakers = if news { kept.waiting() } else { Vec::new() };
-        (result, Aftermath { transition, wakers })
+        Aftermath { transition, wakers }
     }
 
     fn publish(&self, circuit: &Circuit) {
@@ -231,11 +328,12 @@ impl Cell {
         if admits_at <= now {
             return Ok(());
         }
-        let held = ticket.filter(|ticket| kept.waiting.contains(*ticket));
+        let waiting = kept.waiting.get_or_insert_default();
+        let held = ticket.filter(|ticket| waiting.contains(*ticket));
         let replaced = match held {
-            Some(held) => kept.waiting.set_waker(held, waker),
+            Some(held) => waiting.set_waker(held, waker),
             None => {
-                *ticket = Some(kept.waiting.push((), 1, waker.clone()));
+                *ticket = Some(waiting.push((), 1, waker.clone()));
                 None
             }
         };
@@ -246,7 +344,10 @@ impl Cell {
 
     /// Ends a wait.
     pub(super) fn leave(&self, ticket: Ticket) {
-        let left = lock(&self.kept).waiting.remove(ticket);
+        let left = {
+            let mut kept = lock(&self.kept);
+            kept.waiting.as_mut().and_then(|line| line.remove(ticket))
+        };
         drop(left);
     }
 }
@@ -254,7 +355,7 @@ impl Cell {
 impl Kept {
     /// All who wait: there may be news for them, and they look again for themselves.
     fn waiting(&mut self) -> Vec<Waker> {
-        std::iter::from_fn(|| self.waiting.pop_front())
+        std::iter::from_fn(|| self.waiting.as_mut()?.pop_front())
             .map(|waiter| waiter.waker)
             .collect()
     }

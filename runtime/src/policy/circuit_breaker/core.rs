@@ -30,7 +30,7 @@ use crate::{
 pub struct Core {
     pub(super) name: PolicyName,
     pub(super) settings: CircuitBreakerSettings,
-    config: CircuitConfig,
+    config: Arc<CircuitConfig>,
     /// In nanoseconds: compared at the end of every call.
     slow_call: Option<i64>,
     cancelled: Cancelled,
@@ -55,15 +55,15 @@ fn limit(slow_call: Duration) -> i64 {
 
 impl Core {
     pub(super) fn new(name: PolicyName, settings: &CircuitBreakerSettings, sink: Sink) -> Self {
-        let config = settings.config();
+        let config = Arc::new(settings.config());
         Self {
             name,
             settings: *settings,
+            cell: Cell::new(Arc::clone(&config)),
             config,
             slow_call: settings.slow_call.map(limit),
             cancelled: settings.cancelled.unwrap_or_default(),
             enforce: settings.enforce.unwrap_or(true),
-            cell: Cell::new(config),
             keyed: OnceLock::new(),
             totals: Counters::new(),
             sink,
@@ -76,7 +76,7 @@ impl Core {
             return None;
         }
         let keyed = self.keyed.get_or_init(|| Keyed::new(self.settings.keys()));
-        let create = || Arc::new(Cell::new(self.config));
+        let create = || Arc::new(Cell::one_of_many(Arc::clone(&self.config)));
         let unused =
             |cell: &Arc<Cell>| Arc::strong_count(cell) == 1 && cell.is_forgettable(clock::now());
         Some(with_bytes(key, |key| {
@@ -131,14 +131,21 @@ impl Core {
     /// Takes the end of a call that was made and succeeded: what nearly every call comes to.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn succeeded(&self, cell: &Cell, pass: Pass, stopwatch: Stopwatch, call: &Call) {
-        let quick = match self.slow_call {
-            None => true,
-            Some(limit) => !stopwatch.exceeds(limit, clock::now(), Some(call)),
+        let Some(limit) = self.slow_call else {
+            if cell.is_unmoved_by_success(pass) {
+                self.totals.add(SUCCESSES, 1);
+            } else {
+                self.moved(cell, pass, Outcome::QUICK_SUCCESS, None);
+            }
+            return;
         };
-        if quick && cell.is_unmoved_by_success(pass) {
+        let now = clock::now();
+        let slow = stopwatch.exceeds(limit, now, Some(call));
+        if !slow && cell.is_unmoved_by_success(pass) {
             self.totals.add(SUCCESSES, 1);
         } else {
-            self.ended(cell, pass, Verdict::Success, stopwatch, Some(call));
+            let verdict = Verdict::Success;
+            self.moved(cell, pass, Outcome { verdict, slow }, Some(now));
         }
     }
 
@@ -152,19 +159,25 @@ impl Core {
         stopwatch: Stopwatch,
         call: Option<&Call>,
     ) {
-        let Some(limit) = self.slow_call else {
-            let outcome = Outcome {
-                verdict,
-                slow: false,
-            };
-            self.count(outcome);
-            return self.record(cell, pass, outcome, clock::now);
-        };
-        let now = clock::now();
-        let slow = stopwatch.exceeds(limit, now, call);
-        let outcome = Outcome { verdict, slow };
+        let now = self.slow_call.map(|_| clock::now());
+        let slow = self
+            .slow_call
+            .zip(now)
+            .is_some_and(|(limit, now)| stopwatch.exceeds(limit, now, call));
+        self.moved(cell, pass, Outcome { verdict, slow }, now);
+    }
+
+    /// Takes the end of a call that was made, and the time, where it is known.
+    #[inline(never)]
+    fn moved(&self, cell: &Cell, pass: Pass, outcome: Outcome, now: Option<Nanos>) {
         self.count(outcome);
-        self.record(cell, pass, outcome, || now);
+        if cell.is_unmoved_by(pass, outcome) {
+            return;
+        }
+        let now = now.unwrap_or_else(clock::now);
+        if outcome != Outcome::QUICK_SUCCESS || !cell.add(pass, now) {
+            self.record(cell, pass, outcome, now);
+        }
     }
 
     /// What a call counts as that its caller dropped.
@@ -181,18 +194,13 @@ impl Core {
             verdict: Verdict::Ignored,
             slow: false,
         };
-        self.record(cell, pass, nothing, clock::now);
-    }
-
-    #[inline]
-    fn record(&self, cell: &Cell, pass: Pass, outcome: Outcome, now: impl FnOnce() -> Nanos) {
-        if !cell.is_unmoved_by(pass, outcome) {
-            self.record_under_lock(cell, pass, outcome, now());
+        if !cell.is_unmoved_by(pass, nothing) {
+            self.record(cell, pass, nothing, clock::now());
         }
     }
 
     #[inline(never)]
-    fn record_under_lock(&self, cell: &Cell, pass: Pass, outcome: Outcome, now: Nanos) {
+    fn record(&self, cell: &Cell, pass: Pass, outcome: Outcome, now: Nanos) {
         self.follow(cell.record(pass, outcome, now, fastrand::f64));
     }
 

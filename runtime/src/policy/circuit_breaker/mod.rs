@@ -7,6 +7,7 @@ mod core;
 mod entry;
 mod gate;
 mod metrics;
+mod pending;
 mod permit;
 mod ready;
 mod settings;
