@@ -34,6 +34,11 @@ pub(crate) async fn broken_if_slow(x: u32) -> Answer {
     Ok(black_box(x))
 }
 
+#[circuit_breaker(failure_rate = 0.5, window = "60s", slow_call = "1s")]
+pub(crate) async fn broken_of_late(x: u32) -> Answer {
+    Ok(black_box(x))
+}
+
 #[rate_limited(rate = "1000000000/s", max_wait = "1s")]
 pub(crate) async fn limited(x: u32) -> Answer {
     Ok(black_box(x))

@@ -11,15 +11,16 @@ use std::{env, future::Future, hint::black_box, time::Duration};
 use tokio::runtime::Runtime;
 
 use subjects::{
-    answered, bare, broken, broken_if_slow, bulkheaded, limited, limited_by_key, refused, retried,
-    six, timed,
+    answered, bare, broken, broken_if_slow, broken_of_late, bulkheaded, limited, limited_by_key,
+    refused, retried, six, timed,
 };
 
-const CASES: [&str; 11] = [
+const CASES: [&str; 12] = [
     "bare",
     "retry",
     "circuit_breaker",
     "circuit_breaker_slow_call",
+    "circuit_breaker_time_window",
     "circuit_breaker_open",
     "rate_limited",
     "rate_limited_key",
@@ -46,6 +47,7 @@ fn run(case: &str, calls: u32) {
         "retry" => make(calls, retried),
         "circuit_breaker" => make(calls, broken),
         "circuit_breaker_slow_call" => make(calls, broken_if_slow),
+        "circuit_breaker_time_window" => make(calls, broken_of_late),
         "circuit_breaker_open" => make(calls, refused),
         "rate_limited" => make(calls, limited),
         "rate_limited_key" => make(calls, |x| limited_by_key(key(x), x)),

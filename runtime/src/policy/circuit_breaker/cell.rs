@@ -137,7 +137,9 @@ impl Cell {
         }
     }
 
-    fn refuse_without_lock(&self, now: Nanos) -> Option<Refusal> {
+    /// What there is to say while it is open, and stays so.
+    #[inline]
+    pub(super) fn refuse_without_lock(&self, now: Nanos) -> Option<Refusal> {
         match self.gate().phase() {
             Phase::ForcedOpen => Some(Refusal { retry_after: None }),
             Phase::Open => {

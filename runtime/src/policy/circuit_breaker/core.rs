@@ -94,7 +94,16 @@ impl Core {
 
     #[cold]
     fn admit_if_due(&self, cell: &Cell) -> Result<Pass, CircuitOpen> {
-        let (admitted, aftermath) = cell.try_acquire(clock::now);
+        let now = clock::now();
+        if let Some(refusal) = cell.refuse_without_lock(now) {
+            return self.refuse(refusal);
+        }
+        self.admit_under_lock(cell, now)
+    }
+
+    #[inline(never)]
+    fn admit_under_lock(&self, cell: &Cell, now: Nanos) -> Result<Pass, CircuitOpen> {
+        let (admitted, aftermath) = cell.try_acquire(|| now);
         self.follow(aftermath);
         admitted.or_else(|refusal| self.refuse(refusal))
     }
@@ -131,22 +140,32 @@ impl Core {
     /// Takes the end of a call that was made and succeeded: what nearly every call comes to.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn succeeded(&self, cell: &Cell, pass: Pass, stopwatch: Stopwatch, call: &Call) {
-        let Some(limit) = self.slow_call else {
-            if cell.is_unmoved_by_success(pass) {
-                self.totals.add(SUCCESSES, 1);
-            } else {
-                self.moved(cell, pass, Outcome::QUICK_SUCCESS, None);
+        let (quick, now) = match self.slow_call {
+            None => (true, None),
+            Some(limit) => {
+                let now = clock::now();
+                (!stopwatch.exceeds(limit, now, Some(call)), Some(now))
             }
-            return;
         };
-        let now = clock::now();
-        let slow = stopwatch.exceeds(limit, now, Some(call));
-        if !slow && cell.is_unmoved_by_success(pass) {
+        if quick && cell.is_unmoved_by_success(pass) {
             self.totals.add(SUCCESSES, 1);
         } else {
-            let verdict = Verdict::Success;
-            self.moved(cell, pass, Outcome { verdict, slow }, Some(now));
+            self.succeeded_in_time(cell, pass, quick, now);
         }
+    }
+
+    /// The same where that changes something, if only in a time window.
+    #[inline(never)]
+    fn succeeded_in_time(&self, cell: &Cell, pass: Pass, quick: bool, now: Option<Nanos>) {
+        let now = now.unwrap_or_else(clock::now);
+        if quick && cell.add(pass, now) {
+            return self.totals.add(SUCCESSES, 1);
+        }
+        let outcome = Outcome {
+            verdict: Verdict::Success,
+            slow: !quick,
+        };
+        self.moved(cell, pass, outcome, Some(now));
     }
 
     /// Takes the end of a call that was made.
