@@ -84,8 +84,9 @@ impl Core {
         }))
     }
 
+    /// The error is made as the caller wants it, and where it wants it: each move of one is a dozen words.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn admit(&self, cell: &Cell) -> Result<Pass, CircuitOpen> {
+    pub(super) fn admit<E: From<CircuitOpen>>(&self, cell: &Cell) -> Result<Pass, E> {
         match cell.try_pass() {
             Some(pass) => Ok(pass),
             None => self.admit_if_due(cell),
@@ -93,40 +94,47 @@ impl Core {
     }
 
     #[cold]
-    fn admit_if_due(&self, cell: &Cell) -> Result<Pass, CircuitOpen> {
+    fn admit_if_due<E: From<CircuitOpen>>(&self, cell: &Cell) -> Result<Pass, E> {
         let now = clock::now();
-        if let Some(refusal) = cell.refuse_without_lock(now) {
-            return self.refuse(refusal);
+        match cell.refuse_without_lock(now) {
+            Some(refusal) => self.refuse(refusal),
+            None => self.admit_under_lock(cell, now),
         }
-        self.admit_under_lock(cell, now)
     }
 
     #[inline(never)]
-    fn admit_under_lock(&self, cell: &Cell, now: Nanos) -> Result<Pass, CircuitOpen> {
+    fn admit_under_lock<E: From<CircuitOpen>>(&self, cell: &Cell, now: Nanos) -> Result<Pass, E> {
         let (admitted, aftermath) = cell.try_acquire(|| now);
         self.follow(aftermath);
         admitted.or_else(|refusal| self.refuse(refusal))
     }
 
-    fn refuse(&self, Refusal { retry_after }: Refusal) -> Result<Pass, CircuitOpen> {
+    #[inline]
+    fn refuse<E: From<CircuitOpen>>(&self, refusal: Refusal) -> Result<Pass, E> {
         self.totals.add(REFUSED, 1);
-        let error = CircuitOpen {
-            policy: self.name.clone(),
-            retry_after,
-        };
-        self.sink.tell_debug(|| {
-            Event::Refused(Refused {
-                policy: self.name.clone(),
-                kind: PolicyKind::CircuitBreaker,
-                rejection: error.clone().into(),
-                enforced: self.enforce,
-            })
-        });
+        self.sink.tell_debug(|| self.refused(refusal));
         if self.enforce {
-            Err(error)
+            Err(self.open(refusal).into())
         } else {
             Ok(Pass::STRAY)
         }
+    }
+
+    fn open(&self, Refusal { retry_after }: Refusal) -> CircuitOpen {
+        CircuitOpen {
+            policy: self.name.clone(),
+            retry_after,
+        }
+    }
+
+    #[cold]
+    fn refused(&self, refusal: Refusal) -> Event {
+        Event::Refused(Refused {
+            policy: self.name.clone(),
+            kind: PolicyKind::CircuitBreaker,
+            rejection: self.open(refusal).into(),
+            enforced: self.enforce,
+        })
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
