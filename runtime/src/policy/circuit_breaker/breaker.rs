@@ -221,8 +221,8 @@ impl CircuitBreaker {
         // Whatever puts the key into words is the user's.
         call.time_passes();
         let keyed = self.0.cell_of(key.into());
-        let admitted = self.0.admit(keyed.as_deref().unwrap_or(&self.0.cell));
-        admitted.map(|pass| CircuitPermit::new(&self.0, call, OfKey(keyed), pass))
+        let pass = self.0.admit(keyed.as_deref().unwrap_or(&self.0.cell))?;
+        Ok(CircuitPermit::new(&self.0, call, OfKey(keyed), pass))
     }
 }
 
@@ -238,8 +238,8 @@ impl<'c> Admits<'c> for CircuitBreaker {
 
     #[inline(never)]
     fn admit_blocking(&'c self, call: &'c Call) -> Result<Self::Permit, Rejection> {
-        let admitted = self.0.admit(&self.0.cell);
-        admitted.map(|pass| CircuitPermit::new(&self.0, call, Only, pass))
+        let permit = |pass| CircuitPermit::new(&self.0, call, Only, pass);
+        self.0.admit_to(&self.0.cell, permit)
     }
 }
 

@@ -234,7 +234,7 @@ impl Cell {
     pub(super) fn succeed_on(&self, lane: usize, pass: Pass, now: Nanos) -> Option<Transition> {
         let pending = self.pending.as_deref()?;
         let lane = pending.nth(lane);
-        if self.is_unmoved_by(pass, Outcome::QUICK_SUCCESS) || lane.add(pass, now) {
+        if lane.add(pass, now) || self.is_unmoved_by(pass, Outcome::QUICK_SUCCESS) {
             return None;
         }
         self.succeed(pending, Some(lane), pass, now, || 0.0).wake()

@@ -84,40 +84,60 @@ impl Core {
         }))
     }
 
-    /// The error is made as the caller wants it, and where it wants it: each move of one is a dozen words.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn admit<E: From<CircuitOpen>>(&self, cell: &Cell) -> Result<Pass, E> {
+    pub(super) fn admit(&self, cell: &Cell) -> Result<Pass, CircuitOpen> {
+        self.admit_to(cell, |pass| pass)
+    }
+
+    /// Both results are made as the caller wants them, and where it wants them: each move of one is a
+    /// dozen words.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn admit_to<T, E: From<CircuitOpen>>(
+        &self,
+        cell: &Cell,
+        permit: impl FnOnce(Pass) -> T,
+    ) -> Result<T, E> {
         match cell.try_pass() {
-            Some(pass) => Ok(pass),
-            None => self.admit_if_due(cell),
+            Some(pass) => Ok(permit(pass)),
+            None => self.admit_if_due(cell, permit),
         }
     }
 
     #[cold]
-    fn admit_if_due<E: From<CircuitOpen>>(&self, cell: &Cell) -> Result<Pass, E> {
+    fn admit_if_due<T, E: From<CircuitOpen>>(
+        &self,
+        cell: &Cell,
+        permit: impl FnOnce(Pass) -> T,
+    ) -> Result<T, E> {
         let now = clock::now();
-        match cell.refuse_without_lock(now) {
-            Some(refusal) => self.refuse(refusal),
+        let admitted = match cell.refuse_without_lock(now) {
+            Some(refusal) => Err(refusal),
             None => self.admit_under_lock(cell, now),
-        }
+        };
+        let pass = match admitted {
+            Ok(pass) => pass,
+            Err(refusal) => {
+                self.tell_refused(refusal);
+                if self.enforce {
+                    return Err(self.open(refusal).into());
+                }
+                Pass::STRAY
+            }
+        };
+        Ok(permit(pass))
     }
 
     #[inline(never)]
-    fn admit_under_lock<E: From<CircuitOpen>>(&self, cell: &Cell, now: Nanos) -> Result<Pass, E> {
+    fn admit_under_lock(&self, cell: &Cell, now: Nanos) -> Result<Pass, Refusal> {
         let (admitted, aftermath) = cell.try_acquire(|| now);
         self.follow(aftermath);
-        admitted.or_else(|refusal| self.refuse(refusal))
+        admitted
     }
 
     #[inline]
-    fn refuse<E: From<CircuitOpen>>(&self, refusal: Refusal) -> Result<Pass, E> {
+    fn tell_refused(&self, refusal: Refusal) {
         self.totals.add(REFUSED, 1);
         self.sink.tell_debug(|| self.refused(refusal));
-        if self.enforce {
-            Err(self.open(refusal).into())
-        } else {
-            Ok(Pass::STRAY)
-        }
     }
 
     fn open(&self, Refusal { retry_after }: Refusal) -> CircuitOpen {
