@@ -3,6 +3,7 @@
 #[cfg(all(test, steadfast_loom))]
 mod models;
 #[cfg(all(test, not(steadfast_loom)))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
 mod tests;
 
 use std::ops::Range;

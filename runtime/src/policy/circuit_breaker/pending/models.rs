@@ -86,6 +86,27 @@ fn loom_two_successes_beside_a_failure_are_all_counted_once() {
 }
 
 #[test]
+fn loom_a_lane_that_opens_beside_a_failure_loses_nothing() {
+    loom::model(|| {
+        let (cell, pass) = healthy(4, 0);
+        let other = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                for _ in 0..3 {
+                    cell.succeed_on(0, pass, START);
+                }
+            })
+        };
+        fail(&cell, pass);
+        other.join().unwrap();
+        let tally = cell.tally(START);
+        assert_eq!((tally.calls, tally.failures), (4, 1));
+        cell.succeed_on(0, pass, START);
+        assert_eq!(cell.tally(START).calls, 5);
+    });
+}
+
+#[test]
 fn loom_threads_that_succeed_again_and_again_are_counted_beside_those_who_ask() {
     loom::model(|| {
         let (cell, pass) = healthy(99, 2);
