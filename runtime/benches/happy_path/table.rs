@@ -134,7 +134,8 @@ impl Row {
 
     fn verdict(&self) -> String {
         let measured = self.measured();
-        let by = |part: f64| format!("missed by {:.0} %", 100.0 * part);
+        // Rounded up: what is missed by little is missed.
+        let by = |part: f64| format!("missed by {:.0} %", (100.0 * part).ceil());
         match self.target {
             Target::AtMost(most) if measured > most => by(measured / most - 1.0),
             Target::AtLeast(least) if measured < least => by(1.0 - measured / least),
