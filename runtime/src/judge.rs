@@ -23,7 +23,7 @@ pub struct Judge<'s, R: Outcome> {
     retry_after: Option<Option<Duration>>,
 }
 
-/// Only references, so that on the way of a success nothing has to lie in memory.
+/// What there is to be judged, by reference.
 enum Subject<'s, R: Outcome> {
     Value(&'s R::Value),
     Error(&'s R::Error),
@@ -32,8 +32,7 @@ enum Subject<'s, R: Outcome> {
     Rejection(&'s dyn Rejected),
 }
 
-// By hand, for the outcome itself need not be `Copy`. Copied, the judge can live in registers until
-// there is something to find out about a failure.
+// By hand, for the outcome itself need not be `Copy`. Each permit gets a copy of the judge.
 impl<R: Outcome> Clone for Subject<'_, R> {
     fn clone(&self) -> Self {
         *self

@@ -48,41 +48,22 @@ pub trait Plain {
     fn shown(&self) -> Self::Shown<'_>;
 }
 
-impl Plain for str {
-    type Shown<'k>
-        = &'k str
-    where
-        Self: 'k;
+macro_rules! texts {
+    ($($text:ty),*) => {$(
+        impl Plain for $text {
+            type Shown<'k>
+                = &'k str
+            where
+                Self: 'k;
 
-    #[inline]
-    fn shown(&self) -> &str {
-        self
-    }
+            #[inline]
+            fn shown(&self) -> &str {
+                self
+            }
+        }
+    )*};
 }
-
-impl Plain for String {
-    type Shown<'k>
-        = &'k str
-    where
-        Self: 'k;
-
-    #[inline]
-    fn shown(&self) -> &str {
-        self
-    }
-}
-
-impl Plain for Cow<'_, str> {
-    type Shown<'k>
-        = &'k str
-    where
-        Self: 'k;
-
-    #[inline]
-    fn shown(&self) -> &str {
-        self
-    }
-}
+texts!(str, String, Cow<'_, str>);
 
 macro_rules! pointers {
     ($($pointer:ty),*) => {$(

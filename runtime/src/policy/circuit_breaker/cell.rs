@@ -68,6 +68,7 @@ pub(super) struct Aftermath {
 }
 
 impl Aftermath {
+    #[cfg(test)]
     const NOTHING: Self = Self {
         transition: None,
         wakers: Vec::new(),
@@ -122,24 +123,36 @@ impl Cell {
         gate.is_closed().then(|| gate.pass())
     }
 
-    pub(super) fn try_acquire(
+    /// What there is to say where that needs no lock; else the time, for
+    /// [`acquire_under_lock`](Self::acquire_under_lock).
+    #[inline]
+    pub(super) fn answer(
         &self,
         now: impl FnOnce() -> Nanos,
-    ) -> (Result<Pass, Refusal>, Aftermath) {
+    ) -> Result<Result<Pass, Refusal>, Nanos> {
         let gate = self.gate();
         if let Phase::Closed | Phase::Disabled = gate.phase() {
-            return (Ok(gate.pass()), Aftermath::NOTHING);
+            return Ok(Ok(gate.pass()));
         }
         let now = now();
-        match self.refuse_without_lock(now) {
-            Some(refusal) => (Err(refusal), Aftermath::NOTHING),
-            None => self.locked(Freed::Nothing, |circuit| circuit.try_acquire(now)),
+        self.refuse_without_lock(now).map(Err).ok_or(now)
+    }
+
+    pub(super) fn acquire_under_lock(&self, now: Nanos) -> (Result<Pass, Refusal>, Aftermath) {
+        self.locked(Freed::Nothing, |circuit| circuit.try_acquire(now))
+    }
+
+    #[cfg(test)]
+    pub(super) fn try_acquire(&self, now: Nanos) -> (Result<Pass, Refusal>, Aftermath) {
+        match self.answer(|| now) {
+            Ok(answer) => (answer, Aftermath::NOTHING),
+            Err(now) => self.acquire_under_lock(now),
         }
     }
 
     /// What there is to say while it is open, and stays so.
     #[inline]
-    pub(super) fn refuse_without_lock(&self, now: Nanos) -> Option<Refusal> {
+    fn refuse_without_lock(&self, now: Nanos) -> Option<Refusal> {
         match self.gate().phase() {
             Phase::ForcedOpen => Some(Refusal { retry_after: None }),
             Phase::Open => {

@@ -109,12 +109,8 @@ impl Core {
         cell: &Cell,
         permit: impl FnOnce(Pass) -> T,
     ) -> Result<T, E> {
-        let now = clock::now();
-        let admitted = match cell.refuse_without_lock(now) {
-            Some(refusal) => Err(refusal),
-            None => self.admit_under_lock(cell, now),
-        };
-        let pass = match admitted {
+        let answer = cell.answer(clock::now);
+        let pass = match answer.unwrap_or_else(|now| self.admit_under_lock(cell, now)) {
             Ok(pass) => pass,
             Err(refusal) => {
                 self.tell_refused(refusal);
@@ -129,7 +125,7 @@ impl Core {
 
     #[inline(never)]
     fn admit_under_lock(&self, cell: &Cell, now: Nanos) -> Result<Pass, Refusal> {
-        let (admitted, aftermath) = cell.try_acquire(|| now);
+        let (admitted, aftermath) = cell.acquire_under_lock(now);
         self.follow(aftermath);
         admitted
     }

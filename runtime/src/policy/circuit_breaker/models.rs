@@ -46,7 +46,7 @@ fn config(threshold: u32, window: u32, probes: u32) -> CircuitConfig {
 }
 
 fn acquire(cell: &Cell, now: Nanos) -> Result<Pass, Refusal> {
-    let (admitted, aftermath) = cell.try_acquire(|| now);
+    let (admitted, aftermath) = cell.try_acquire(now);
     aftermath.wake();
     admitted
 }

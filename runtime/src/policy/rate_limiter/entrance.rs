@@ -2,7 +2,6 @@
 
 use std::{
     cell::OnceCell,
-    fmt::Display,
     num::NonZeroU64,
     time::{Duration, Instant},
 };
@@ -74,24 +73,11 @@ impl Patience {
     }
 }
 
-/// Whose limit a call is under.
-#[derive(Clone, Copy)]
-pub(super) struct Keyhole<'k> {
-    key: Shown<'k>,
-}
-
 /// What is asked of a key's lane.
 struct Wish {
     cost: u32,
     rate: Option<Rate>,
     patience: Option<Patience>,
-}
-
-impl<'k> Keyhole<'k> {
-    /// Of a key that is put into text by its `Display`.
-    pub(super) fn of<K: Display>(key: &'k K) -> Self {
-        Self { key: key.into() }
-    }
 }
 
 impl<'p> Ended<'p> {
@@ -118,9 +104,8 @@ impl RateLimiter {
         call: &'c Call,
         request: &Request<'_>,
     ) -> Option<Admission<'c>> {
-        if !request.is_plain {
-            call.time_passes();
-        }
+        // What the site says is the user's.
+        call.time_passes();
         if let Some(key) = request.key {
             let is_usual = !request.bypass && request.rate.is_none();
             return is_usual.then(|| self.enter_key_at_once(call, key, request.cost))?;
@@ -336,8 +321,8 @@ impl RateLimiter {
     }
 
     /// The same for one key.
-    pub(super) fn attempt_at_key(&self, keyhole: Keyhole<'_>, cost: u32) -> Decision {
-        let (_, reply) = self.ask_key(keyhole, cost, None);
+    pub(super) fn attempt_at_key(&self, key: Shown<'_>, cost: u32) -> Decision {
+        let (_, reply) = self.ask_key(key, cost, None);
         match reply.into_full_arrival(self.rules(), cost) {
             Arrival::Ended(decision) => decision,
             Arrival::Waits(..) => unreachable!("nobody waits without patience"),
@@ -347,13 +332,13 @@ impl RateLimiter {
     /// Takes permits, or a place in the line.
     pub(super) fn begin(
         &self,
-        keyhole: Option<Keyhole<'_>>,
+        key: Option<Shown<'_>>,
         cost: u32,
         patience: Option<Patience>,
     ) -> Begun<'_> {
-        match (keyhole, patience) {
-            (Some(keyhole), _) => {
-                let (place, reply) = self.ask_key(keyhole, cost, patience);
+        match (key, patience) {
+            (Some(key), _) => {
+                let (place, reply) = self.ask_key(key, cost, patience);
                 let arrival = reply.into_full_arrival(self.rules(), cost);
                 self.begun(Spot::Key(self.keys(), place), cost, arrival)
             }
@@ -379,18 +364,13 @@ impl RateLimiter {
             .get_or_init(|| Keyed::new(self.rules().max_keys))
     }
 
-    fn ask_key(
-        &self,
-        keyhole: Keyhole<'_>,
-        cost: u32,
-        patience: Option<Patience>,
-    ) -> (Place, Reply) {
+    fn ask_key(&self, key: Shown<'_>, cost: u32, patience: Option<Patience>) -> (Place, Reply) {
         let wish = Wish {
             cost,
             rate: None,
             patience,
         };
-        with_bytes(keyhole.key, |key| self.ask(key, clock::now(), &wish))
+        with_bytes(key, |key| self.ask(key, clock::now(), &wish))
     }
 
     /// Comes to a key's lane.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Admission, Allowance, RateLimiterBuilder, RateLimiterSettings, Request,
-    entrance::{Begun, Ended, Keyhole, Open},
+    entrance::{Begun, Ended, Open},
     gate::Gate,
     key_lane::KeyLane,
     lane::Aftermath,
@@ -217,7 +217,7 @@ impl RateLimiter {
         key: &K,
         cost: u32,
     ) -> Result<Allowance, RateLimited> {
-        self.answer(self.attempt_at_key(Keyhole::of(&key), cost))
+        self.answer(self.attempt_at_key((&key).into(), cost))
     }
 
     /// Takes `cost` permits, and waits for them up to `max_wait`, behind those who came before.
@@ -247,7 +247,7 @@ impl RateLimiter {
         cost: u32,
     ) -> impl Future<Output = Result<Allowance, Rejection>> + use<'l, K> {
         self.finish(Open(self.begin(
-            Some(Keyhole::of(&key)),
+            Some((&key).into()),
             cost,
             self.patience(&Call::new()),
         )))
@@ -271,7 +271,7 @@ impl RateLimiter {
         key: &K,
         cost: u32,
     ) -> Result<Allowance, Rejection> {
-        self.finish_blocking(self.begin(Some(Keyhole::of(&key)), cost, self.patience(&Call::new())))
+        self.finish_blocking(self.begin(Some((&key).into()), cost, self.patience(&Call::new())))
     }
 
     /// Makes the call once there is a permit for it.

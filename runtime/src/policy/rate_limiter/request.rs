@@ -10,8 +10,6 @@ pub struct Request<'k> {
     pub(super) bypass: bool,
     pub(super) key: Option<Shown<'k>>,
     pub(super) rate: Option<Rate>,
-    /// The site wrote nothing, so nothing of the user's has run since the policy before.
-    pub(super) is_plain: bool,
 }
 
 impl<'k> Request<'k> {
@@ -24,7 +22,6 @@ impl<'k> Request<'k> {
             bypass: false,
             key: None,
             rate: None,
-            is_plain: true,
         }
     }
 
@@ -32,7 +29,6 @@ impl<'k> Request<'k> {
     #[inline]
     pub const fn cost(mut self, cost: u32) -> Self {
         self.cost = cost;
-        self.is_plain = false;
         self
     }
 
@@ -40,7 +36,6 @@ impl<'k> Request<'k> {
     #[inline]
     pub const fn bypass(mut self, bypass: bool) -> Self {
         self.bypass = bypass;
-        self.is_plain = false;
         self
     }
 
@@ -48,7 +43,6 @@ impl<'k> Request<'k> {
     #[inline]
     pub fn key(mut self, key: impl Into<Shown<'k>>) -> Self {
         self.key = Some(key.into());
-        self.is_plain = false;
         self
     }
 
@@ -56,7 +50,6 @@ impl<'k> Request<'k> {
     #[inline]
     pub const fn rate(mut self, rate: Rate) -> Self {
         self.rate = Some(rate);
-        self.is_plain = false;
         self
     }
 }
