@@ -69,6 +69,17 @@ pub enum ConfigError {
         /// The site that joins it.
         place: Place,
     },
+    /// A policy is `shared`, and there is nothing to share it in.
+    #[error(
+        "{kind} `{policy}` is `shared`, but no store is set: call `steadfast::registry().set_store(..)` \
+         before its first call, for example with a `steadfast::RedisStore` (feature `redis`)"
+    )]
+    NoStore {
+        /// The kind of the policy.
+        kind: PolicyKind,
+        /// Its name.
+        policy: PolicyName,
+    },
     /// A policy of that kind and name is already in the registry.
     #[error("{kind} `{policy}` is already in use; install it before the first call, once")]
     AlreadyInUse {
@@ -148,6 +159,7 @@ impl ConfigError {
             | Self::Conflict { kind, .. }
             | Self::TwoPackages { kind, .. }
             | Self::Undefined { kind, .. }
+            | Self::NoStore { kind, .. }
             | Self::AlreadyInUse { kind, .. } => *kind,
         }
     }
@@ -160,6 +172,7 @@ impl ConfigError {
             | Self::Conflict { policy, .. }
             | Self::TwoPackages { policy, .. }
             | Self::Undefined { policy, .. }
+            | Self::NoStore { policy, .. }
             | Self::AlreadyInUse { policy, .. } => policy,
         }
     }

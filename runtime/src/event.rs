@@ -12,8 +12,13 @@ use std::{
 };
 
 use crate::{
-    circuit_state::CircuitState, error::ConfigError, kind::PolicyKind, name::PolicyName,
-    rejection::Rejection, served::Source,
+    circuit_state::CircuitState,
+    error::ConfigError,
+    kind::PolicyKind,
+    name::PolicyName,
+    rejection::Rejection,
+    served::Source,
+    store::{StoreError, StoreSlot},
 };
 
 /// Something that happened to a policy.
@@ -36,6 +41,12 @@ pub enum Event {
     FellBack(FellBack),
     /// The settings of a policy are not as they should be.
     Misconfigured(Misconfigured),
+    /// The store of shared state is away: `on_store_error` decides from now on. One event an outage.
+    StoreDown(StoreDown),
+    /// The store is back.
+    StoreUp(StoreUp),
+    /// A shared bulkhead's permit was lost before its call ended: others may have taken its place.
+    LeaseLost(LeaseLost),
 }
 
 /// A circuit changed its state.
@@ -146,11 +157,37 @@ pub struct Misconfigured {
     pub error: ConfigError,
 }
 
+/// The store of shared state is away.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StoreDown {
+    /// Why, without any secret.
+    pub cause: StoreError,
+}
+
+/// The store of shared state is back.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StoreUp {
+    /// How long it was away.
+    pub away: Duration,
+}
+
+/// A permit was lost.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LeaseLost {
+    /// The bulkhead.
+    pub policy: PolicyName,
+    /// The permit's fencing number.
+    pub fence: u64,
+}
+
 impl Event {
-    /// The policy that it happened to.
+    /// The policy that it happened to; none where it happened to the store of them all.
     #[must_use]
-    pub fn policy(&self) -> &PolicyName {
-        match self {
+    pub fn policy(&self) -> Option<&PolicyName> {
+        Some(match self {
             Self::StateChanged(event) => &event.policy,
             Self::Retry(event) => &event.policy,
             Self::RetriesExhausted(event) => &event.policy,
@@ -159,13 +196,15 @@ impl Event {
             Self::Bypassed(event) => &event.policy,
             Self::FellBack(event) => &event.policy,
             Self::Misconfigured(event) => &event.policy,
-        }
+            Self::LeaseLost(event) => &event.policy,
+            Self::StoreDown(_) | Self::StoreUp(_) => return None,
+        })
     }
 
     /// The kind of that policy.
     #[must_use]
-    pub fn kind(&self) -> PolicyKind {
-        match self {
+    pub fn kind(&self) -> Option<PolicyKind> {
+        Some(match self {
             Self::StateChanged(_) => PolicyKind::CircuitBreaker,
             Self::Retry(_) | Self::RetriesExhausted(_) => PolicyKind::Retry,
             Self::Refused(event) => event.kind,
@@ -173,13 +212,16 @@ impl Event {
             Self::Bypassed(_) => PolicyKind::RateLimiter,
             Self::FellBack(_) => PolicyKind::Fallback,
             Self::Misconfigured(event) => event.error.kind(),
-        }
+            Self::LeaseLost(_) => PolicyKind::Bulkhead,
+            Self::StoreDown(_) | Self::StoreUp(_) => return None,
+        })
     }
 }
 
 type Callback = dyn Fn(&Event) + Send + Sync;
 
-/// Where the policies of one registry tell their events.
+/// What the policies of one registry have in common: where they tell their events, and the store that
+/// they share with other processes.
 #[derive(Clone)]
 pub(crate) struct Sink(Arc<Subscribers>);
 
@@ -189,6 +231,8 @@ struct Subscribers {
     list: RwLock<Arc<Vec<Arc<Callback>>>>,
     /// Their number, for those who only ask whether there is one: refusals must not meet at a lock.
     number: AtomicUsize,
+    /// What `shared` policies keep their state in.
+    store: StoreSlot,
 }
 
 /// Keeps a subscriber: dropping it ends the subscription.
@@ -220,6 +264,10 @@ impl Sink {
     #[cfg(feature = "test-util")]
     pub(crate) fn leave() {
         SCOPED.with_borrow_mut(|scoped| scoped.pop());
+    }
+
+    pub(crate) fn store(&self) -> &StoreSlot {
+        &self.0.store
     }
 
     pub(crate) fn subscribe(
@@ -306,8 +354,9 @@ fn millis(duration: Duration) -> u64 {
 fn trace(event: &Event) {
     use tracing::{debug, error, info, warn};
 
-    let policy = event.policy().as_str();
-    let kind = event.kind().as_str();
+    // Fields that are `None` are left out.
+    let policy = event.policy().map(PolicyName::as_str);
+    let kind = event.kind().map(PolicyKind::as_str);
     match event {
         Event::StateChanged(e) => warn!(
             target: "steadfast", policy, kind,
@@ -339,6 +388,17 @@ fn trace(event: &Event) {
         Event::FellBack(e) => debug!(
             target: "steadfast", policy, kind, source = e.source.as_str(),
             "fallback answered"
+        ),
+        Event::StoreDown(e) => {
+            warn!(target: "steadfast", cause = %e.cause, "the store of shared state is away");
+        }
+        Event::StoreUp(e) => warn!(
+            target: "steadfast", away_ms = millis(e.away),
+            "the store of shared state is back"
+        ),
+        Event::LeaseLost(e) => warn!(
+            target: "steadfast", policy, kind, fence = e.fence,
+            "a shared permit was lost before its call ended"
         ),
         Event::Misconfigured(e) => error!(target: "steadfast", policy, kind, "{}", e.error),
     }

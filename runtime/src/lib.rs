@@ -181,6 +181,9 @@ mod registry;
 mod rejection;
 mod served;
 mod step;
+#[allow(dead_code, unused_imports)] // until every policy has its shared form
+mod store;
+mod stores;
 mod sync;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
@@ -199,8 +202,8 @@ pub use circuit_state::CircuitState;
 pub use classify::Classify;
 pub use error::{ConfigError, ConfigErrors, Said};
 pub use event::{
-    Bypassed, CutOff, Event, Exhausted, FellBack, Misconfigured, Refused, RetriesExhausted,
-    RetryEvent, StateChanged, Subscription,
+    Bypassed, CutOff, Event, Exhausted, FellBack, LeaseLost, Misconfigured, Refused,
+    RetriesExhausted, RetryEvent, StateChanged, StoreDown, StoreUp, Subscription,
 };
 pub use kind::PolicyKind;
 pub use name::PolicyName;
@@ -219,6 +222,7 @@ pub use policy::{
     rate_limiter::{Algorithm, Allowance, RateLimiter, RateLimiterBuilder, RateLimiterMetrics},
     retry::{Retry, RetryBuilder, RetryMetrics, RetryWhen},
     settings::{Setting, Value},
+    shared::{Mode, OnStoreError},
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
 };
 pub use rate::{ParseRateError, Rate};
@@ -227,3 +231,5 @@ pub use rejection::{
     BulkheadFull, CircuitOpen, ConditionNotMet, RateLimited, Rejection, StoreUnavailable, TimedOut,
 };
 pub use served::{Served, Source};
+pub use store::{Store, StoreError, StoreHealth, StoreStatus};
+pub use stores::MemoryStore;

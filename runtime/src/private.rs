@@ -24,4 +24,5 @@ pub use crate::{
     registry::{AnySettings, Declared, Registered, Resolve, Site, Slot, Stacked, Supplied},
     rejection::{FromRejection, RejectionKind},
     step::{Rejected, Step, reject},
+    store::{Job, Member},
 };

@@ -1,8 +1,8 @@
 //! What a caller gets when a policy, not the called function, ended the call.
 
-use std::{error::Error, fmt, io, time::Duration};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
-use crate::name::PolicyName;
+use crate::{name::PolicyName, store::StoreError};
 
 /// Why a policy ended a call.
 ///
@@ -110,6 +110,8 @@ pub struct StoreUnavailable {
     pub policy: PolicyName,
     /// When it is worth asking again, where that is known.
     pub retry_after: Option<Duration>,
+    /// Why it is away.
+    pub cause: Arc<StoreError>,
 }
 
 impl Rejection {
@@ -274,9 +276,13 @@ impl fmt::Display for StoreUnavailable {
         let Self {
             policy,
             retry_after,
+            cause,
         } = self;
         let retry_in = RetryIn(*retry_after);
-        write!(f, "the shared store of `{policy}` is unavailable{retry_in}")
+        write!(
+            f,
+            "the shared store of `{policy}` is unavailable{retry_in}: {cause}"
+        )
     }
 }
 
@@ -307,8 +313,6 @@ fn readable(duration: Duration) -> Duration {
 /// Each typed error is an error of its own and converts into a [`Rejection`].
 macro_rules! typed {
     ($($name:ident),*) => {$(
-        impl Error for $name {}
-
         impl From<$name> for Rejection {
             fn from(error: $name) -> Self {
                 Self::$name(error)
@@ -316,6 +320,26 @@ macro_rules! typed {
         }
     )*};
 }
+/// Those that tell all there is to tell.
+macro_rules! without_source {
+    ($($name:ident),*) => {$(
+        impl Error for $name {}
+    )*};
+}
+without_source!(
+    CircuitOpen,
+    RateLimited,
+    BulkheadFull,
+    TimedOut,
+    ConditionNotMet
+);
+
+impl Error for StoreUnavailable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.cause)
+    }
+}
+
 typed!(
     CircuitOpen,
     RateLimited,

@@ -6,6 +6,7 @@ pub(crate) mod fallback;
 pub(crate) mod rate_limiter;
 pub(crate) mod retry;
 pub(crate) mod settings;
+pub(crate) mod shared;
 #[cfg(all(test, not(any(feature = "test-util", steadfast_loom))))]
 mod skewed_cores;
 pub(crate) mod timeout;

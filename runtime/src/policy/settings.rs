@@ -29,6 +29,11 @@ pub(crate) trait PolicySettings:
         None
     }
 
+    /// Whether the state is kept in the registry's store.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// These settings with the required ones filled in so that the policy lets everything through: a
     /// site that joins a name which nobody defines must not take the program down.
     #[must_use]

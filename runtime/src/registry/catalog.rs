@@ -197,6 +197,22 @@ pub(crate) fn dissenter<P: Shelved>(
 
 /// Every mistake in what the sites say of one kind of policy. A name that was installed is complete.
 pub(crate) fn mistakes<P: Shelved>(shelf: &Shelf<P>) -> Vec<ConfigError> {
+    let installed = |error: &ConfigError| matches!(error, ConfigError::Undefined { policy, .. } if shelf.is_installed(policy));
+    names::<P>()
+        .iter()
+        .flat_map(|name| rule::<P>(name).mistakes)
+        .filter(|error| !installed(error))
+        .collect()
+}
+
+/// The names whose state is to be shared.
+pub(crate) fn shared<P: Shelved>() -> impl Iterator<Item = PolicyName> {
+    let is_shared = |name: &PolicyName| rule::<P>(name).settings.is_shared();
+    names::<P>().into_iter().filter(is_shared)
+}
+
+/// The names of one kind, in order.
+fn names<P: Shelved>() -> Vec<PolicyName> {
     let mut names: Vec<PolicyName> = sites()
         .iter()
         .flat_map(|site| {
@@ -210,10 +226,5 @@ pub(crate) fn mistakes<P: Shelved>(shelf: &Shelf<P>) -> Vec<ConfigError> {
         .collect();
     names.sort();
     names.dedup();
-    let installed = |error: &ConfigError| matches!(error, ConfigError::Undefined { policy, .. } if shelf.is_installed(policy));
     names
-        .iter()
-        .flat_map(|name| rule::<P>(name).mistakes)
-        .filter(|error| !installed(error))
-        .collect()
 }

@@ -4,6 +4,7 @@ use std::{
     fmt,
     panic::Location,
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 #[allow(clippy::wildcard_imports)]
@@ -17,10 +18,12 @@ use super::{
 };
 use crate::{
     error::{ConfigError, ConfigErrors, Said},
-    event::{Event, Misconfigured, Sink, Subscription},
+    event::{Event, Misconfigured, Sink, StoreDown, StoreUp, Subscription},
+    kind::PolicyKind,
     name::PolicyName,
     place::Place,
     policy::{self, kind_of},
+    store::{Member, Store, StoreError, StoreHealth},
 };
 
 /// Every policy of the program by kind and name: handles, snapshots, events.
@@ -32,6 +35,24 @@ pub struct Registry(Arc<Inner>);
 struct Inner {
     shelves: Shelves,
     sink: Sink,
+    /// Kept for the store, which tells those who live.
+    teller: Arc<Teller>,
+}
+
+/// Tells of the store's outages.
+struct Teller(Sink);
+
+impl Member for Teller {
+    fn tick(self: Arc<Self>) {}
+
+    fn down(self: Arc<Self>, cause: &StoreError) {
+        let cause = cause.clone();
+        self.0.tell(&Event::StoreDown(StoreDown { cause }));
+    }
+
+    fn up(self: Arc<Self>, away: Duration) {
+        self.0.tell(&Event::StoreUp(StoreUp { away }));
+    }
 }
 
 static GLOBAL: LazyLock<Registry> = LazyLock::new(|| Registry::with(Sink::current()));
@@ -61,6 +82,7 @@ impl Registry {
     pub(crate) fn with(sink: Sink) -> Self {
         Self(Arc::new(Inner {
             shelves: Shelves::default(),
+            teller: Arc::new(Teller(sink.clone())),
             sink,
         }))
     }
@@ -168,7 +190,37 @@ impl Registry {
                 state: policy.observe().into_iter().collect(),
             });
         });
-        Snapshot { policies }
+        Snapshot {
+            policies,
+            store: self.store_health(),
+        }
+    }
+
+    /// Gives `shared` policies the place where they keep their state, once and before their first call.
+    ///
+    /// ```
+    /// use steadfast::MemoryStore;
+    ///
+    /// # fn main() -> Result<(), steadfast::StoreError> {
+    /// steadfast::registry().set_store(MemoryStore::new())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// There is a store already: state that moved would be two states.
+    pub fn set_store(&self, store: impl Store) -> Result<(), StoreError> {
+        let store: Arc<dyn Store> = Arc::new(store);
+        self.0.sink.store().set(Arc::clone(&store))?;
+        let teller: Arc<dyn Member> = self.0.teller.clone();
+        store.attach(Arc::downgrade(&teller));
+        Ok(())
+    }
+
+    /// How the store of shared state is doing; `None` where there is none.
+    #[must_use]
+    pub fn store_health(&self) -> Option<StoreHealth> {
+        self.0.sink.store().get().map(|store| store.health())
     }
 
     /// Every policy back to its initial state; settings, and permits that are out, are kept.
@@ -181,7 +233,7 @@ impl Registry {
     ///
     /// # Errors
     /// Sites of one name that disagree, settings of one name in two packages, a name that is joined but
-    /// never defined.
+    /// never defined, `shared` without a store.
     pub fn validate(&self) -> Result<(), ConfigErrors> {
         let mistakes = self.mistakes();
         if mistakes.is_empty() {
@@ -248,6 +300,12 @@ macro_rules! offer {
             fn mistakes(&self) -> Vec<ConfigError> {
                 let mut mistakes = Vec::new();
                 $(mistakes.extend(catalog::mistakes(&self.0.shelves.$handle));)*
+                if self.0.sink.store().get().is_none() {
+                    $(mistakes.extend(catalog::shared::<$Policy>().map(|policy| ConfigError::NoStore {
+                        kind: PolicyKind::$Policy,
+                        policy,
+                    }));)*
+                }
                 mistakes
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{kind::PolicyKind, name::PolicyName, policy::settings::Value};
+use crate::{kind::PolicyKind, name::PolicyName, policy::settings::Value, store::StoreHealth};
 
 /// Every policy of a registry at one moment.
 #[derive(Debug, Clone)]
@@ -11,6 +11,8 @@ use crate::{kind::PolicyKind, name::PolicyName, policy::settings::Value};
 pub struct Snapshot {
     /// The policies, by kind and then by name.
     pub policies: Vec<PolicySnapshot>,
+    /// The store of shared state, where one is set.
+    pub store: Option<StoreHealth>,
 }
 
 /// One policy. Values of keys are never part of it.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{Bulkhead, gate::MAX_CONCURRENT};
 use crate::{
     kind::PolicyKind,
-    policy::settings::{PolicySettings, Problem, Setting, settings},
+    policy::{
+        settings::{PolicySettings, Problem, Setting, settings},
+        shared::{OnStoreError, needs_shared, no_instances},
+    },
 };
 
 settings! {
@@ -23,7 +26,20 @@ settings! {
     max_keys: u32,
     /// `false`: counts and tells, but lets every call through. Default: true.
     enforce: bool,
+    /// Keeps its state in the registry's [store](crate::Store), so that all instances of a service act as
+    /// one. Default: false.
+    shared: bool,
+    /// A shared permit that is not renewed for this long (its process is gone) is given to others, at
+    /// least 1 s; only with `shared`. Default: 10 s.
+    lease: Duration,
+    /// What happens while the store is away; only with `shared`. Default: local.
+    on_store_error: OnStoreError,
+    /// By how many instances a limit is divided at least while this one goes by itself, at least 1; only
+    /// with `shared`. Default: 1, or as many as were last seen.
+    instances: u32,
 }
+
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
 /// The settings in force.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +53,28 @@ pub(super) struct Limits {
 
 impl BulkheadSettings {
     pub(crate) const fn problem(&self) -> Option<Problem> {
+        match self.own_problem() {
+            None => self.shared_problem(),
+            some => some,
+        }
+    }
+
+    const fn shared_problem(&self) -> Option<Problem> {
+        if let Some(lease) = self.lease
+            && lease.as_nanos() < SHORTEST_LEASE.as_nanos()
+        {
+            return Some(Problem::new(
+                "lease",
+                "`lease` must be at least 1s: it is renewed every third of it, over a network",
+            ));
+        }
+        if let Some(problem) = no_instances(self.instances) {
+            return Some(problem);
+        }
+        needs_shared!(self; lease, on_store_error, instances)
+    }
+
+    const fn own_problem(&self) -> Option<Problem> {
         match *self {
             Self {
                 max_concurrent: Some(0),
@@ -83,6 +121,10 @@ impl BulkheadSettings {
         }
     }
 
+    pub(super) fn lease_in_force(&self) -> Duration {
+        self.lease.unwrap_or(Duration::from_secs(10))
+    }
+
     pub(super) fn limits(&self) -> Limits {
         Limits {
             max_concurrent: self.max_concurrent.unwrap_or(10),
@@ -97,6 +139,10 @@ impl BulkheadSettings {
 impl PolicySettings for BulkheadSettings {
     const KIND: PolicyKind = PolicyKind::Bulkhead;
 
+    fn is_shared(&self) -> bool {
+        self.shared.unwrap_or(false)
+    }
+
     fn effective(&self) -> Vec<Setting> {
         let limits = self.limits();
         vec![
@@ -105,6 +151,17 @@ impl PolicySettings for BulkheadSettings {
             Setting::new("max_queue", limits.max_queue),
             Setting::new("max_keys", limits.max_keys),
             Setting::new("enforce", limits.enforce),
+            Setting::new("shared", self.is_shared()),
+            Setting::new("lease", self.is_shared().then(|| self.lease_in_force())),
+            Setting::new(
+                "on_store_error",
+                self.is_shared()
+                    .then(|| self.on_store_error.unwrap_or_default()),
+            ),
+            Setting::new(
+                "instances",
+                self.is_shared().then(|| self.instances.unwrap_or(1)),
+            ),
         ]
     }
 }
@@ -124,6 +181,13 @@ mod tests {
             (new().max_wait(Duration::MAX).max_queue(0), "max_queue"),
             (new().max_queue(1), "max_queue"),
             (new().max_keys(0), "max_keys"),
+            (new().lease(Duration::from_secs(5)), "lease"),
+            (
+                new().shared(true).lease(Duration::from_millis(999)),
+                "lease",
+            ),
+            (new().shared(true).instances(0), "instances"),
+            (new().on_store_error(OnStoreError::Deny), "on_store_error"),
         ];
         for (settings, setting) in cases {
             assert_eq!(
@@ -148,6 +212,10 @@ mod tests {
                 ("max_queue", "1000"),
                 ("max_keys", "10000"),
                 ("enforce", "true"),
+                ("shared", "false"),
+                ("lease", "none"),
+                ("on_store_error", "none"),
+                ("instances", "none"),
             ]
         );
     }

@@ -6,7 +6,10 @@ use super::{Cancelled, CircuitBreaker, Window};
 use crate::{
     algorithm::circuit::{CircuitConfig, Recovery},
     kind::PolicyKind,
-    policy::settings::{PolicySettings, Problem, Setting, settings},
+    policy::{
+        settings::{PolicySettings, Problem, Setting, settings},
+        shared::{OnStoreError, needs_shared},
+    },
 };
 
 settings! {
@@ -70,6 +73,14 @@ settings! {
     max_keys: u32,
     /// `false`: decides, records and tells, but lets every call through. Default `true`.
     enforce: bool,
+    /// Keeps its state in the registry's [store](crate::Store), so that all instances of a service act as
+    /// one. Default: false.
+    shared: bool,
+    /// What happens while the store is away; only with `shared`. Default: local.
+    on_store_error: OnStoreError,
+    /// Instances that must have reached `failure_threshold` to open it for all, at least 1; only with
+    /// `shared`. Default: 1.
+    quorum: u32,
 }
 
 const FAILURE_THRESHOLD: u32 = 5;
@@ -87,7 +98,13 @@ impl CircuitBreakerSettings {
         if let Some(problem) = self.problem_with_times() {
             return Some(problem);
         }
-        self.problem_with_shares()
+        if let Some(problem) = self.problem_with_shares() {
+            return Some(problem);
+        }
+        if is_zero(self.quorum) {
+            return Some(Problem::new("quorum", "`quorum` must be at least 1"));
+        }
+        needs_shared!(self; on_store_error, quorum)
     }
 
     const fn problem_with_counts(&self) -> Option<Problem> {
@@ -278,6 +295,10 @@ fn at_least_one(number: u32) -> NonZeroU32 {
 impl PolicySettings for CircuitBreakerSettings {
     const KIND: PolicyKind = PolicyKind::CircuitBreaker;
 
+    fn is_shared(&self) -> bool {
+        self.shared.unwrap_or(false)
+    }
+
     fn effective(&self) -> Vec<Setting> {
         let recovery_timeout = self.recovery_time();
         vec![
@@ -302,6 +323,13 @@ impl PolicySettings for CircuitBreakerSettings {
             Setting::new("cancelled", self.cancelled.unwrap_or_default()),
             Setting::new("max_keys", self.keys()),
             Setting::new("enforce", self.enforce.unwrap_or(true)),
+            Setting::new("shared", self.is_shared()),
+            Setting::new(
+                "on_store_error",
+                self.is_shared()
+                    .then(|| self.on_store_error.unwrap_or_default()),
+            ),
+            Setting::new("quorum", self.is_shared().then(|| self.quorum.unwrap_or(1))),
         ]
     }
 }

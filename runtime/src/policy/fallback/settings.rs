@@ -22,6 +22,9 @@ settings! {
     stale: Duration,
     /// How many answers are remembered at the most. Default: 10 000.
     max_entries: u32,
+    /// Remembers answers in the registry's [store](crate::Store) as well, so that one instance can answer
+    /// with what another one got; needs the feature `redis`. Default: false.
+    shared: bool,
 }
 
 impl FallbackSettings {
@@ -61,11 +64,16 @@ pub(super) struct Ages {
 impl PolicySettings for FallbackSettings {
     const KIND: PolicyKind = PolicyKind::Fallback;
 
+    fn is_shared(&self) -> bool {
+        self.shared.unwrap_or(false)
+    }
+
     fn effective(&self) -> Vec<Setting> {
         vec![
             Setting::new("fresh", self.fresh.or(self.stale)),
             Setting::new("stale", self.stale.or(self.fresh)),
             Setting::new("max_entries", self.max_entries.unwrap_or(MAX_ENTRIES)),
+            Setting::new("shared", self.is_shared()),
         ]
     }
 }

@@ -6,7 +6,10 @@ use super::{Algorithm, RateLimiter};
 use crate::{
     algorithm::{decision::Unrepresentable, pace::period},
     kind::PolicyKind,
-    policy::settings::{PolicySettings, Problem, Setting, Show, settings},
+    policy::{
+        settings::{PolicySettings, Problem, Setting, Show, settings},
+        shared::{Mode, OnStoreError, needs_shared, no_instances},
+    },
     rate::Rate,
 };
 
@@ -38,6 +41,16 @@ settings! {
     recovery_factor: f64,
     /// `false`: counts and tells, but lets every call through. Default: true.
     enforce: bool,
+    /// Keeps its state in the registry's [store](crate::Store), so that all instances of a service act as
+    /// one. Default: false.
+    shared: bool,
+    /// How often the store is asked; only with `shared`. Default: for each decision.
+    mode: Mode,
+    /// What happens while the store is away; only with `shared`. Default: local.
+    on_store_error: OnStoreError,
+    /// By how many instances a limit is divided at least while this one goes by itself, at least 1; only
+    /// with `shared`. Default: 1, or as many as were last seen.
+    instances: u32,
 }
 
 /// The defaults that are no function of other settings.
@@ -59,9 +72,16 @@ impl RateLimiterSettings {
         if let Some(problem) = self.size_problem() {
             return Some(problem);
         }
-        match self.algorithm {
+        let algorithm = match self.algorithm {
             Some(Algorithm::Adaptive) => self.adaptive_problem(),
             _ => self.needs_adaptive(),
+        };
+        if algorithm.is_some() {
+            return algorithm;
+        }
+        match no_instances(self.instances) {
+            None => needs_shared!(self; mode, on_store_error, instances),
+            some => some,
         }
     }
 
@@ -203,6 +223,10 @@ const fn exceeds(a: Rate, b: Rate) -> bool {
 impl PolicySettings for RateLimiterSettings {
     const KIND: PolicyKind = PolicyKind::RateLimiter;
 
+    fn is_shared(&self) -> bool {
+        self.shared.unwrap_or(false)
+    }
+
     fn effective(&self) -> Vec<Setting> {
         let bucket = self
             .is_bucket()
@@ -241,6 +265,20 @@ impl PolicySettings for RateLimiterSettings {
                 factor(self.recovery_factor, default::RECOVERY),
             ),
             Setting::new("enforce", self.enforce.unwrap_or(true)),
+            Setting::new("shared", self.is_shared()),
+            Setting::new(
+                "mode",
+                self.is_shared().then(|| self.mode.unwrap_or_default()),
+            ),
+            Setting::new(
+                "on_store_error",
+                self.is_shared()
+                    .then(|| self.on_store_error.unwrap_or_default()),
+            ),
+            Setting::new(
+                "instances",
+                self.is_shared().then(|| self.instances.unwrap_or(1)),
+            ),
         ]
     }
 

@@ -1,0 +1,108 @@
+//! What `shared` policies can be told, whatever their kind.
+
+use std::fmt;
+
+use super::settings::{Problem, Show};
+
+/// What a shared policy does while its store is away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum OnStoreError {
+    /// This instance goes on by itself; a limiter or bulkhead with its share, the limit divided by the
+    /// instances last seen, at least by `instances`.
+    #[default]
+    Local,
+    /// Every call is let through.
+    Allow,
+    /// Every call is refused, with [`StoreUnavailable`](crate::StoreUnavailable).
+    Deny,
+}
+
+/// How often a shared limiter asks its store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Mode {
+    /// For each decision: one round trip, and the bounds of its [`Algorithm`](crate::Algorithm) hold for
+    /// the fleet.
+    #[default]
+    Exact,
+    /// For some permits ahead, which are then given out without asking.
+    Lease,
+}
+
+impl OnStoreError {
+    /// The choice as attributes and configuration spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl Mode {
+    /// The choice as attributes and configuration spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Lease => "lease",
+        }
+    }
+}
+
+macro_rules! spelt {
+    ($($Choice:ty),*) => {$(
+        impl fmt::Display for $Choice {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl Show for $Choice {
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
+}
+spelt!(OnStoreError, Mode);
+
+/// The first of these settings that is written although nothing is shared.
+macro_rules! needs_shared {
+    ($settings:expr; $($setting:ident),*) => {
+        match $settings.shared {
+            Some(true) => None,
+            _ => {
+                let mut problem = None;
+                $(
+                    if problem.is_none() && $settings.$setting.is_some() {
+                        problem = Some($crate::policy::settings::Problem::new(
+                            stringify!($setting),
+                            concat!("`", stringify!($setting), "` does nothing without `shared`: write that too"),
+                        ));
+                    }
+                )*
+                problem
+            }
+        }
+    };
+}
+pub(super) use needs_shared;
+
+/// A number of instances that is none.
+pub(super) const fn no_instances(instances: Option<u32>) -> Option<Problem> {
+    match instances {
+        Some(0) => Some(Problem::new(
+            "instances",
+            "`instances` must be at least 1: this one is there",
+        )),
+        _ => None,
+    }
+}

@@ -1,0 +1,99 @@
+//! How many instances share a policy, so that each knows its share when the store is away.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use super::{Job, Link, Member, Records, Script, StoreError, Value};
+use crate::store::Arg;
+
+/// Counts the instances of one policy by their signs of life.
+#[derive(Debug)]
+pub(crate) struct Census {
+    link: Link,
+    seen: AtomicU32,
+    ticks: AtomicU64,
+}
+
+/// This process, to those who count.
+pub(crate) static INSTANCE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut random = fastrand::Rng::new();
+    format!("{:016x}{:016x}", random.u64(..), random.u64(..)).into_bytes()
+});
+
+/// A sign of life every so many ticks: every two seconds.
+const EVERY: u64 = 20;
+/// An instance that has given none for this long, in microseconds, is gone.
+const GONE: i64 = 7_000_000;
+
+pub(crate) static SCRIPT: Script = Script {
+    name: "census",
+    lua: include_str!("census.lua"),
+    twin: count,
+};
+
+impl Census {
+    pub(crate) fn new(link: Link) -> Arc<Self> {
+        Arc::new(Self {
+            link,
+            seen: AtomicU32::new(1),
+            ticks: AtomicU64::new(0),
+        })
+    }
+
+    /// Begins to count, once the store is known.
+    ///
+    /// # Errors
+    /// It is not set.
+    pub(crate) fn begin(self: &Arc<Self>) -> Result<(), StoreError> {
+        let this = Arc::downgrade(self);
+        self.link.attach(this)
+    }
+
+    /// Instances last seen, this one included.
+    pub(crate) fn seen(&self) -> u32 {
+        self.seen.load(Relaxed).max(1)
+    }
+
+    fn give_sign(self: Arc<Self>) {
+        let Ok(store) = self.link.store() else { return };
+        let store = Arc::clone(store);
+        let keys = vec![self.link.key("instances")];
+        let args = vec![Arg::Bytes(INSTANCE.clone()), Arg::Int(GONE)];
+        store.run(Job::new(&SCRIPT, keys, args, move |outcome| {
+            // While the store is away, what was last seen stands.
+            if let Ok(seen) = outcome.and_then(|reply| reply.int(0)) {
+                self.seen
+                    .store(u32::try_from(seen).unwrap_or(u32::MAX), Relaxed);
+            }
+        }));
+    }
+}
+
+impl Member for Census {
+    fn tick(self: Arc<Self>) {
+        if self.ticks.fetch_add(1, Relaxed) % EVERY == 0 {
+            self.give_sign();
+        }
+    }
+}
+
+fn count(records: &mut Records<'_>, args: &[Arg]) -> Result<Vec<Value>, StoreError> {
+    let (Some(Arg::Bytes(instance)), Some(gone)) = (args.first(), args.get(1)) else {
+        return Err(StoreError::BadReply);
+    };
+    let (now, gone) = (records.now(), gone.int()?);
+    let mut seen = records
+        .get::<HashMap<Vec<u8>, i64>>(0)?
+        .cloned()
+        .unwrap_or_default();
+    seen.retain(|_, at| *at > now - gone);
+    seen.insert(instance.clone(), now);
+    let number = seen.len();
+    records.put(0, seen, gone);
+    Ok(vec![Value::Int(i64::try_from(number).unwrap_or(i64::MAX))])
+}

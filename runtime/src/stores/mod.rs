@@ -1,0 +1,5 @@
+//! The stores.
+
+mod memory;
+
+pub use memory::MemoryStore;
