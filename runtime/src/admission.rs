@@ -37,6 +37,13 @@ pub trait Permit: Sized {
     fn settle<R: Outcome>(self, judge: Judge<'_, R>);
 }
 
+/// A permit that is numbered in the order in which the fleet's permits were taken, for what must not be
+/// done by two at once: whoever is asked to do it refuses a number below the highest it has seen.
+pub trait Fenced {
+    /// The number; 0 where the permit is this instance's own and has none.
+    fn fence(&self) -> u64;
+}
+
 /// The permits of several policies in a row, outermost first.
 impl<O: Permit, I: Permit> Permit for (O, I) {
     #[cfg_attr(not(debug_assertions), inline(always))]

@@ -3,7 +3,7 @@
 pub use inventory;
 
 pub use crate::{
-    admission::{Admits, Permit, Waits},
+    admission::{Admits, Fenced, Permit, Waits},
     call::{Body, Call},
     emitted::{answer, hint, let_go, never, on_retry, succeeded},
     entered::Entered,

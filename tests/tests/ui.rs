@@ -6,7 +6,7 @@ use std::process::Command;
 /// Half of what is compared is in rustc's own words, which change from release to release.
 const BLESSED: &str = "1.95.";
 
-const ATTRIBUTES: [&str; 7] = [
+const ATTRIBUTES: [&str; 8] = [
     "retry",
     "circuit_breaker",
     "rate_limited",
@@ -14,6 +14,7 @@ const ATTRIBUTES: [&str; 7] = [
     "timeout",
     "fallback",
     "stack",
+    "shared",
 ];
 
 #[test]

@@ -86,7 +86,8 @@ pub(super) fn group(
         let layer = &context.stack.layers[place];
         let supplied = supplied(context, place, layer);
         let admission = admission(context, place, layer, &label);
-        quote!(#supplied #admission)
+        let fence = fence(context, place, layer);
+        quote!(#supplied #admission #fence)
     });
     let admissions: TokenStream = admissions.collect();
     let run = match reporting(context, start) {
@@ -201,6 +202,18 @@ fn admission(context: &Context<'_>, place: usize, layer: &Layer, label: &Lifetim
         }
     };
     quote_spanned!(here=> let #permit = #admitted;)
+}
+
+/// `let n: u64 = ..;`, where the site wants to know its permit's number.
+fn fence(context: &Context<'_>, place: usize, layer: &Layer) -> Option<TokenStream> {
+    let Policy::Bulkhead(site) = &layer.policy else {
+        return None;
+    };
+    let (here, krate) = (context.here, &context.krate);
+    let (name, permit) = (site.fence.as_ref()?, permit(context, place));
+    Some(quote_spanned! {here=>
+        let #name: ::core::primitive::u64 = #krate::__private::Fenced::fence(&#permit);
+    })
 }
 
 /// How a policy is asked for a permit.

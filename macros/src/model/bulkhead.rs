@@ -1,11 +1,14 @@
 //! What `#[bulkhead]` may say.
 
+use super::shared::shared;
 use crate::parse::reader::Reader;
-use syn::Expr;
+use syn::{Expr, Ident};
 
 /// The site arguments of `#[bulkhead]`.
 pub(crate) struct Bulkhead {
     pub(crate) key: Option<Expr>,
+    /// What the body calls its fencing number.
+    pub(crate) fence: Option<Ident>,
 }
 
 impl Bulkhead {
@@ -15,7 +18,11 @@ impl Bulkhead {
         reader.count("max_queue", "1_000");
         reader.count("max_keys", "10_000");
         reader.switch("enforce", "false");
+        shared(reader);
+        reader.duration("lease", "10s");
+        reader.count("instances", "4");
         Self {
+            fence: reader.binding("fence", "n"),
             key: reader.expression("key", "tenant"),
         }
     }

@@ -1,6 +1,9 @@
 //! What `#[circuit_breaker]` may say.
 
-use super::setting::{Choice, Range};
+use super::{
+    setting::{Choice, Range},
+    shared::shared,
+};
 use crate::parse::reader::Reader;
 use syn::Expr;
 
@@ -34,6 +37,8 @@ impl CircuitBreaker {
         reader.choice("cancelled", CANCELLED);
         reader.count("max_keys", "10_000");
         reader.switch("enforce", "false");
+        shared(reader);
+        reader.count("quorum", "2");
         Self {
             when: reader.function("when", "error"),
             when_value: reader.function("when_value", "value"),

@@ -35,12 +35,13 @@ pub(crate) struct Fallback {
     pub(crate) clone: Vec<Ident>,
 }
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "cache",
     "value",
     "default",
     "when",
     "clone",
+    "shared",
     "with",
     "reject_with",
     "crate",
@@ -54,6 +55,7 @@ impl Fallback {
         reader.misplaced(&["key", "fresh", "stale", "max_entries"], "`cache(..)`");
         let value = reader.expression("value", "Quote::unknown()");
         let default = reader.flag("default");
+        reader.flag_setting("shared");
         let answer = only_one(reader, positional, value, default);
         let is_empty = answer.is_none() && cache.is_none() && reader.errors.is_empty();
         if is_empty {

@@ -7,5 +7,6 @@ pub(crate) mod layer;
 pub(crate) mod rate_limited;
 pub(crate) mod retry;
 pub(crate) mod setting;
+pub(crate) mod shared;
 pub(crate) mod stack;
 pub(crate) mod timeout;

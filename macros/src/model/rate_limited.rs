@@ -1,6 +1,9 @@
 //! What `#[rate_limited]` may say.
 
-use super::setting::{Choice, Range};
+use super::{
+    setting::{Choice, Range},
+    shared::shared,
+};
 use crate::parse::reader::Reader;
 use syn::Expr;
 
@@ -14,6 +17,11 @@ const ALGORITHM: Choice = Choice {
         ("sliding_window_counter", "SlidingWindowCounter"),
         ("adaptive", "Adaptive"),
     ],
+};
+
+const MODE: Choice = Choice {
+    of: "Mode",
+    words: &[("exact", "Exact"), ("lease", "Lease")],
 };
 
 /// The site arguments of `#[rate_limited]`.
@@ -38,6 +46,9 @@ impl RateLimited {
         reader.number("backoff_factor", Range::SHRINKS, "0.7");
         reader.number("recovery_factor", Range::GROWS, "1.2");
         reader.switch("enforce", "false");
+        shared(reader);
+        reader.choice("mode", MODE);
+        reader.count("instances", "4");
         Self {
             key: reader.expression("key", "tenant"),
             cost: reader.expression("cost", "batch.len() as u32"),

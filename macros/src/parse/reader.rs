@@ -16,17 +16,6 @@ use proc_macro2::{Group, TokenStream};
 use quote::ToTokens;
 use syn::{Expr, ExprClosure, Ident, LitStr, Path, spanned::Spanned};
 
-/// Arguments of state shared between processes, which this version does not have.
-const SHARED: [&str; 7] = [
-    "shared",
-    "mode",
-    "lease",
-    "instances",
-    "quorum",
-    "on_store_error",
-    "fence",
-];
-
 /// Reads the arguments of one attribute, and gathers its settings on the way.
 pub(crate) struct Reader<'e> {
     kind: Kind,
@@ -61,6 +50,7 @@ impl<'e> Reader<'e> {
     pub(crate) fn finish(self) -> Settings {
         for argument in &self.arguments {
             let message = match argument.key() {
+                Some(key) if key == "shared" => stateless(&self.owner),
                 Some(key) => unknown(&self.owner, key, &self.known),
                 None => stray(self.kind),
             };
@@ -253,7 +243,7 @@ impl<'e> Reader<'e> {
         let is_free = |argument: &Argument| match argument {
             Argument::Positional(_) => true,
             Argument::Word(key) | Argument::List(key, _) => {
-                !others.iter().any(|other| key == other) && !SHARED.iter().any(|other| key == other)
+                !others.iter().any(|other| key == other)
             }
             Argument::Pair(..) => false,
         };
@@ -425,13 +415,15 @@ pub(crate) fn closure_head(closure: &ExprClosure) -> TokenStream {
     head
 }
 
+/// `shared` where there is nothing to share.
+fn stateless(owner: &str) -> String {
+    format!(
+        "`{owner}` has no state that instances could share: `shared` is for a circuit breaker, a rate limit, a bulkhead or a fallback with a cache"
+    )
+}
+
 fn unknown(owner: &str, key: &Ident, known: &[&str]) -> String {
     let word = key.to_string();
-    if SHARED.contains(&word.as_str()) {
-        return format!(
-            "`{word}` is about state shared between processes, which is not part of this version yet: leave it out"
-        );
-    }
     let all = list(known);
     match elsewhere(&word, known).or_else(|| nearest(&word, known)) {
         Some(meant) => {

@@ -24,11 +24,11 @@ fn accepted(attributes: &str) {
 fn unknown_words_name_the_nearest_and_list_the_others() {
     assert_eq!(
         message("#[bulkhead(max_concurent = 3)]"),
-        "`max_concurent` is unknown: write `max_concurrent`\nthe arguments of `#[bulkhead]` are `max_concurrent`, `max_wait`, `max_queue`, `max_keys`, `enforce`, `key`, `with`, `reject_with` and `crate`"
+        "`max_concurent` is unknown: write `max_concurrent`\nthe arguments of `#[bulkhead]` are `max_concurrent`, `max_wait`, `max_queue`, `max_keys`, `enforce`, `shared`, `on_store_error`, `lease`, `instances`, `fence`, `key`, `with`, `reject_with` and `crate`"
     );
     assert_eq!(
         message("#[bulkhead(colour = 3)]"),
-        "`colour` is unknown: the arguments of `#[bulkhead]` are `max_concurrent`, `max_wait`, `max_queue`, `max_keys`, `enforce`, `key`, `with`, `reject_with` and `crate`"
+        "`colour` is unknown: the arguments of `#[bulkhead]` are `max_concurrent`, `max_wait`, `max_queue`, `max_keys`, `enforce`, `shared`, `on_store_error`, `lease`, `instances`, `fence`, `key`, `with`, `reject_with` and `crate`"
     );
     assert_eq!(
         message("#[fallback(cache(key = name, fresh = \"1s\", old = \"2s\"), default)]"),
@@ -39,8 +39,8 @@ fn unknown_words_name_the_nearest_and_list_the_others() {
         "`max_wait` is given twice: keep one"
     );
     assert_eq!(
-        message("#[bulkhead(\"a\", shared)]"),
-        "`shared` is about state shared between processes, which is not part of this version yet: leave it out"
+        message("#[timeout(\"1s\", shared)]"),
+        "`#[timeout]` has no state that instances could share: `shared` is for a circuit breaker, a rate limit, a bulkhead or a fallback with a cache"
     );
 }
 

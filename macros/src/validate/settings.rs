@@ -3,6 +3,7 @@
 use crate::{
     errors::Errors,
     model::{
+        bulkhead::Bulkhead,
         fallback::Fallback,
         layer::{Layer, Policy},
         rate_limited::RateLimited,
@@ -30,6 +31,7 @@ pub(crate) fn check(layer: &Layer, errors: &mut Errors) {
             "`with` brings a policy that has its name: leave this one out",
         );
     }
+    shared(layer, errors);
     match &layer.policy {
         Policy::Retry(retry) => check_retry(retry, &layer.settings, errors),
         Policy::CircuitBreaker(breaker) => {
@@ -46,6 +48,8 @@ pub(crate) fn check(layer: &Layer, errors: &mut Errors) {
                 errors,
             );
             keyed(bulkhead.key.is_some(), &layer.settings, errors);
+            fenced(bulkhead, layer, errors);
+            long_enough(&layer.settings, errors);
         }
         Policy::Timeout(timeout) => check_timeout(layer, timeout.after.is_some(), errors),
         Policy::Fallback(fallback) => check_fallback(fallback, &layer.settings, errors),
@@ -232,6 +236,12 @@ fn check_timeout(layer: &Layer, has_site_duration: bool, errors: &mut Errors) {
 
 fn check_fallback(fallback: &Fallback, settings: &Settings, errors: &mut Errors) {
     if fallback.cache.is_none() {
+        refuse(
+            settings,
+            "shared",
+            "only remembered answers can be shared, and there is no `cache(..)`",
+            errors,
+        );
         return;
     }
     let (fresh, stale) = (settings.duration("fresh"), settings.duration("stale"));
@@ -242,6 +252,65 @@ fn check_fallback(fallback: &Fallback, settings: &Settings, errors: &mut Errors)
             settings,
             "stale",
             "answers are stale after they were fresh: write a `stale` of at least `fresh`",
+            errors,
+        );
+    }
+}
+
+// State that is shared between processes
+
+/// State is shared under a name, and what is said about it needs it to be shared.
+fn shared(layer: &Layer, errors: &mut Errors) {
+    let settings = &layer.settings;
+    for name in ["mode", "on_store_error", "instances", "quorum", "lease"] {
+        needs(settings, name, "shared", "write `shared` as well", errors);
+    }
+    if layer.name.is_none() && layer.with.is_none() {
+        blame(
+            settings,
+            "shared",
+            &format!(
+                "what is shared needs a name that all instances know: write `#[{}(\"name\", shared)]`",
+                layer.kind.attribute()
+            ),
+            errors,
+        );
+    }
+    if settings.is_written("failure_rate") && !settings.is_written("failure_threshold") {
+        refuse(
+            settings,
+            "quorum",
+            "it counts instances that have reached their `failure_threshold`, which is off beside `failure_rate`",
+            errors,
+        );
+    }
+}
+
+/// Only what is shared is numbered; a site that just joins a name cannot know.
+fn fenced(bulkhead: &Bulkhead, layer: &Layer, errors: &mut Errors) {
+    let settings = &layer.settings;
+    let is_local = !settings.is_empty() && !settings.is_written("shared");
+    let is_unnamed = layer.name.is_none() && layer.with.is_none();
+    if let Some(fence) = &bulkhead.fence
+        && (is_local || is_unnamed)
+        && !settings.is_written("shared")
+    {
+        errors.on(
+            fence,
+            "only the permits of a shared bulkhead are numbered: write `shared` as well, or leave `fence` out",
+        );
+    }
+}
+
+/// A lease is renewed over a network, three times in its life.
+fn long_enough(settings: &Settings, errors: &mut Errors) {
+    if let Some(lease) = settings.duration("lease")
+        && lease < Duration::from_secs(1)
+    {
+        blame(
+            settings,
+            "lease",
+            "`lease` must be at least 1s: it is renewed every third of it, over a network",
             errors,
         );
     }

@@ -3,7 +3,11 @@
 use std::{fmt, ops::Deref, sync::Arc};
 
 use super::{Bulkhead, gate::Gate, places::Places};
-use crate::{admission::Permit, judge::Judge, outcome::Outcome};
+use crate::{
+    admission::{Fenced, Permit},
+    judge::Judge,
+    outcome::Outcome,
+};
 
 /// A place in a bulkhead: as long as you hold it, it is yours.
 ///
@@ -62,6 +66,12 @@ impl<P: Deref<Target: Places>> Permit for Entry<P> {
 
     fn settle<R: Outcome>(self, _: Judge<'_, R>) {
         drop(self);
+    }
+}
+
+impl<P: Deref<Target: Places>> Fenced for Entry<P> {
+    fn fence(&self) -> u64 {
+        0
     }
 }
 

@@ -104,6 +104,13 @@ impl CircuitBreakerSettings {
         if is_zero(self.quorum) {
             return Some(Problem::new("quorum", "`quorum` must be at least 1"));
         }
+        if self.quorum.is_some() && self.failure_rate.is_some() && self.failure_threshold.is_none()
+        {
+            return Some(Problem::new(
+                "quorum",
+                "`quorum` counts instances that have reached their `failure_threshold`, which is off beside `failure_rate`: set it too, or leave `quorum` out",
+            ));
+        }
         needs_shared!(self; on_store_error, quorum)
     }
 

@@ -12,9 +12,4 @@ async fn f1(order: String, name: &str) -> Result<usize, Rejection> {
     Ok(order.len() + name.len())
 }
 
-#[bulkhead("a", fence = n)]
-async fn f2(order: String, name: &str) -> Result<usize, Rejection> {
-    Ok(order.len() + name.len())
-}
-
 fn main() {}

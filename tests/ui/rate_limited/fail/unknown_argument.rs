@@ -7,9 +7,4 @@ async fn f0(order: String, name: &str) -> Result<usize, Rejection> {
     Ok(order.len() + name.len())
 }
 
-#[rate_limited("a", rate = "5/s", mode = lease)]
-async fn f1(order: String, name: &str) -> Result<usize, Rejection> {
-    Ok(order.len() + name.len())
-}
-
 fn main() {}
