@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, LazyLock,
+        Arc,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
 };
@@ -18,12 +18,6 @@ pub(crate) struct Census {
     seen: AtomicU32,
     ticks: AtomicU64,
 }
-
-/// This process, to those who count.
-pub(crate) static INSTANCE: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let mut random = fastrand::Rng::new();
-    format!("{:016x}{:016x}", random.u64(..), random.u64(..)).into_bytes()
-});
 
 /// A sign of life every so many ticks: every two seconds.
 const EVERY: u64 = 20;
@@ -63,7 +57,7 @@ impl Census {
         let Ok(store) = self.link.store() else { return };
         let store = Arc::clone(store);
         let keys = vec![self.link.key("instances")];
-        let args = vec![Arg::Bytes(INSTANCE.clone()), Arg::Int(GONE)];
+        let args = vec![self.link.instance().into(), Arg::Int(GONE)];
         store.run(Job::new(&SCRIPT, keys, args, move |outcome| {
             // While the store is away, what was last seen stands.
             if let Ok(seen) = outcome.and_then(|reply| reply.int(0)) {
@@ -76,7 +70,7 @@ impl Census {
 
 impl Member for Census {
     fn tick(self: Arc<Self>) {
-        if self.ticks.fetch_add(1, Relaxed) % EVERY == 0 {
+        if self.ticks.fetch_add(1, Relaxed).is_multiple_of(EVERY) {
             self.give_sign();
         }
     }

@@ -10,17 +10,31 @@ use crate::{kind::PolicyKind, name::PolicyName};
 
 /// The store of a registry, once it is set.
 #[derive(Clone, Default)]
-pub(crate) struct StoreSlot(Arc<OnceLock<Arc<dyn Store>>>);
+pub(crate) struct StoreSlot(Arc<Slot>);
+
+#[derive(Default)]
+struct Slot {
+    store: OnceLock<Arc<dyn Store>>,
+    instance: OnceLock<Vec<u8>>,
+}
 
 impl StoreSlot {
     /// # Errors
     /// There is one already.
     pub(crate) fn set(&self, store: Arc<dyn Store>) -> Result<(), StoreError> {
-        self.0.set(store).map_err(|_| StoreError::AlreadySet)
+        self.0.store.set(store).map_err(|_| StoreError::AlreadySet)
     }
 
     pub(crate) fn get(&self) -> Option<&Arc<dyn Store>> {
-        self.0.get()
+        self.0.store.get()
+    }
+
+    /// This registry, to all that share its store: a random number that no other has.
+    pub(crate) fn instance(&self) -> &[u8] {
+        self.0.instance.get_or_init(|| {
+            let mut random = fastrand::Rng::new();
+            format!("{:016x}{:016x}", random.u64(..), random.u64(..)).into_bytes()
+        })
     }
 }
 
@@ -49,6 +63,11 @@ impl Link {
     /// None was set before the first shared call.
     pub(crate) fn store(&self) -> Result<&Arc<dyn Store>, StoreError> {
         self.slot.get().ok_or(StoreError::NotSet)
+    }
+
+    /// This instance, to the others.
+    pub(crate) fn instance(&self) -> &[u8] {
+        self.slot.instance()
     }
 
     /// Has the store tell this policy of the passing of time.

@@ -17,7 +17,7 @@ use std::{
 };
 
 pub(crate) use answer::{Answer, ask, ask_blocking};
-pub(crate) use census::{Census, INSTANCE};
+pub(crate) use census::Census;
 pub use error::StoreError;
 pub use health::{StoreHealth, StoreStatus};
 pub use job::Job;
