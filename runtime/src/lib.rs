@@ -233,3 +233,6 @@ pub use rejection::{
 pub use served::{Served, Source};
 pub use store::{Store, StoreError, StoreHealth, StoreStatus};
 pub use stores::MemoryStore;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use stores::{RedisStore, RedisStoreBuilder};

@@ -1,0 +1,231 @@
+//! Where callers hand in their jobs, and the store's thread takes them: all that both sides see.
+
+use std::{
+    sync::Weak,
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    store::{Job, Member, Reply, StoreError, StoreHealth, StoreStatus},
+    sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering::Relaxed, lock},
+};
+
+use super::errand::Errand;
+
+/// How many jobs may be under way. At a hundred thousand a second, each has its deadline for it.
+pub(super) const MOST_IN_FLIGHT: usize = 16_384;
+
+pub(super) struct Desk {
+    deadline: Duration,
+    inbox: Mutex<Inbox>,
+    newcomers: Mutex<Vec<Weak<dyn Member>>>,
+    standing: Mutex<Standing>,
+    /// The same as `standing`, for those who have no time for a lock.
+    is_up: AtomicBool,
+    is_down: AtomicBool,
+    in_flight: AtomicUsize,
+    commands: AtomicU64,
+    timeouts: AtomicU64,
+    errors: AtomicU64,
+    refused: AtomicU64,
+    connections: AtomicU64,
+    outages: AtomicU64,
+}
+
+#[derive(Default)]
+struct Inbox {
+    errands: Vec<Errand>,
+    /// The thread's, while it sleeps. Whoever takes it wakes the thread, so that it is woken once.
+    waker: Option<Waker>,
+    closed: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Standing {
+    Connecting,
+    Up,
+    Down { cause: StoreError, since: Instant },
+}
+
+impl Desk {
+    pub(super) fn new(deadline: Duration) -> Self {
+        Self {
+            deadline,
+            inbox: Mutex::new(Inbox::default()),
+            newcomers: Mutex::new(Vec::new()),
+            standing: Mutex::new(Standing::Connecting),
+            is_up: AtomicBool::new(false),
+            is_down: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            commands: AtomicU64::new(0),
+            timeouts: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            outages: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes a job. Where it has no chance it is over at once: nothing is queued while the store is away.
+    pub(super) fn hand_in(&self, job: Job) {
+        if self.is_down.load(Relaxed)
+            && let Standing::Down { cause, .. } = &*lock(&self.standing)
+        {
+            let cause = cause.clone();
+            self.refused.fetch_add(1, Relaxed);
+            return job.finish(Err(cause));
+        }
+        let in_flight = self.in_flight.fetch_add(1, Relaxed);
+        if in_flight >= MOST_IN_FLIGHT {
+            self.in_flight.fetch_sub(1, Relaxed);
+            self.errors.fetch_add(1, Relaxed);
+            return job.finish(Err(StoreError::Overloaded { in_flight }));
+        }
+        let errand = Errand::new(job, Instant::now(), self.deadline);
+        let mut inbox = lock(&self.inbox);
+        if inbox.closed {
+            drop(inbox);
+            return self.settle(errand, Err(StoreError::Closed));
+        }
+        inbox.errands.push(errand);
+        let waker = inbox.waker.take();
+        drop(inbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// All that was handed in, in exchange for an empty list; `false` once the store is closed.
+    pub(super) fn take(&self, into: &mut Vec<Errand>) -> bool {
+        let mut inbox = lock(&self.inbox);
+        std::mem::swap(&mut inbox.errands, into);
+        !inbox.closed
+    }
+
+    /// Leaves a waker, unless there is something to do.
+    pub(super) fn rest(&self, waker: &Waker) -> bool {
+        let mut inbox = lock(&self.inbox);
+        let idle = inbox.errands.is_empty() && !inbox.closed;
+        if idle && !inbox.waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
+            inbox.waker = Some(waker.clone());
+        }
+        idle
+    }
+
+    pub(super) fn close(&self) {
+        let waker = {
+            let mut inbox = lock(&self.inbox);
+            inbox.closed = true;
+            inbox.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Nobody will ever take anything: ends what is there, and whatever comes.
+    pub(super) fn give_up(&self, cause: StoreError) {
+        let since = Instant::now();
+        self.stand(Standing::Down { cause, since });
+        self.close();
+        let mut left = Vec::new();
+        self.take(&mut left);
+        for errand in left {
+            self.settle(errand, Err(StoreError::Closed));
+        }
+    }
+
+    /// Ends an errand that was under way.
+    pub(super) fn settle(&self, errand: Errand, outcome: Result<Reply, StoreError>) {
+        match &outcome {
+            Ok(_) => {}
+            Err(StoreError::TimedOut { .. }) => count(&self.timeouts),
+            Err(_) => count(&self.errors),
+        }
+        self.end(errand, outcome);
+    }
+
+    /// Ends an errand that was never sent.
+    pub(super) fn refuse(&self, errand: Errand, cause: StoreError) {
+        count(&self.refused);
+        self.end(errand, Err(cause));
+    }
+
+    fn end(&self, errand: Errand, outcome: Result<Reply, StoreError>) {
+        // Before its caller knows: who has its answer is in flight no more.
+        self.in_flight.fetch_sub(1, Relaxed);
+        errand.end(outcome);
+    }
+
+    pub(super) fn overloaded(&self) -> StoreError {
+        StoreError::Overloaded {
+            in_flight: self.in_flight.load(Relaxed),
+        }
+    }
+
+    pub(super) fn sent(&self) {
+        count(&self.commands);
+    }
+
+    pub(super) fn connected(&self) {
+        count(&self.connections);
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        lock(&self.standing).clone()
+    }
+
+    /// Says how the store is. An outage is counted when it begins, and its cause may change meanwhile.
+    pub(super) fn stand(&self, new: Standing) {
+        let mut standing = lock(&self.standing);
+        let (up, down) = match &new {
+            Standing::Connecting => (false, false),
+            Standing::Up => (true, false),
+            Standing::Down { .. } => (false, true),
+        };
+        if down && !matches!(*standing, Standing::Down { .. }) {
+            count(&self.outages);
+        }
+        *standing = new;
+        self.is_up.store(up, Relaxed);
+        self.is_down.store(down, Relaxed);
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.is_up.load(Relaxed)
+    }
+
+    pub(super) fn health(&self) -> StoreHealth {
+        let status = match self.standing() {
+            Standing::Connecting => StoreStatus::Connecting,
+            Standing::Up => StoreStatus::Up,
+            Standing::Down { cause, since } => StoreStatus::Down {
+                cause,
+                since: since.elapsed(),
+            },
+        };
+        StoreHealth {
+            commands: self.commands.load(Relaxed),
+            timeouts: self.timeouts.load(Relaxed),
+            errors: self.errors.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            connections: self.connections.load(Relaxed),
+            outages: self.outages.load(Relaxed),
+            in_flight: self.in_flight.load(Relaxed) as u64,
+            ..StoreHealth::new(status)
+        }
+    }
+
+    pub(super) fn attach(&self, member: Weak<dyn Member>) {
+        lock(&self.newcomers).push(member);
+    }
+
+    pub(super) fn newcomers(&self) -> Vec<Weak<dyn Member>> {
+        std::mem::take(&mut *lock(&self.newcomers))
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
