@@ -94,6 +94,14 @@ pub use steadfast_macros::retry;
 /// | `max_keys` | how many of them | 10 000 |
 /// | `enforce` | `false`: decides, records and tells, but lets everything through | `true` |
 ///
+/// To share one circuit between all instances of a service (see [shared state](crate#many-instances-as-one)):
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `shared` | keeps its state in the registry's [store](crate::Store); needs a name. Rates are taken over the calls of the whole fleet, an opening reaches the others within 500 ms while they call, and all instances together make no more than `half_open_requests` probes. No network on the call's path: outcomes are sent ten times a second | off |
+/// | `quorum` | instances that must have reached their own `failure_threshold` to open it for all | 1 |
+/// | `on_store_error` | while the store is away: `local` (this instance goes on by itself), `allow` or `deny` ([`StoreUnavailable`](crate::StoreUnavailable)) | `local` |
+///
 /// Rates are evaluated after every recorded outcome. The result of a call that began in an earlier state
 /// changes nothing. Time is monotonic: no step of the wall clock moves a state.
 ///
@@ -143,6 +151,15 @@ pub use steadfast_macros::circuit_breaker;
 /// | `sliding_window_counter` | two windows weighted, O(1) memory: the long-run rate holds, but an uneven previous window can let through nearly twice the count |
 /// | `adaptive` | a token bucket whose rate moves between `min_rate` and `rate` with the share of successes of the calls it let through |
 ///
+/// To share one limit between all instances of a service (see [shared state](crate#many-instances-as-one)):
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `shared` | decides in the registry's [store](crate::Store), on its clock; needs a name. First come, first served holds within each instance; what was taken is not given back | off |
+/// | `mode` | `exact`: one round trip for each decision, and calls that come meanwhile share the next; `lease`: permits are taken ahead within the bound that [`Mode::Lease`](crate::Mode::Lease) tells | `exact` |
+/// | `on_store_error` | while the store is away: `local` (this instance goes on with its share: the limit divided by the instances last seen), `allow` or `deny` ([`StoreUnavailable`](crate::StoreUnavailable)) | `local` |
+/// | `instances` | by how many the limit is divided at least while the store is away | 1 |
+///
 /// **Errors.** [`RateLimited`](crate::RateLimited), with limit, remaining, `retry_after` and
 /// `reset_after`. A denied call costs nothing. Values of keys appear in no error, event or snapshot.
 pub use steadfast_macros::rate_limited;
@@ -169,6 +186,17 @@ pub use steadfast_macros::rate_limited;
 /// | `key` ◦ | an expression, anything `Display`: one bulkhead per value | one |
 /// | `max_keys` | how many of them | 10 000 |
 /// | `enforce` | `false`: decides and tells, but lets through | `true` |
+///
+/// To bound the calls of all instances of a service together (see
+/// [shared state](crate#many-instances-as-one)):
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `shared` | takes its places from the registry's [store](crate::Store); needs a name | off |
+/// | `lease` | a place that is not renewed for this long (its process is gone) goes to others, at least `"1s"`. It is renewed every third of it while the call runs; one that was lost all the same is told by [`Event::LeaseLost`](crate::Event::LeaseLost) | `"10s"` |
+/// | `fence = n` ◦ | binds `n: u64` in the body: a number that rises with each place taken in the fleet, so that what is called can refuse a caller whose place was lost. 0 where the place is this instance's own | none |
+/// | `on_store_error` | while the store is away: `local` (this instance goes on with its share: the places divided by the instances last seen), `allow` or `deny` ([`StoreUnavailable`](crate::StoreUnavailable)) | `local` |
+/// | `instances` | by how many the places are divided at least while the store is away | 1 |
 ///
 /// **Errors.** [`BulkheadFull`](crate::BulkheadFull). **Cancellation.** A dropped call gives its place
 /// back, a dropped wait its turn.
@@ -228,6 +256,7 @@ pub use steadfast_macros::timeout;
 /// | `value = expr` | a `T` |
 /// | `default` | `T::default()` |
 /// | `when` | `&E -> bool`: which errors are answered. Default: refusals, timeouts, and what [`Classify`](crate::Classify) calls a failure (all errors where there is none) |
+/// | `shared` | remembers answers in the registry's [store](crate::Store) as well (`T: Serialize + DeserializeOwned`), so that one instance can answer with what another one got; needs a name and the feature `redis` |
 /// | `clone(a)` | parameters cloned because the body consumes them and the answer needs them |
 ///
 /// With `T =` [`Served<V>`](crate::Served) the caller is told where an answer came from.

@@ -115,6 +115,50 @@
 //! `build()` makes an instance that nobody else knows; `install()` puts it into the [`registry()`] for
 //! attributes of its name to join.
 //!
+//! # Many instances as one
+//!
+//! Limits, circuits and places belong to one process, unless the attribute says `shared`. Then all
+//! instances of a service that use one [store](Store) act as one:
+//!
+//! ```no_run
+//! # #[cfg(feature = "redis")] {
+//! use steadfast::{RedisStore, circuit_breaker, rate_limited};
+//! # #[derive(Debug, thiserror::Error)]
+//! # enum PayError { #[error(transparent)] Rejected(#[from] steadfast::Rejection) }
+//!
+//! #[circuit_breaker("payments", failure_rate = 0.5, shared)] // no network on the call's path
+//! #[rate_limited("partner-api", rate = "100/s", key = tenant, shared)] // one round trip
+//! async fn charge(tenant: &str, cents: u64) -> Result<u64, PayError> {
+//! #   let _ = tenant; Ok(cents)
+//!     // ...
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = RedisStore::connect("redis://10.0.0.5/").await?;
+//! steadfast::registry().set_store(store)?; // before the first shared call
+//! # let _ = charge("a", 5).await; Ok(())
+//! # }
+//! # }
+//! ```
+//!
+//! - **Decisions are the store's,** made in one script on its clock: clients with wrong clocks change
+//!   nothing. Redis 6.2 or later, or Valkey; a single server (`redis://`, `rediss://`), Sentinel
+//!   (`redis+sentinel://host:port,host:port/master`) or Cluster (`redis+cluster://host:port,host:port/`).
+//! - **No call waits longer for the store than its deadline** (50 ms unless you say otherwise), and while
+//!   it is known to be away, none waits at all. `on_store_error` decides then: this instance goes on with
+//!   its share (`local`), everything is let through (`allow`), or refused (`deny`). Each outage is one
+//!   [`StoreDown`](Event::StoreDown) and one [`StoreUp`](Event::StoreUp) event;
+//!   [`Registry::store_health`] tells the rest.
+//! - **The store has a thread and a clock of its own:** a runtime that is paused, blocked or finished does
+//!   not stop it.
+//! - **Without a store,** `shared` is an error at the first call and in [`Registry::validate`], never a
+//!   silent local limit.
+//! - What each policy guarantees over the fleet, and at worst, stands with its attribute,
+//!   [`Algorithm`], [`Mode`] and [`OnStoreError`].
+//!
+//! In tests, [`MemoryStore`] takes the place of Redis.
+//!
 //! # Testing your code
 //!
 //! With the feature `test-util`, `tokio::time::pause()` moves every policy: breakers recover, limits
@@ -145,6 +189,8 @@
 //! |---|---|---|
 //! | `tracing` | yes | every event as a `tracing` event under the target `steadfast` |
 //! | `serde` | yes | `Serialize` for snapshots, metrics and names |
+//! | `redis` | no | `RedisStore`: limits, circuits, places and answers shared between processes |
+//! | `redis-tls` | no | the same over `rediss://` |
 //! | `test-util` | no | virtual time and [`test::isolated`]; for `[dev-dependencies]` |
 //!
 //! Waits and delays of async functions need a Tokio runtime with time enabled.

@@ -7,21 +7,26 @@
 
 mod by_hand;
 mod floor;
+#[path = "../options.rs"]
+mod options;
+#[path = "../rounds.rs"]
 mod rounds;
 #[path = "../subjects.rs"]
 #[allow(dead_code)]
 mod subjects;
+#[path = "../table.rs"]
 mod table;
 mod threads;
 mod tower;
 mod waiting;
 
-use std::{env, fs, time::Duration};
+use std::{fs, time::Duration};
 
 use tokio::runtime::{self, Runtime};
 
 use by_hand::ByHand;
 use floor::Floor;
+use options::Options;
 use rounds::{CALLS, Cases, Id, Times};
 use table::{
     Table,
@@ -57,11 +62,6 @@ const TIMEOUT: Id = ("timeout", "steadfast");
 const READING: Id = ("timeout", "reading of a cheap clock");
 const TOKIO_TIMEOUT: Id = ("timeout", "tokio");
 
-struct Options {
-    rounds: usize,
-    markdown: Option<String>,
-}
-
 fn main() {
     let options = Options::parse();
     let alone = runtime::Builder::new_current_thread()
@@ -87,26 +87,6 @@ fn main() {
     println!("\n{table}");
     if let Some(file) = options.markdown {
         fs::write(file, table.markdown()).unwrap();
-    }
-}
-
-impl Options {
-    fn parse() -> Self {
-        let mut options = Self {
-            rounds: 1,
-            markdown: None,
-        };
-        let mut arguments = env::args().skip(1);
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                // From `cargo bench`; `cargo test` only tries whether it runs.
-                "--bench" => options.rounds = options.rounds.max(15),
-                "--rounds" => options.rounds = arguments.next().unwrap().parse().unwrap(),
-                "--markdown" => options.markdown = arguments.next(),
-                other => panic!("unknown argument {other}"),
-            }
-        }
-        options
     }
 }
 

@@ -30,6 +30,7 @@ struct Case<'c> {
 pub(crate) struct Cases<'c>(Vec<Case<'c>>);
 
 /// What a call of each case takes in each round, in nanoseconds.
+#[derive(Default)]
 pub(crate) struct Times(HashMap<Id, Vec<f64>>);
 
 impl<'c> Cases<'c> {
@@ -69,7 +70,7 @@ impl<'c> Cases<'c> {
             .warm_up_time(Duration::from_millis(20))
             .measurement_time(Duration::from_millis(60))
             .sample_size(40);
-        let mut times = Times(HashMap::new());
+        let mut times = Times::default();
         for round in 1..=rounds {
             for case in &mut self.0 {
                 let time = case.measure(&mut criterion, round);
