@@ -63,7 +63,7 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    let server = RedisServer::start().unwrap();
+    let server = RedisServer::start();
     let (store, raw) = runtime.block_on(async {
         let store = RedisStore::builder(&server.url())
             // A machine that does other things as well must not end a round.
