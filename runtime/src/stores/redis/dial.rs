@@ -41,7 +41,7 @@ pub(super) async fn dial(
     wait: Duration,
 ) -> Result<Wire, StoreError> {
     tokio::time::sleep(wait).await;
-    let patience = plan.patience();
+    let patience = plan.patience() + plan.patience_with_sentinels();
     match tokio::time::timeout(patience, connect(&plan, &route, &scripts)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(StoreError::Unreachable {

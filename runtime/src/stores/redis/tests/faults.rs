@@ -365,3 +365,96 @@ async fn scripts_are_there_after_a_restart() {
     assert!(info.contains("number_of_cached_scripts:1"), "{info}");
     assert_eq!(sum(add(&store, "{k}", 1).await), 1);
 }
+
+#[tokio::test]
+async fn a_refused_taker_may_ask_again() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    server.kill();
+    until("down", || !store.is_up()).await;
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let again = store.clone();
+    let keys = || vec![b"{k}".to_vec()];
+    store.run(Job::new(&ADD, keys(), vec![1_i64.into()], move |first| {
+        let job = Job::new(&ADD, keys(), vec![1_i64.into()], move |second| {
+            drop(sender.send((first, second)));
+        });
+        again.run(job);
+    }));
+    let (first, second) = receiver.await.unwrap();
+    assert!(first.is_err() && second.is_err());
+    assert_eq!(store.health().refused, 2);
+}
+
+#[tokio::test]
+async fn what_comes_too_late_is_not_sent() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let answer = ask(&store, |done| {
+        Job::new(&ADD, vec![b"{k}".to_vec()], vec![1_i64.into()], done).within(Duration::ZERO)
+    });
+    assert!(matches!(answer.await, Err(StoreError::TimedOut { .. })));
+    assert_eq!(sum(add(&store, "{k}", 1).await), 1);
+    assert_eq!((store.health().commands, store.health().timeouts), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_swallows_everything() {
+    let server = RedisServer::start();
+    let way = FaultProxy::to(server.port());
+    let store = RedisStore::connect(&way.url()).await.unwrap();
+    let load = Load::begin(&store, 8);
+    until("some calls", || store.health().commands > 200).await;
+    way.black_hole();
+    until("down", || !store.is_up()).await;
+    // Long enough for an attempt to be in the middle of it.
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    way.pass();
+    let start = Instant::now();
+    until("up", || store.is_up()).await;
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
+    let (_, longest) = load.end().await;
+    assert!(longest < ENDS, "{longest:?}");
+    assert_eq!((store.health().outages, store.health().connections), (1, 2));
+}
+
+#[tokio::test]
+async fn a_master_without_the_replicas_that_it_needs() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    server.command(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    let error = add(&store, "{k}", 1).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotReady { .. }), "{error}");
+    assert!(!store.is_up());
+    server.command(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+    until("up", || store.is_up()).await;
+    assert_eq!(sum(add(&store, "{k}", 1).await), 1);
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_is_not_done_again() {
+    let server = RedisServer::start();
+    let way = FaultProxy::to(server.port());
+    let store = RedisStore::builder(&way.url())
+        .deadline(Duration::from_secs(20))
+        .connect()
+        .await
+        .unwrap();
+    assert_eq!(sum(add(&store, "{k}", 1).await), 1);
+    way.lose_replies();
+    let answers: Vec<_> = (0..20).map(|_| add(&store, "{k}", 1)).collect();
+    until("all done", || number(&server, "steadfast:{k}") == 21).await;
+    way.pass();
+    way.cut();
+    for answer in answers {
+        let error = answer.await.unwrap_err();
+        assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+    }
+    until("up", || store.health().connections == 2).await;
+    assert_eq!(sum(add(&store, "{k}", 1).await), 22);
+    assert_eq!((store.health().commands, store.health().errors), (22, 20));
+}

@@ -196,3 +196,14 @@ fn a_taker_may_ask_again() {
     again(store, 99, sender);
     assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(100));
 }
+
+#[test]
+fn what_was_handed_in_before_the_end_is_sent() {
+    let server = RedisServer::start();
+    for nth in 1..=20 {
+        let store = current_thread().block_on(patient(&server));
+        drop(add(&store, "{k}", 1));
+        drop(store);
+        eventually("it has arrived", || number(&server, "steadfast:{k}") == nth);
+    }
+}
