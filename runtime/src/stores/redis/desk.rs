@@ -69,11 +69,9 @@ impl Desk {
 
     /// Takes a job. Where it has no chance it is over at once: nothing is queued while the store is away.
     pub(super) fn hand_in(&self, job: Job) {
-        if self.is_down.load(Relaxed)
-            && let Standing::Down { cause, .. } = &*lock(&self.standing)
-        {
-            let cause = cause.clone();
-            self.refused.fetch_add(1, Relaxed);
+        if let Some(cause) = self.cause() {
+            count(&self.refused);
+            // Outside the lock: whoever hears of it may ask again.
             return job.finish(Err(cause));
         }
         let in_flight = self.in_flight.fetch_add(1, Relaxed);
@@ -93,6 +91,17 @@ impl Desk {
         drop(inbox);
         if let Some(waker) = waker {
             waker.wake();
+        }
+    }
+
+    /// Why the store is away, if it is.
+    fn cause(&self) -> Option<StoreError> {
+        if !self.is_down.load(Relaxed) {
+            return None;
+        }
+        match &*lock(&self.standing) {
+            Standing::Down { cause, .. } => Some(cause.clone()),
+            Standing::Connecting | Standing::Up => None,
         }
     }
 

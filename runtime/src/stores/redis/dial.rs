@@ -41,7 +41,7 @@ pub(super) async fn dial(
     wait: Duration,
 ) -> Result<Wire, StoreError> {
     tokio::time::sleep(wait).await;
-    let patience = plan.patience();
+    let patience = plan.patience() + plan.patience_with_sentinels();
     match tokio::time::timeout(patience, connect(&plan, &route, &scripts)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(StoreError::Unreachable {
@@ -75,7 +75,17 @@ pub(super) async fn open(plan: &Plan, address: &Address) -> Result<Wire, StoreEr
     let stream = Stream::open(address, plan.patience()).await?;
     #[cfg(feature = "redis-tls")]
     let stream = match &plan.tls {
-        Some(tls) => tls.secure(stream, address).await?,
+        Some(tls) => {
+            let patience = plan.patience() * 3 / 4;
+            let secure = tokio::time::timeout(patience, tls.secure(stream, address));
+            secure.await.unwrap_or_else(|_| {
+                // Not an error of the encryption: whoever is merely away is soon tried again.
+                Err(StoreError::Unreachable {
+                    problem: "no answer to the TLS handshake: is it a `redis://` server?"
+                        .to_owned(),
+                })
+            })?
+        }
         None => Stream::Plain(stream),
     };
     #[cfg(not(feature = "redis-tls"))]

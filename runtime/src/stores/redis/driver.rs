@@ -93,6 +93,7 @@ impl Driver {
             }
             self.taken = taken;
             if !open {
+                self.write_the_last(cx);
                 return Poll::Ready(());
             }
             let mut moved = false;
@@ -105,6 +106,15 @@ impl Driver {
             }
             if self.poll_timer(cx).is_pending() {
                 return Poll::Pending;
+            }
+        }
+    }
+
+    /// What was handed in before the end is at least sent: a permit that is given back, say.
+    fn write_the_last(&mut self, cx: &mut Context<'_>) {
+        for node in self.fleet.nodes() {
+            for wire in node.wires() {
+                let _ = wire.poll_write(cx);
             }
         }
     }
@@ -217,9 +227,11 @@ impl Driver {
         }
         match (self.desk.standing(), up) {
             (Standing::Connecting, true) => {
-                self.desk.stand(Standing::Up);
-                self.open(Ok(()));
-                self.unpark(now);
+                if self.fleet.is_settled() {
+                    self.desk.stand(Standing::Up);
+                    self.open(Ok(()));
+                    self.unpark(now);
+                }
             }
             (Standing::Down { since, .. }, true) => {
                 self.desk.stand(Standing::Up);
@@ -485,6 +497,11 @@ impl Driver {
     }
 
     fn send(&mut self, id: NodeId, place: usize, mut errand: Errand, way: Way, now: Instant) {
+        if errand.due <= now {
+            // Its caller has gone on: what it would take, nobody would have.
+            let error = errand.too_late();
+            return self.desk.settle(errand, Err(error));
+        }
         self.watch(&errand);
         let Some(wire) = self.fleet.node(id).and_then(|node| node.wire(place)) else {
             return self.park(errand, None);
@@ -525,6 +542,10 @@ impl Driver {
 /// The store was closed, or its thread has come to grief: nobody waits for ever.
 impl Drop for Driver {
     fn drop(&mut self) {
+        self.desk.stand(Standing::Down {
+            cause: StoreError::Closed,
+            since: Instant::now(),
+        });
         self.desk.close();
         let mut left = std::mem::take(&mut self.taken);
         self.desk.take(&mut left);

@@ -177,6 +177,12 @@ impl Fleet {
         known && self.nodes.iter().flatten().any(Node::is_up)
     }
 
+    /// Whether each server was tried: then it is known what can be done and what cannot.
+    pub(super) fn is_settled(&self) -> bool {
+        let mut nodes = self.nodes.iter().flatten();
+        nodes.all(|node| node.is_up() || node.fault().is_some())
+    }
+
     /// Why no server can be used, once each was tried.
     pub(super) fn hopeless(&self) -> Option<StoreError> {
         let mut fault = None;

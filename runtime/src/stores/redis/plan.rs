@@ -32,6 +32,14 @@ impl Plan {
         (self.deadline * 10).clamp(Duration::from_millis(500), Duration::from_secs(5))
     }
 
+    /// The same for all sentinels together: one that swallows everything must leave time for the others.
+    pub(super) fn patience_with_sentinels(&self) -> Duration {
+        match &self.target {
+            Target::Sentinel { .. } => self.patience(),
+            Target::Single(_) | Target::Cluster(_) => Duration::ZERO,
+        }
+    }
+
     /// How long a connection may be silent, while it owes answers, before it is taken for dead. Longer
     /// than the deadline: a server that answers late is slow, and a new connection would not be faster.
     pub(super) fn silence(&self, round_trip: Duration) -> Duration {

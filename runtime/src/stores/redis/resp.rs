@@ -15,8 +15,19 @@ pub(super) enum Resp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// A reply and the bytes that it took; `None` while it is not there wholly.
-type Parsed<T> = Result<Option<(T, usize)>, Malformed>;
+/// What is there so far.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Parsed {
+    /// A reply, and the bytes that it took.
+    Whole(Resp, usize),
+    /// Too little: it takes at least so many bytes.
+    Part(usize),
+}
+
+enum Stop {
+    Part(usize),
+    Malformed,
+}
 
 /// What Redis itself allows.
 const MAX_BYTES: usize = 512 << 20;
@@ -26,87 +37,108 @@ const MAX_LINE: usize = 64 << 10;
 const MAX_DEPTH: usize = 8;
 
 /// The first reply in `bytes`.
-pub(super) fn parse(bytes: &[u8]) -> Parsed<Resp> {
-    parse_at(bytes, 0)
-}
-
-fn parse_at(bytes: &[u8], depth: usize) -> Parsed<Resp> {
-    let Some((&kind, rest)) = bytes.split_first() else {
-        return Ok(None);
-    };
-    let Some((line, after)) = line(rest)? else {
-        return Ok(None);
-    };
-    let used = 1 + after;
-    let whole = |resp| Ok(Some((resp, used)));
-    match kind {
-        b':' => whole(Resp::Int(int(line)?)),
-        b'+' => whole(Resp::Status(line.to_vec())),
-        b'-' => whole(Resp::Error(String::from_utf8_lossy(line).into_owned())),
-        b'$' => match length(line, MAX_BYTES)? {
-            None => whole(Resp::Nil),
-            Some(len) => bulk(bytes, used, len),
-        },
-        b'*' => match length(line, MAX_ITEMS)? {
-            None => whole(Resp::Nil),
-            Some(_) if depth == MAX_DEPTH => Err(Malformed),
-            Some(len) => array(bytes, used, len, depth),
-        },
-        _ => Err(Malformed),
+///
+/// # Errors
+/// They are none of the protocol.
+pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
+    let mut reader = Reader { bytes, at: 0 };
+    match reader.resp(0) {
+        Ok(resp) => Ok(Parsed::Whole(resp, reader.at)),
+        Err(Stop::Part(least)) => Ok(Parsed::Part(least)),
+        Err(Stop::Malformed) => Err(Malformed),
     }
 }
 
-fn bulk(bytes: &[u8], at: usize, len: usize) -> Parsed<Resp> {
-    match bytes.get(at..at + len + 2) {
-        None => Ok(None),
-        Some(there) => match there.split_at(len) {
-            (content, b"\r\n") => Ok(Some((Resp::Bytes(content.to_vec()), at + len + 2))),
-            _ => Err(Malformed),
-        },
-    }
+struct Reader<'b> {
+    bytes: &'b [u8],
+    at: usize,
 }
 
-fn array(bytes: &[u8], mut at: usize, len: usize, depth: usize) -> Parsed<Resp> {
-    let mut items = Vec::with_capacity(len.min(64));
-    for _ in 0..len {
-        match parse_at(&bytes[at..], depth + 1)? {
-            None => return Ok(None),
-            Some((item, used)) => {
-                items.push(item);
-                at += used;
-            }
+impl<'b> Reader<'b> {
+    fn resp(&mut self, depth: usize) -> Result<Resp, Stop> {
+        let Some(&kind) = self.bytes.get(self.at) else {
+            return Err(self.more());
+        };
+        self.at += 1;
+        let line = self.line()?;
+        match kind {
+            b':' => Ok(Resp::Int(int(line)?)),
+            b'+' => Ok(Resp::Status(line.to_vec())),
+            b'-' => Ok(Resp::Error(String::from_utf8_lossy(line).into_owned())),
+            b'$' => match length(line, MAX_BYTES)? {
+                None => Ok(Resp::Nil),
+                Some(len) => self.bulk(len),
+            },
+            b'*' => match length(line, MAX_ITEMS)? {
+                None => Ok(Resp::Nil),
+                Some(_) if depth == MAX_DEPTH => Err(Stop::Malformed),
+                Some(len) => self.array(len, depth),
+            },
+            _ => Err(Stop::Malformed),
         }
     }
-    Ok(Some((Resp::Array(items), at)))
-}
 
-/// Up to the end of the line, and where the next one begins.
-fn line(bytes: &[u8]) -> Parsed<&[u8]> {
-    match bytes.iter().position(|&byte| byte == b'\r') {
-        Some(end) => match bytes.get(end + 1) {
-            Some(b'\n') => Ok(Some((&bytes[..end], end + 2))),
-            Some(_) => Err(Malformed),
-            None => Ok(None),
-        },
-        None if bytes.len() > MAX_LINE => Err(Malformed),
-        None => Ok(None),
+    fn bulk(&mut self, len: usize) -> Result<Resp, Stop> {
+        let end = self.at + len + 2;
+        let Some(there) = self.bytes.get(self.at..end) else {
+            return Err(Stop::Part(end));
+        };
+        match there.split_at(len) {
+            (content, b"\r\n") => {
+                self.at = end;
+                Ok(Resp::Bytes(content.to_vec()))
+            }
+            _ => Err(Stop::Malformed),
+        }
+    }
+
+    fn array(&mut self, len: usize, depth: usize) -> Result<Resp, Stop> {
+        let mut items = Vec::with_capacity(len.min(64));
+        for _ in 0..len {
+            items.push(self.resp(depth + 1)?);
+        }
+        Ok(Resp::Array(items))
+    }
+
+    /// Up to the end of the line; the next one is read next.
+    fn line(&mut self) -> Result<&'b [u8], Stop> {
+        let rest = &self.bytes[self.at..];
+        let Some(end) = rest.iter().position(|&byte| byte == b'\r') else {
+            return Err(if rest.len() > MAX_LINE {
+                Stop::Malformed
+            } else {
+                self.more()
+            });
+        };
+        match rest.get(end + 1) {
+            Some(b'\n') => {
+                self.at += end + 2;
+                Ok(&rest[..end])
+            }
+            Some(_) => Err(Stop::Malformed),
+            None => Err(self.more()),
+        }
+    }
+
+    fn more(&self) -> Stop {
+        Stop::Part(self.bytes.len() + 1)
     }
 }
 
-fn int(line: &[u8]) -> Result<i64, Malformed> {
+fn int(line: &[u8]) -> Result<i64, Stop> {
     std::str::from_utf8(line)
         .ok()
         .and_then(|text| text.parse().ok())
-        .ok_or(Malformed)
+        .ok_or(Stop::Malformed)
 }
 
 /// `-1` is nothing.
-fn length(line: &[u8], max: usize) -> Result<Option<usize>, Malformed> {
+fn length(line: &[u8], max: usize) -> Result<Option<usize>, Stop> {
     match int(line)? {
         -1 => Ok(None),
         len => match usize::try_from(len) {
             Ok(len) if len <= max => Ok(Some(len)),
-            _ => Err(Malformed),
+            _ => Err(Stop::Malformed),
         },
     }
 }
@@ -216,11 +248,14 @@ mod tests {
             let mut bytes = Vec::new();
             write(&resp, &mut bytes);
             for end in 0..bytes.len() {
-                prop_assert_eq!(parse(&bytes[..end]), Ok(None));
+                let Ok(Parsed::Part(least)) = parse(&bytes[..end]) else {
+                    panic!("{:?}", &bytes[..end]);
+                };
+                prop_assert!(least > end && least <= bytes.len());
             }
             let whole = bytes.len();
             bytes.extend(b"+next");
-            prop_assert_eq!(parse(&bytes), Ok(Some((resp, whole))));
+            prop_assert_eq!(parse(&bytes), Ok(Parsed::Whole(resp, whole)));
         }
 
         #[test]

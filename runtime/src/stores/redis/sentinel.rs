@@ -20,8 +20,7 @@ pub(super) async fn master(
     let first = fastrand::usize(..sentinels.len().max(1));
     for place in 0..sentinels.len() {
         let sentinel = &sentinels[(first + place) % sentinels.len()];
-        // One that swallows everything must leave time for the others, and for the master.
-        let patience = plan.patience() / (sentinels.len() as u32 + 1);
+        let patience = plan.patience_with_sentinels() / sentinels.len().min(3) as u32;
         match tokio::time::timeout(patience, ask(plan, sentinel, name)).await {
             Ok(Ok(master)) => return Ok(master),
             Ok(Err(error)) => problem = error,

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 
 use super::{
     errand::Errand,
-    resp::{self, Resp},
+    resp::{self, Parsed, Resp},
     script::{Known, ScriptId},
     stream::{Stream, unreachable},
 };
@@ -23,6 +23,8 @@ pub(super) struct Wire {
     input: Vec<u8>,
     start: usize,
     end: usize,
+    /// What the next answer takes at least: there is no use in looking at less.
+    least: usize,
     owed: VecDeque<Owed>,
     /// Scripts that were sent as text.
     loaded: Vec<bool>,
@@ -79,6 +81,7 @@ impl Wire {
             input: vec![0; CHUNK],
             start: 0,
             end: 0,
+            least: 0,
             owed: VecDeque::new(),
             loaded: Vec::new(),
             born: now,
@@ -222,15 +225,21 @@ impl Wire {
     }
 
     fn parse(&mut self) -> Result<Option<Resp>, StoreError> {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
+        let there = &self.input[self.start..self.end];
+        if there.len() < self.least.max(1) {
             return Ok(None);
         }
-        let parsed = resp::parse(&self.input[self.start..self.end]).map_err(|_| malformed())?;
-        Ok(parsed.map(|(resp, used)| {
-            self.start += used;
-            resp
-        }))
+        match resp::parse(there).map_err(|_| malformed())? {
+            Parsed::Whole(resp, used) => {
+                self.start += used;
+                self.least = 0;
+                Ok(Some(resp))
+            }
+            Parsed::Part(least) => {
+                self.least = least;
+                Ok(None)
+            }
+        }
     }
 
     fn make_room(&mut self) {

@@ -62,7 +62,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scripts_that_are_flushed_all_the_time() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::builder(&server.url())
         .deadline(Duration::from_secs(20))
         .connect()
@@ -77,9 +77,9 @@ async fn scripts_that_are_flushed_all_the_time() {
         })
     });
     let callers: Vec<_> = callers.collect();
-    let mut flushes = 0;
+    let (mut flushes, mut client) = (0, server.client().unwrap());
     while callers.iter().any(|caller| !caller.is_finished()) {
-        server.say(&["SCRIPT", "FLUSH"]);
+        client.command(&["SCRIPT", "FLUSH"]).unwrap();
         flushes += 1;
         tokio::task::yield_now().await;
     }
@@ -87,7 +87,7 @@ async fn scripts_that_are_flushed_all_the_time() {
         caller.await.unwrap();
     }
     assert!(flushes > 20, "{flushes}");
-    assert_eq!(server.number("steadfast:{k}"), 8 * 500);
+    assert_eq!(number(&server, "steadfast:{k}"), 8 * 500);
     assert_eq!(
         (store.health().commands, store.health().errors),
         (8 * 500, 0)
@@ -96,7 +96,7 @@ async fn scripts_that_are_flushed_all_the_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_and_comes_back() {
-    let mut server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let witness = Witness::of(&store);
     let load = Load::begin(&store, 16);
@@ -108,7 +108,8 @@ async fn a_server_that_is_killed_and_comes_back() {
     until("many refusals", || store.health().refused > refused + 100).await;
     assert_eq!(store.health().connections, 1);
 
-    let port_is_open = server.restart();
+    server.restart();
+    let port_is_open = Instant::now();
     until("up", || store.is_up()).await;
     let away = port_is_open.elapsed();
     assert!(away < Duration::from_secs(1), "{away:?}");
@@ -130,11 +131,11 @@ async fn a_server_that_is_killed_and_comes_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_freezes_for_three_seconds() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let load = Load::begin(&store, 16);
     until("some calls", || store.health().commands > 500).await;
-    server.signal("-STOP");
+    server.stop_process();
     let frozen = Instant::now();
     until("down", || !store.is_up()).await;
     let health = store.health();
@@ -161,7 +162,7 @@ async fn a_server_that_freezes_for_three_seconds() {
     tokio::time::sleep(Duration::from_secs(3).saturating_sub(frozen.elapsed())).await;
     // What was sent, was sent before it was known.
     assert_eq!(store.health().commands, commands);
-    server.signal("-CONT");
+    server.continue_process();
     let thawed = Instant::now();
     until("up", || store.is_up()).await;
     assert!(
@@ -176,7 +177,7 @@ async fn a_server_that_freezes_for_three_seconds() {
     // Whoever timed out may have been counted, and nobody twice.
     let (sent, stored) = (
         store.health().commands as i64,
-        server.number("steadfast:{load}"),
+        number(&server, "steadfast:{load}"),
     );
     assert!(
         (added..=sent).contains(&stored),
@@ -186,22 +187,22 @@ async fn a_server_that_freezes_for_three_seconds() {
 
 #[tokio::test]
 async fn a_frozen_server_that_nobody_calls() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::connect(&server.url()).await.unwrap();
-    server.signal("-STOP");
+    server.stop_process();
     until("down", || !store.is_up()).await;
     assert_eq!(store.health().commands, 0);
-    server.signal("-CONT");
+    server.continue_process();
     until("up", || store.is_up()).await;
     assert_eq!(sum(add(&store, "{k}", 1).await), 1);
 }
 
 #[tokio::test]
 async fn a_distant_server_is_late_and_not_dead() {
-    let server = Server::start();
-    let way = server::slow_way_to(server.port(), Duration::from_millis(40));
-    let url = format!("redis://127.0.0.1:{way}/");
-    let store = RedisStore::builder(&url)
+    let server = RedisServer::start();
+    let way = FaultProxy::to(server.port());
+    way.delay(Duration::from_millis(40));
+    let store = RedisStore::builder(&way.url())
         .deadline(Duration::from_millis(20))
         .connect()
         .await
@@ -216,7 +217,7 @@ async fn a_distant_server_is_late_and_not_dead() {
             Err(StoreError::TimedOut { .. })
         ));
     }
-    until("all done", || server.number("steadfast:{k}") == 40).await;
+    until("all done", || number(&server, "steadfast:{k}") == 40).await;
     let health = store.health();
     assert_eq!((health.connections, health.outages), (1, 0));
     assert_eq!(
@@ -227,13 +228,13 @@ async fn a_distant_server_is_late_and_not_dead() {
 
 #[tokio::test]
 async fn a_caller_with_less_time_waits_less() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::builder(&server.url())
         .deadline(Duration::from_secs(20))
         .connect()
         .await
         .unwrap();
-    server.signal("-STOP");
+    server.stop_process();
     let soon = Duration::from_millis(30);
     let patient = add(&store, "{k}", 1);
     let answer = ask(&store, |done| {
@@ -242,25 +243,25 @@ async fn a_caller_with_less_time_waits_less() {
     let start = Instant::now();
     assert_eq!(answer.await, Err(StoreError::TimedOut { deadline: soon }));
     assert!(start.elapsed() < ENDS);
-    server.signal("-CONT");
+    server.continue_process();
     assert!(patient.await.is_ok());
 }
 
 #[tokio::test]
 async fn too_many_calls_are_refused() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::builder(&server.url())
         .deadline(Duration::from_secs(20))
         .connect()
         .await
         .unwrap();
-    server.signal("-STOP");
+    server.stop_process();
     let most = super::super::desk::MOST_IN_FLIGHT;
     let answers: Vec<_> = (0..most).map(|_| add(&store, "{k}", 1)).collect();
     let refused = add(&store, "{k}", 1).await;
     assert_eq!(refused, Err(StoreError::Overloaded { in_flight: most }));
     assert_eq!(store.health().in_flight, most as u64);
-    server.signal("-CONT");
+    server.continue_process();
     for answer in answers {
         answer.await.unwrap();
     }
@@ -269,11 +270,11 @@ async fn too_many_calls_are_refused() {
 
 #[tokio::test]
 async fn a_master_that_becomes_a_replica() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let witness = Witness::of(&store);
     assert_eq!(sum(add(&store, "{k}", 1).await), 1);
-    server.say(&["REPLICAOF", "127.0.0.1", "1"]);
+    server.command(&["REPLICAOF", "127.0.0.1", "1"]);
     let error = add(&store, "{k}", 1).await.unwrap_err();
     assert!(matches!(error, StoreError::NotReady { .. }), "{error}");
     assert!(!store.is_up());
@@ -281,7 +282,7 @@ async fn a_master_that_becomes_a_replica() {
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert!(!store.is_up());
     assert_eq!((store.health().connections, store.health().outages), (1, 1));
-    server.say(&["REPLICAOF", "NO", "ONE"]);
+    server.command(&["REPLICAOF", "NO", "ONE"]);
     until("up", || store.is_up()).await;
     assert_eq!(sum(add(&store, "{k}", 1).await), 2);
     assert_eq!(witness.told().len(), 2);
@@ -289,7 +290,7 @@ async fn a_master_that_becomes_a_replica() {
 
 #[tokio::test]
 async fn one_of_several_connections_that_breaks() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::builder(&server.url())
         .connections(3)
         .connect()
@@ -297,16 +298,13 @@ async fn one_of_several_connections_that_breaks() {
         .unwrap();
     let witness = Witness::of(&store);
     until("three connections", || store.health().connections == 3).await;
-    let Resp::Bytes(list) = server.say(&["CLIENT", "LIST"]) else {
-        panic!("no list");
-    };
-    let list = String::from_utf8(list).unwrap();
+    let list = server.command(&["CLIENT", "LIST"]).text();
     let first = list
         .lines()
         .find(|line| !line.contains("cmd=client"))
         .unwrap();
     let id = first.split(['=', ' ']).nth(1).unwrap();
-    server.say(&["CLIENT", "KILL", "ID", id]);
+    server.command(&["CLIENT", "KILL", "ID", id]);
     until("a fourth", || store.health().connections == 4).await;
     assert!(store.is_up());
     assert_eq!(store.health().outages, 0);
@@ -318,7 +316,7 @@ async fn one_of_several_connections_that_breaks() {
 
 #[tokio::test]
 async fn a_store_that_begins_before_its_server() {
-    let mut server = Server::start();
+    let server = RedisServer::start();
     server.kill();
     let store = RedisStore::lazy(&server.url()).unwrap();
     assert!(!store.is_up());
@@ -331,7 +329,8 @@ async fn a_store_that_begins_before_its_server() {
     let error = add(&store, "{k}", 1).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
     assert_eq!(witness.told().len(), 1);
-    let port_is_open = server.restart();
+    server.restart();
+    let port_is_open = Instant::now();
     until("up", || store.is_up()).await;
     assert!(port_is_open.elapsed() < Duration::from_secs(1));
     assert_eq!(sum(add(&store, "{k}", 1).await), 1);
@@ -345,7 +344,7 @@ async fn a_store_that_begins_before_its_server() {
 
 #[tokio::test]
 async fn the_first_calls_of_a_lazy_store_wait_for_its_connection() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::builder(&server.url())
         .deadline(Duration::from_secs(20))
         .lazy()
@@ -356,18 +355,106 @@ async fn the_first_calls_of_a_lazy_store_wait_for_its_connection() {
 
 #[tokio::test]
 async fn scripts_are_there_after_a_restart() {
-    let mut server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::connect(&server.url()).await.unwrap();
     assert_eq!(sum(add(&store, "{k}", 1).await), 1);
     server.kill();
     server.restart();
     until("up", || store.health().connections == 2 && store.is_up()).await;
-    let Resp::Bytes(info) = server.say(&["INFO", "memory"]) else {
-        panic!("no INFO");
-    };
-    let info = String::from_utf8(info).unwrap();
+    let info = server.command(&["INFO", "memory"]).text();
     assert!(info.contains("number_of_cached_scripts:1"), "{info}");
     assert_eq!(sum(add(&store, "{k}", 1).await), 1);
 }
 
-use super::super::resp::Resp;
+#[tokio::test]
+async fn a_refused_taker_may_ask_again() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    server.kill();
+    until("down", || !store.is_up()).await;
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let again = store.clone();
+    let keys = || vec![b"{k}".to_vec()];
+    store.run(Job::new(&ADD, keys(), vec![1_i64.into()], move |first| {
+        let job = Job::new(&ADD, keys(), vec![1_i64.into()], move |second| {
+            drop(sender.send((first, second)));
+        });
+        again.run(job);
+    }));
+    let (first, second) = receiver.await.unwrap();
+    assert!(first.is_err() && second.is_err());
+    assert_eq!(store.health().refused, 2);
+}
+
+#[tokio::test]
+async fn what_comes_too_late_is_not_sent() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let answer = ask(&store, |done| {
+        Job::new(&ADD, vec![b"{k}".to_vec()], vec![1_i64.into()], done).within(Duration::ZERO)
+    });
+    assert!(matches!(answer.await, Err(StoreError::TimedOut { .. })));
+    assert_eq!(sum(add(&store, "{k}", 1).await), 1);
+    assert_eq!((store.health().commands, store.health().timeouts), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_swallows_everything() {
+    let server = RedisServer::start();
+    let way = FaultProxy::to(server.port());
+    let store = RedisStore::connect(&way.url()).await.unwrap();
+    let load = Load::begin(&store, 8);
+    until("some calls", || store.health().commands > 200).await;
+    way.black_hole();
+    until("down", || !store.is_up()).await;
+    // Long enough for an attempt to be in the middle of it.
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    way.pass();
+    let start = Instant::now();
+    until("up", || store.is_up()).await;
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
+    let (_, longest) = load.end().await;
+    assert!(longest < ENDS, "{longest:?}");
+    assert_eq!((store.health().outages, store.health().connections), (1, 2));
+}
+
+#[tokio::test]
+async fn a_master_without_the_replicas_that_it_needs() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    server.command(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    let error = add(&store, "{k}", 1).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotReady { .. }), "{error}");
+    assert!(!store.is_up());
+    server.command(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+    until("up", || store.is_up()).await;
+    assert_eq!(sum(add(&store, "{k}", 1).await), 1);
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_is_not_done_again() {
+    let server = RedisServer::start();
+    let way = FaultProxy::to(server.port());
+    let store = RedisStore::builder(&way.url())
+        .deadline(Duration::from_secs(20))
+        .connect()
+        .await
+        .unwrap();
+    assert_eq!(sum(add(&store, "{k}", 1).await), 1);
+    way.lose_replies();
+    let answers: Vec<_> = (0..20).map(|_| add(&store, "{k}", 1)).collect();
+    until("all done", || number(&server, "steadfast:{k}") == 21).await;
+    way.pass();
+    way.cut();
+    for answer in answers {
+        let error = answer.await.unwrap_err();
+        assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+    }
+    until("up", || store.health().connections == 2).await;
+    assert_eq!(sum(add(&store, "{k}", 1).await), 22);
+    assert_eq!((store.health().commands, store.health().errors), (22, 20));
+}

@@ -18,29 +18,29 @@ fn current_thread() -> tokio::runtime::Runtime {
 }
 
 /// A deadline that a busy machine keeps as well.
-async fn patient(server: &Server) -> RedisStore {
+async fn patient(server: &RedisServer) -> RedisStore {
     let builder = RedisStore::builder(&server.url()).deadline(Duration::from_secs(20));
     builder.connect().await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_paused_clock_stops_nothing() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = patient(&server).await;
     for nth in 1..=20 {
         assert_eq!(sum(add(&store, "{k}", 1).await), nth);
     }
     // And lets nothing time out.
-    server.signal("-STOP");
+    server.stop_process();
     let answer = add(&store, "{k}", 1);
     tokio::time::advance(Duration::from_secs(3_600)).await;
-    server.signal("-CONT");
+    server.continue_process();
     assert_eq!(sum(answer.await), 21);
 }
 
 #[test]
 fn callers_that_block_their_runtime() {
-    let server = Server::start();
+    let server = RedisServer::start();
     current_thread().block_on(async {
         let store = patient(&server).await;
         // Nothing else on this runtime gets to run between these.
@@ -52,7 +52,7 @@ fn callers_that_block_their_runtime() {
 
 #[test]
 fn a_runtime_that_has_ended() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let runtime = current_thread();
     let store = runtime.block_on(patient(&server));
     drop(runtime);
@@ -68,7 +68,7 @@ fn connecting_needs_no_runtime_of_tokio() {
             self.0.unpark();
         }
     }
-    let server = Server::start();
+    let server = RedisServer::start();
     let url = server.url();
     let mut connecting = Box::pin(RedisStore::connect(&url));
     let waker = Arc::new(Unpark(std::thread::current())).into();
@@ -84,10 +84,10 @@ fn connecting_needs_no_runtime_of_tokio() {
 
 #[test]
 fn the_last_clone_ends_the_thread_and_all_that_waits() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = current_thread().block_on(patient(&server));
     let desk = store.desk();
-    server.signal("-STOP");
+    server.stop_process();
     let answers: Vec<Answer> = (0..10).map(|_| add(&store, "{k}", 1)).collect();
     let clone = store.clone();
     drop(store);
@@ -98,7 +98,7 @@ fn the_last_clone_ends_the_thread_and_all_that_waits() {
         assert_eq!(outcome, Err(StoreError::Closed));
     }
     eventually("the thread has ended", || desk.strong_count() == 0);
-    server.signal("-CONT");
+    server.continue_process();
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_store_that_is_dropped_by_its_own_thread() {
             *self.0.lock().unwrap() = None;
         }
     }
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = current_thread().block_on(patient(&server));
     let desk = store.desk();
     let holder: Arc<dyn Member> = Arc::new(Holder(Mutex::new(Some(store.clone()))));
@@ -144,7 +144,7 @@ fn members_are_called_whatever_happens() {
             panic!("another");
         }
     }
-    let mut server = Server::start();
+    let server = RedisServer::start();
     let store = current_thread().block_on(patient(&server));
     let panics = Arc::new(Panics(AtomicU32::new(0)));
     let member: Arc<dyn Member> = panics.clone();
@@ -164,7 +164,7 @@ fn members_are_called_whatever_happens() {
 
 #[test]
 fn a_reply_that_makes_its_taker_panic_hurts_nobody() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = current_thread().block_on(patient(&server));
     store.run(Job::new(
         &ADD,
@@ -190,9 +190,20 @@ fn a_taker_may_ask_again() {
             },
         ));
     }
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = current_thread().block_on(patient(&server));
     let (sender, receiver) = mpsc::channel();
     again(store, 99, sender);
     assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(100));
+}
+
+#[test]
+fn what_was_handed_in_before_the_end_is_sent() {
+    let server = RedisServer::start();
+    for nth in 1..=20 {
+        let store = current_thread().block_on(patient(&server));
+        drop(add(&store, "{k}", 1));
+        drop(store);
+        eventually("it has arrived", || number(&server, "steadfast:{k}") == nth);
+    }
 }

@@ -4,7 +4,7 @@
 mod faults;
 mod lives;
 mod refusals;
-mod server;
+mod topologies;
 
 use std::{
     sync::{
@@ -18,8 +18,9 @@ use crate::store::{
     Answer, Arg, Job, Member, Reply, Script, Store, StoreError, StoreStatus, Value, ask,
 };
 
+use steadfast_servers::{Cluster, FaultProxy, RedisServer, Reply as Said, Sentinels};
+
 use super::RedisStore;
-use server::Server;
 
 /// Adds to a number, and says what it is then.
 static ADD: Script = Script {
@@ -42,6 +43,14 @@ fn add(store: &RedisStore, key: &str, number: i64) -> Answer {
 
 fn sum(reply: Result<Reply, StoreError>) -> i64 {
     reply.unwrap().int(0).unwrap()
+}
+
+/// A number in a key, 0 where there is none.
+fn number(server: &RedisServer, key: &str) -> i64 {
+    match server.command(&["GET", key]) {
+        Said::Nil => 0,
+        number => number.integer(),
+    }
 }
 
 /// Holds that something becomes true soon: how soon depends on what else the machine does.
@@ -94,7 +103,7 @@ impl Member for Witness {
 
 #[tokio::test]
 async fn scripts_run_with_their_keys_and_arguments() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::connect(&server.url()).await.unwrap();
     assert!(store.is_up());
     for expected in [5, 10, 15] {
@@ -115,7 +124,7 @@ async fn scripts_run_with_their_keys_and_arguments() {
     store.ping().await.unwrap();
 
     // Keys have the prefix, and the server's time is that of the day.
-    assert_eq!(server.int(&["EXISTS", "steadfast:{k}"]), 1);
+    assert_eq!(server.command(&["EXISTS", "steadfast:{k}"]).integer(), 1);
     let echo = ask(&store, |done| Job::new(&ECHO, keys(), args(), done));
     let now = echo.await.unwrap().int(3).unwrap();
     assert!(now > 1_700_000_000_000_000, "{now}");
@@ -139,7 +148,7 @@ async fn scripts_run_with_their_keys_and_arguments() {
 
 #[tokio::test]
 async fn large_values_go_both_ways() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::builder(&server.url())
         .deadline(Duration::from_secs(20))
         .connect()
@@ -155,7 +164,7 @@ async fn large_values_go_both_ways() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_callers_get_each_its_own_answer() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::builder(&server.url())
         .deadline(Duration::from_secs(20))
         .connections(3)
@@ -182,7 +191,7 @@ async fn many_callers_get_each_its_own_answer() {
 
 #[tokio::test]
 async fn what_is_asked_in_order_is_done_in_order() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let store = RedisStore::builder(&server.url())
         .deadline(Duration::from_secs(20))
         .connections(4)
@@ -198,7 +207,7 @@ async fn what_is_asked_in_order_is_done_in_order() {
 
 #[tokio::test]
 async fn databases_and_prefixes_keep_keys_apart() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let url = format!("{}3", server.url());
     let store = RedisStore::builder(&url)
         .key_prefix("shop:")
@@ -206,9 +215,11 @@ async fn databases_and_prefixes_keep_keys_apart() {
         .await
         .unwrap();
     assert_eq!(sum(add(&store, "{k}", 1).await), 1);
-    assert_eq!(server.int(&["EXISTS", "shop:{k}"]), 0);
-    server.say(&["SELECT", "3"]);
-    assert_eq!(server.int(&["EXISTS", "shop:{k}"]), 1);
+    assert_eq!(server.command(&["EXISTS", "shop:{k}"]).integer(), 0);
+    let mut client = server.client().unwrap();
+    client.command(&["SELECT", "3"]).unwrap();
+    let exists = client.command(&["EXISTS", "shop:{k}"]).unwrap();
+    assert_eq!(exists.integer(), 1);
 }
 
 #[test]
