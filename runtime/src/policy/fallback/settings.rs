@@ -29,6 +29,9 @@ settings! {
 
 impl FallbackSettings {
     pub(crate) const fn problem(&self) -> Option<Problem> {
+        if let Some(problem) = self.problem_of_sharing() {
+            return Some(problem);
+        }
         if let (Some(fresh), Some(stale)) = (self.fresh, self.stale)
             && stale.as_nanos() < fresh.as_nanos()
         {
@@ -41,6 +44,20 @@ impl FallbackSettings {
             Some(0) => Some(Problem::new(
                 "max_entries",
                 "`max_entries` must be at least 1",
+            )),
+            _ => None,
+        }
+    }
+
+    const fn problem_of_sharing(&self) -> Option<Problem> {
+        match self.shared {
+            Some(true) if !cfg!(feature = "redis") => Some(Problem::new(
+                "shared",
+                "a `shared` fallback needs the feature `redis` of `steadfast`: write `steadfast = { .., features = [\"redis\"] }`",
+            )),
+            Some(true) if self.fresh.is_none() && self.stale.is_none() => Some(Problem::new(
+                "shared",
+                "`shared` does nothing without `fresh`: only answers that are remembered can be shared",
             )),
             _ => None,
         }
