@@ -271,8 +271,12 @@ impl Fallback {
             return;
         }
         let problem = match is_shared {
-            true => "`cached(..).shared()` remembers here only, since the fallback is not shared: build it with `shared(true)`",
-            false => "`cached(..)` remembers here only, although the fallback is shared: write `cached(..).shared()`",
+            true => {
+                "`cached(..).shared()` remembers here only, since the fallback is not shared: build it with `shared(true)`"
+            }
+            false => {
+                "`cached(..)` remembers here only, although the fallback is shared: write `cached(..).shared()`"
+            }
         };
         self.0.sink.tell(&Event::Misconfigured(Misconfigured {
             policy: self.0.name.clone(),
@@ -313,10 +317,7 @@ impl Policy for Fallback {
     type Settings = FallbackSettings;
 
     fn assemble(name: PolicyName, settings: &FallbackSettings, sink: Sink) -> Self {
-        let (ages, max_entries) = (
-            settings.ages(),
-            settings.max_entries.unwrap_or(MAX_ENTRIES),
-        );
+        let (ages, max_entries) = (settings.ages(), settings.max_entries.unwrap_or(MAX_ENTRIES));
         let sharing = match settings.is_shared() {
             true => Sharing::new(&name, ages, max_entries, &sink),
             false => None,

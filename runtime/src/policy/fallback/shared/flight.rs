@@ -93,11 +93,7 @@ impl Flights {
 }
 
 impl Flight {
-    pub(super) fn new(
-        sent: Nanos,
-        epoch: u64,
-        basis: Option<Arc<dyn Any + Send + Sync>>,
-    ) -> Self {
+    pub(super) fn new(sent: Nanos, epoch: u64, basis: Option<Arc<dyn Any + Send + Sync>>) -> Self {
         let waiters = Waiters::default();
         Self {
             sent,

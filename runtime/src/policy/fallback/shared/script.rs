@@ -92,7 +92,9 @@ fn int(args: &[Arg], nth: usize) -> Result<i64, StoreError> {
 fn remember(records: &mut Records<'_>, args: &[Arg]) -> Result<Vec<Value>, StoreError> {
     let (field, json) = (bytes(args, 0)?, bytes(args, 1)?);
     let (stale, most, now) = (int(args, 2)?, int(args, 3)?, records.now());
-    let fields = records.get::<Answers>(0)?.map_or(0, |answers| answers.len());
+    let fields = records
+        .get::<Answers>(0)?
+        .map_or(0, |answers| answers.len());
     let are_even = fields == records.get::<Ages>(1)?.map_or(0, |ages| ages.written.len());
     let (mut answers, mut ages) = (Answers::new(), Ages::default());
     if let (true, Some(there)) = (are_even, records.get(0)?) {

@@ -183,9 +183,7 @@ impl Sharing {
         let (keys, slot, this) = (self.keys(), Slot::of::<T>(key), Arc::clone(self));
         let epoch = self.epoch.load(Acquire);
         let basis = known.map(|known| known as Arc<dyn Any + Send + Sync>);
-        let (asked, is_new) = self
-            .flights
-            .join(&slot, || Flight::new(now, epoch, basis));
+        let (asked, is_new) = self.flights.join(&slot, || Flight::new(now, epoch, basis));
         if is_new {
             store.run(Job::new(&RECALL, keys, args, move |outcome| {
                 this.flights.land(&slot, Said::from(outcome));
