@@ -12,6 +12,7 @@ mod script;
 mod sharing;
 mod tag;
 #[cfg(all(test, not(steadfast_loom)))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
 mod tests;
 
 pub use json::Shareable;
