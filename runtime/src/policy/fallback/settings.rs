@@ -23,7 +23,9 @@ settings! {
     /// How many answers are remembered at the most. Default: 10 000.
     max_entries: u32,
     /// Remembers answers in the registry's [store](crate::Store) as well, so that one instance can answer
-    /// with what another one got; needs the feature `redis`. Default: false.
+    /// with what another one got: see [`#[fallback]`](macro@crate::fallback), and without the attribute
+    /// [`Answering::shared`](crate::Answering::shared). Needs the feature `redis`, and `fresh` or `stale`.
+    /// Default: false.
     shared: bool,
 }
 

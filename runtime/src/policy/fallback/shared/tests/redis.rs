@@ -1,104 +1,28 @@
 //! The scripts on a real server, step by step beside their twins.
 
-use std::{
-    cell::RefCell,
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::cell::RefCell;
 
 use proptest::{prelude::*, test_runner::TestRunner};
+use steadfast_servers::{Client, RedisServer, Reply as Said};
 
 use super::{
     model::Twin,
     step::{Reply, SECOND, START, Step, steps},
 };
-use crate::store::{Arg, PRELUDE, Value};
+use crate::{
+    policy::fallback::shared::script::REMEMBER,
+    store::{Arg, PRELUDE, Value},
+};
 
-/// A server of the test's own.
-struct Server(Child, u16);
-
-impl Server {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
-        let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no"])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed");
-        Self(child, port)
-    }
-
-    fn connect(&self) -> Connection {
-        // A loaded machine may take seconds to start it.
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            match TcpStream::connect(("127.0.0.1", self.1)) {
-                Ok(stream) => return Connection(BufReader::new(stream)),
-                Err(error) if Instant::now() > deadline => panic!("no server: {error}"),
-                Err(_) => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-struct Connection(BufReader<TcpStream>);
-
-#[derive(Debug, PartialEq)]
-enum Answer {
-    Value(Value),
-    List(Vec<Value>),
-    Error(String),
-}
+struct Connection(Client);
 
 impl Connection {
-    fn ask(&mut self, words: &[&[u8]]) -> Answer {
-        let mut message = format!("*{}\r\n", words.len()).into_bytes();
-        for word in words {
-            message.extend(format!("${}\r\n", word.len()).into_bytes());
-            message.extend_from_slice(word);
-            message.extend_from_slice(b"\r\n");
-        }
-        self.0.get_mut().write_all(&message).expect("sent");
-        self.answer()
+    fn to(server: &RedisServer) -> Self {
+        Self(Client::connect(server.port()).expect("it has started"))
     }
 
-    fn answer(&mut self) -> Answer {
-        let mut line = String::new();
-        self.0.read_line(&mut line).expect("an answer");
-        let (kind, rest) = line.trim_end().split_at(1);
-        let number = || rest.parse::<i64>().expect("a number");
-        match kind {
-            ":" => Answer::Value(Value::Int(number())),
-            "$" if number() < 0 => Answer::Value(Value::Nil),
-            "$" => {
-                let mut bytes = vec![0; number() as usize + 2];
-                self.0.read_exact(&mut bytes).expect("the rest");
-                bytes.truncate(bytes.len() - 2);
-                Answer::Value(Value::Bytes(bytes))
-            }
-            "*" => Answer::List(
-                (0..number())
-                    .map(|_| match self.answer() {
-                        Answer::Value(value) => value,
-                        other => panic!("in a list: {other:?}"),
-                    })
-                    .collect(),
-            ),
-            "+" => Answer::Value(Value::Bytes(rest.into())),
-            _ => Answer::Error(rest.to_owned()),
-        }
+    fn ask(&mut self, words: &[&[u8]]) -> Said {
+        self.0.command(words).expect("an answer")
     }
 
     fn run(&mut self, step: &Step, now: Option<i64>) -> Reply {
@@ -122,8 +46,8 @@ impl Connection {
         words.push(now.as_bytes());
         words.extend(args.iter().map(Vec::as_slice));
         match self.ask(&words) {
-            Answer::List(values) => Ok(values),
-            Answer::Error(problem) if problem.contains("WRONGTYPE") => Err(()),
+            Said::Array(values) => Ok(values.into_iter().map(value).collect()),
+            Said::Error(problem) if problem.contains("WRONGTYPE") => Err(()),
             other => panic!("{}: {other:?}", script.name),
         }
     }
@@ -135,17 +59,22 @@ impl Connection {
 
     /// Milliseconds that are left to a key.
     fn left(&mut self, nth: usize) -> i64 {
-        match self.ask(&[b"PTTL", &Twin::keys()[nth]]) {
-            Answer::Value(Value::Int(left)) => left,
-            other => panic!("{other:?}"),
-        }
+        self.ask(&[b"PTTL", &Twin::keys()[nth]]).integer()
+    }
+}
+
+fn value(said: Said) -> Value {
+    match said {
+        Said::Integer(int) => Value::Int(int),
+        Said::Bulk(bytes) => Value::Bytes(bytes),
+        other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn both_languages_decide_alike_and_every_write_expires() {
-    let server = Server::start();
-    let redis = RefCell::new(server.connect());
+    let server = RedisServer::start();
+    let redis = RefCell::new(Connection::to(&server));
     let mut runner = TestRunner::new(ProptestConfig {
         cases: 150,
         failure_persistence: None,
@@ -189,8 +118,8 @@ fn redis_and_twin(redis: &mut Connection, steps: Vec<Step>) -> Result<(), TestCa
 
 #[test]
 fn without_a_time_of_the_tests_the_servers_own_counts() {
-    let server = Server::start();
-    let mut redis = server.connect();
+    let server = RedisServer::start();
+    let mut redis = Connection::to(&server);
     let put = Step::Remember {
         field: 1,
         json: 7,
@@ -213,8 +142,8 @@ fn without_a_time_of_the_tests_the_servers_own_counts() {
 
 #[test]
 fn a_key_of_another_type_is_an_error_and_nothing_is_written() {
-    let server = Server::start();
-    let mut redis = server.connect();
+    let server = RedisServer::start();
+    let mut redis = Connection::to(&server);
     let keys = Twin::keys();
     for nth in 0..2 {
         redis.clear();
@@ -227,6 +156,44 @@ fn a_key_of_another_type_is_an_error_and_nothing_is_written() {
         };
         assert_eq!(redis.run(&put, Some(START)), Err(()));
         let other = redis.ask(&[b"EXISTS", &keys[1 - nth]]);
-        assert_eq!(other, Answer::Value(Value::Int(0)));
+        assert_eq!(other.integer(), 0);
     }
+}
+
+#[test]
+fn a_full_server_takes_no_answer_and_gives_those_it_has() {
+    let server = RedisServer::start();
+    let mut redis = Connection::to(&server);
+    let put = |field, json| Step::Remember {
+        field,
+        json,
+        stale: 60 * SECOND,
+        most: 3,
+    };
+    let get = |field| Step::Recall {
+        field,
+        stale: 60 * SECOND,
+        known: -1,
+    };
+    redis.run(&put(1, 7), Some(START)).unwrap();
+    redis.ask(&[b"CONFIG", b"SET", b"maxmemory", b"1"]);
+    let lua = format!("{PRELUDE}{}", REMEMBER.lua);
+    let keys = Twin::keys();
+    let said = redis.ask(&[
+        b"EVAL",
+        lua.as_bytes(),
+        b"2",
+        &keys[0],
+        &keys[1],
+        b"",
+        b"f",
+        b"j",
+        b"60000000",
+        b"3",
+    ]);
+    assert!(said.is_error(), "{said:?}");
+    let there = redis.run(&get(1), Some(START)).unwrap();
+    assert_eq!(there.len(), 2);
+    redis.ask(&[b"CONFIG", b"SET", b"maxmemory", b"0"]);
+    assert_eq!(redis.run(&put(2, 8), Some(START)), Ok(vec![Value::Int(2)]));
 }
