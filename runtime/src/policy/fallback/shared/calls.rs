@@ -1,10 +1,18 @@
 //! What a shared fallback does after a call.
 
-use super::{Shareable, flight::Asked};
+use std::sync::Arc;
+
+use super::{
+    Shareable,
+    flight::{Asked, Flight},
+};
 use crate::{
     clock,
     outcome::Outcome,
-    policy::fallback::{Fallback, Marks, memory::CacheKey, memory::Recalled},
+    policy::fallback::{
+        Fallback, Marks,
+        memory::{CacheKey, Recalled, Remembered},
+    },
     step::Step,
     waiter,
 };
@@ -40,10 +48,12 @@ impl Fallback {
     where
         R::Value: Clone + Send + Sync + 'static + Shareable,
     {
-        let recalled = match self.ask::<R::Value>(key) {
-            Some(asked) => self.settle(key, asked.await),
-            None => self.0.answers.recall(key, self.0.ages, clock::now()),
+        let known = self.0.answers.find::<R::Value>(key);
+        let flight = match self.ask(key, known.as_deref()) {
+            Some(asked) => Some(asked.await),
+            None => None,
         };
+        let recalled = self.settle(key, known, flight);
         self.serve(recalled?, marks)
     }
 
@@ -57,29 +67,36 @@ impl Fallback {
     where
         R::Value: Clone + Send + Sync + 'static + Shareable,
     {
-        let recalled = match self.ask::<R::Value>(key) {
-            Some(asked) => self.settle(key, waiter::wait_blocking(asked)),
-            None => self.0.answers.recall(key, self.0.ages, clock::now()),
-        };
+        let known = self.0.answers.find::<R::Value>(key);
+        let flight = self.ask(key, known.as_deref());
+        let flight = flight.map(waiter::wait_blocking);
+        let recalled = self.settle(key, known, flight);
         self.serve(recalled?, marks)
     }
 
-    /// Asks the store, unless a fresh answer is here.
-    fn ask<T: Send + Sync + 'static>(&self, key: &CacheKey) -> Option<Asked> {
-        let sharing = self.0.sharing.as_ref()?;
-        let (here, now) = (self.0.answers.find::<T>(key), clock::now());
-        match here {
-            Some(here) if now.since(here.at) <= self.0.ages.fresh => None,
-            here => sharing.ask(key, here, now),
+    /// Asks the store, unless what is known is fresh.
+    fn ask<T: Send + Sync + 'static>(
+        &self,
+        key: &CacheKey,
+        known: Option<&Remembered<T>>,
+    ) -> Option<Asked> {
+        let (sharing, now) = (self.0.sharing.as_ref()?, clock::now());
+        match known {
+            Some(known) if now.since(known.at) <= self.0.ages.fresh => None,
+            known => sharing.ask(key, known, now),
         }
     }
 
     fn settle<T: Clone + Send + Sync + 'static + Shareable>(
         &self,
         key: &CacheKey,
-        flight: std::sync::Arc<super::flight::Flight>,
+        known: Option<Arc<Remembered<T>>>,
+        flight: Option<Arc<Flight>>,
     ) -> Option<Recalled<T>> {
-        let sharing = self.0.sharing.as_ref()?;
-        sharing.settle(&flight, key, &self.0.answers, clock::now())
+        let (answers, now) = (&self.0.answers, clock::now());
+        match (&self.0.sharing, flight) {
+            (Some(sharing), Some(flight)) => sharing.settle(&flight, known, key, answers, now),
+            _ => known?.recalled(self.0.ages, now),
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! One question to the store for all who ask the same at the same time.
 
 use std::{
-    any::Any,
     collections::HashMap,
     fmt,
     future::Future,
@@ -13,7 +12,7 @@ use std::{
 
 use crate::{
     clock::Nanos,
-    policy::fallback::memory::{Remembered, Slot},
+    policy::fallback::memory::Slot,
     store::{Reply, StoreError, Value},
     waiter::{self, Progress, Wait},
 };
@@ -29,8 +28,8 @@ pub(in crate::policy::fallback) struct Flight {
     pub(super) sent: Nanos,
     /// The resets before it was asked.
     pub(super) epoch: u64,
-    /// The answer that was there when it was asked, which the store was asked to better.
-    basis: Option<Arc<dyn Any + Send + Sync>>,
+    /// From when the answer is that the store was asked to better.
+    known: Option<Nanos>,
     state: Mutex<State>,
 }
 
@@ -63,13 +62,15 @@ pub(in crate::policy::fallback) struct Asked {
 }
 
 impl Flights {
-    /// Joins the flight of that slot. Where there is none, `make` makes it, and it is to be begun.
-    pub(super) fn join(&self, slot: &Slot, make: impl FnOnce() -> Flight) -> (Asked, bool) {
+    /// Joins the flight of that slot. Where there is none, or one that knows a younger answer than this
+    /// caller and may come back without any, `new` takes its place, and is to be begun.
+    pub(super) fn join(&self, slot: &Slot, new: Flight) -> (Asked, bool) {
         let mut flights = self.lock();
-        let (flight, is_new) = match flights.get(slot) {
+        let there = flights.get(slot).filter(|there| there.known <= new.known);
+        let (flight, is_new) = match there {
             Some(flight) => (Arc::clone(flight), false),
             None => {
-                let flight = Arc::new(make());
+                let flight = Arc::new(new);
                 flights.insert(slot.clone(), Arc::clone(&flight));
                 (flight, true)
             }
@@ -79,12 +80,14 @@ impl Flights {
     }
 
     /// The store has answered.
-    pub(super) fn land(&self, slot: &Slot, said: Said) {
+    pub(super) fn land(&self, slot: &Slot, flight: &Arc<Flight>, said: Said) {
         // Taken away first: who comes now asks anew.
-        let flight = self.lock().remove(slot);
-        if let Some(flight) = flight {
-            flight.land(said);
+        let mut flights = self.lock();
+        if flights.get(slot).is_some_and(|f| Arc::ptr_eq(f, flight)) {
+            flights.remove(slot);
         }
+        drop(flights);
+        flight.land(said);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Slot, Arc<Flight>>> {
@@ -93,18 +96,14 @@ impl Flights {
 }
 
 impl Flight {
-    pub(super) fn new(sent: Nanos, epoch: u64, basis: Option<Arc<dyn Any + Send + Sync>>) -> Self {
+    pub(super) fn new(sent: Nanos, epoch: u64, known: Option<Nanos>) -> Self {
         let waiters = Waiters::default();
         Self {
             sent,
             epoch,
-            basis,
+            known,
             state: Mutex::new(State::UnderWay { waiters }),
         }
-    }
-
-    pub(super) fn basis<T: Send + Sync + 'static>(&self) -> Option<Arc<Remembered<T>>> {
-        Arc::clone(self.basis.as_ref()?).downcast().ok()
     }
 
     /// What the store said. Nothing as long as it is asked.
@@ -128,6 +127,10 @@ impl Flight {
 }
 
 impl Asked {
+    pub(super) fn flight(&self) -> Arc<Flight> {
+        Arc::clone(&self.flight)
+    }
+
     fn is_landed(&mut self, waker: &Waker) -> bool {
         match &mut *self.flight.lock() {
             State::Landed(_) => true,

@@ -1,7 +1,6 @@
 //! A fallback's part of what all instances remember.
 
 use std::{
-    any::Any,
     sync::{
         Arc,
         atomic::{
@@ -165,15 +164,14 @@ impl Sharing {
     pub(super) fn ask<T: Send + Sync + 'static>(
         self: &Arc<Self>,
         key: &CacheKey,
-        known: Option<Arc<Remembered<T>>>,
+        known: Option<&Remembered<T>>,
         now: Nanos,
     ) -> Option<Asked> {
         let store = self.store()?;
         let field = self.tags.field::<T>(key)?;
-        let known = known.filter(|known| now.since(known.at) <= self.ages.stale);
-        let under = known.as_ref().map_or(-1, |known| {
-            micros(now.since(known.at).saturating_sub(SLACK))
-        });
+        let known = known.map(|known| known.at);
+        let known = known.filter(|at| now.since(*at) <= self.ages.stale);
+        let under = known.map_or(-1, |at| micros(now.since(at).saturating_sub(SLACK)));
         // All that can fail comes before the flight: nobody else would end it.
         let args = vec![
             Arg::Bytes(field),
@@ -181,26 +179,29 @@ impl Sharing {
             under.into(),
         ];
         let (keys, slot, this) = (self.keys(), Slot::of::<T>(key), Arc::clone(self));
-        let epoch = self.epoch.load(Acquire);
-        let basis = known.map(|known| known as Arc<dyn Any + Send + Sync>);
-        let (asked, is_new) = self.flights.join(&slot, || Flight::new(now, epoch, basis));
+        let flight = Flight::new(now, self.epoch.load(Acquire), known);
+        let (asked, is_new) = self.flights.join(&slot, flight);
         if is_new {
+            let flight = asked.flight();
             store.run(Job::new(&RECALL, keys, args, move |outcome| {
-                this.flights.land(&slot, Said::from(outcome));
+                this.flights.land(&slot, &flight, Said::from(outcome));
             }));
         }
         Some(asked)
     }
 
-    /// The youngest answer that there is, here or in the store's reply.
+    /// The youngest answer that there is: the one that was known, one that has come meanwhile, or the
+    /// store's.
     pub(super) fn settle<T: Clone + Send + Sync + 'static + Shareable>(
         &self,
         flight: &Flight,
+        known: Option<Arc<Remembered<T>>>,
         key: &CacheKey,
         answers: &Answers,
         now: Nanos,
     ) -> Option<Recalled<T>> {
-        let here = youngest(answers.find::<T>(key), flight.basis());
+        let here = answers.find::<T>(key).into_iter().chain(known);
+        let here = here.max_by_key(|answer| answer.at);
         let Said::Answer { age, json } = &*flight.said() else {
             return here?.recalled(self.ages, now);
         };
@@ -300,13 +301,6 @@ impl Sharing {
             },
         }));
     }
-}
-
-fn youngest<T>(
-    one: Option<Arc<Remembered<T>>>,
-    other: Option<Arc<Remembered<T>>>,
-) -> Option<Arc<Remembered<T>>> {
-    one.into_iter().chain(other).max_by_key(|answer| answer.at)
 }
 
 impl Member for Sharing {

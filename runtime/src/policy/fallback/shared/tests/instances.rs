@@ -87,9 +87,8 @@ impl Watched {
 impl Store for Watched {
     fn run(&self, job: Job) {
         self.0.seen.lock().unwrap().push(job.script.name);
-        match &mut *self.0.held.lock().unwrap() {
-            Some(held) => return held.push(job),
-            None => {}
+        if let Some(held) = &mut *self.0.held.lock().unwrap() {
+            return held.push(job);
         }
         self.0.store.run(job);
     }
@@ -294,6 +293,28 @@ async fn a_question_that_all_have_left_is_still_answered_and_the_next_is_a_new_o
     one.good("a", 7).await;
     assert_eq!(other.bad("a").await, Some(7));
     assert_eq!(store.count("recall"), 2);
+}
+
+/// The store was asked for a younger answer than the asker's; who has none is not content with "no".
+#[tokio::test(start_paused = true)]
+async fn who_knows_less_than_the_one_that_asked_asks_for_itself() {
+    let store = Watched::default();
+    let one = instance_of(caching().max_entries(1), &store);
+    one.good("a", 7).await;
+    advance(10 * MINUTE).await;
+    store.hold();
+    let knowing = one.failing("a");
+    let_others_run().await;
+    // Others take its place, here; the store has room enough.
+    one.fallback.0.answers.clear();
+    let without = one.failing("a");
+    let joined = one.failing("a");
+    let_others_run().await;
+    assert_eq!(store.count("recall"), 2);
+    store.release();
+    for caller in [knowing, without, joined] {
+        assert_eq!(caller.await.unwrap(), Ok(7));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -178,14 +178,14 @@ fn a_full_server_takes_no_answer_and_gives_those_it_has() {
     redis.run(&put(1, 7), Some(START)).unwrap();
     redis.ask(&[b"CONFIG", b"SET", b"maxmemory", b"1"]);
     let lua = format!("{PRELUDE}{}", REMEMBER.lua);
-    let keys = Twin::keys();
+    let (keys, now) = (Twin::keys(), START.to_string());
     let said = redis.ask(&[
         b"EVAL",
         lua.as_bytes(),
         b"2",
         &keys[0],
         &keys[1],
-        b"",
+        now.as_bytes(),
         b"f",
         b"j",
         b"60000000",
