@@ -171,3 +171,25 @@ impl fmt::Debug for Answers {
         write!(f, "Answers({})", self.len())
     }
 }
+
+#[cfg(all(test, feature = "redis", not(steadfast_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_got_elsewhere_never_takes_the_place_of_what_is_younger() {
+        let (answers, key) = (Answers::new(10), CacheKey::new("a"));
+        let at = |value: u64| Nanos((1 << 60) + value);
+        let adopt = |value| {
+            let at = at(value);
+            answers.adopt(&key, Arc::new(Remembered { value, at }));
+            answers.find::<u64>(&key).map(|answer| answer.value)
+        };
+        assert_eq!(adopt(5), Some(5));
+        assert_eq!(adopt(4), Some(5));
+        assert_eq!(adopt(6), Some(6));
+        answers.remember(&key, 9_u64, at(9));
+        assert_eq!(adopt(8), Some(9));
+        assert_eq!(answers.len(), 1);
+    }
+}

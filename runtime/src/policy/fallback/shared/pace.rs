@@ -29,10 +29,10 @@ struct UnderWay {
 const LEAST: Duration = Duration::from_secs(1);
 /// The most.
 const MOST: Duration = Duration::from_secs(60);
-/// How many writes may be under way, and how large they may be in all: a store that answers slowly must
-/// not take this process's memory.
+/// How many writes may be under way, and how large they may be in all: they must take neither this
+/// process's memory where the store is slow, nor the connection from policies that wait for an answer.
 const WRITES: usize = 1_024;
-const BYTES: usize = 16 << 20;
+const BYTES: usize = 2 << 20;
 
 impl Pace {
     /// A tenth of `fresh` between two writes of a key, between 1 s and 60 s: so much older is what others

@@ -458,6 +458,34 @@ async fn while_the_store_is_away_each_instance_goes_on_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_an_outage_nothing_waits_for_its_interval() {
+    let store = Watched::default();
+    let (one, other) = (instance(&store), instance(&store));
+    one.good("a", 1).await;
+    store.0.store.disconnect();
+    store.0.store.clear();
+    store.0.store.restore();
+    one.good("a", 2).await;
+    assert_eq!(other.bad("a").await, Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_younger_answer_that_comes_while_the_store_is_asked_wins() {
+    let store = Watched::default();
+    let (one, other) = (instance(&store), instance(&store));
+    one.good("a", 7).await;
+    advance(MINUTE).await;
+    store.hold();
+    let asking = other.failing("a");
+    let_others_run().await;
+    other.good("a", 8).await;
+    store.release();
+    assert_eq!(asking.await.unwrap(), Ok(8));
+    assert_eq!(other.bad("a").await, Some(8));
+    assert_eq!(other.fallback.metrics().from_store, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_that_fails_is_made_up_for_by_a_success_a_second_later() {
     let store = Watched::default();
     let (one, other) = (instance(&store), instance(&store));
