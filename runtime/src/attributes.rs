@@ -256,7 +256,6 @@ pub use steadfast_macros::timeout;
 /// | `value = expr` | a `T` |
 /// | `default` | `T::default()` |
 /// | `when` | `&E -> bool`: which errors are answered. Default: refusals, timeouts, and what [`Classify`](crate::Classify) calls a failure (all errors where there is none) |
-/// | `shared` | remembers answers in the registry's [store](crate::Store) as well (`T: Serialize + DeserializeOwned`), so that one instance can answer with what another one got; needs a name and the feature `redis` |
 /// | `clone(a)` | parameters cloned because the body consumes them and the answer needs them |
 /// | `shared` | the cache's answers are remembered in the registry's [store](crate::Store) as well: one instance answers with what another one got. Needs a name, a `cache(..)`, the feature `redis`, and a `T` with `serde`'s `Serialize` and `DeserializeOwned` |
 ///
