@@ -256,10 +256,26 @@ pub use steadfast_macros::timeout;
 /// | `value = expr` | a `T` |
 /// | `default` | `T::default()` |
 /// | `when` | `&E -> bool`: which errors are answered. Default: refusals, timeouts, and what [`Classify`](crate::Classify) calls a failure (all errors where there is none) |
-/// | `shared` | remembers answers in the registry's [store](crate::Store) as well (`T: Serialize + DeserializeOwned`), so that one instance can answer with what another one got; needs a name and the feature `redis` |
 /// | `clone(a)` | parameters cloned because the body consumes them and the answer needs them |
+/// | `shared` | the cache's answers are remembered in the registry's [store](crate::Store) as well: one instance answers with what another one got. Needs a name, a `cache(..)`, the feature `redis`, and a `T` with `serde`'s `Serialize` and `DeserializeOwned` |
 ///
 /// With `T =` [`Served<V>`](crate::Served) the caller is told where an answer came from.
+///
+/// **Shared answers.** A good answer is remembered here at once, and goes to the store in the background:
+/// no call waits for that. Each key is written at most once in a tenth of `fresh` (between 1 s and 60 s), so
+/// what others find may be older by that; it says its true age, by the store's clock. A call that fails is
+/// answered with what is remembered here if that is fresh; if not, it waits for the store, never longer than
+/// its deadline, and gets the younger of the two. Calls that fail together for one key ask once.
+/// `max_entries` also bounds what the store holds of this policy, for all instances together.
+///
+/// Answers are kept as JSON, so that versions of a program that know other fields can read them; what cannot
+/// be read counts as absent. An answer above 1 MiB stays with the instance that got it, as do those of two
+/// types with one path. The key, and the path of the type, are part of what the store holds: rename the type,
+/// and its answers are not found. While the store is away, or where none is set (told once as
+/// [`Misconfigured`](crate::Misconfigured), and by [`validate`](crate::Registry::validate)), each instance
+/// goes on with what it remembers itself. [`reset`](crate::Registry::reset) clears this instance and the store;
+/// other instances keep what they remember. The call's future is `Send` only if its error is: it is kept
+/// while the store is asked. Dropping it takes nothing from others who ask for the same.
 ///
 /// A fallback belongs on top: below a [`retry`] or a [`circuit_breaker`] it would hide every failure from
 /// them, and is refused there unless `when` restricts it.

@@ -263,7 +263,7 @@ pub use policy::{
     },
     fallback::{
         Answer, Answering, Fallback, FallbackBuilder, FallbackMetrics, Forgetful, Memory, OrElse,
-        Pass,
+        Pass, Shareable, SharedKey,
     },
     rate_limiter::{Algorithm, Allowance, RateLimiter, RateLimiterBuilder, RateLimiterMetrics},
     retry::{Retry, RetryBuilder, RetryMetrics, RetryWhen},

@@ -55,7 +55,7 @@ impl fmt::Display for Source {
 /// assert!(!price.degraded());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Served<T> {
     /// The answer.

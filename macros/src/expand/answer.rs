@@ -16,7 +16,7 @@ use crate::{
         layer::Layer,
     },
 };
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, ExprClosure, FnArg, Pat};
 
@@ -57,8 +57,9 @@ pub(crate) fn fallback(
     );
     let settled = quote_spanned!(error=> __step.settle(#convert));
     let judge = judge(context, &[("when", &site.when)]);
-    let keep = keep(context, site);
-    let failed = failed(context, place, site);
+    let memory = memory(context, layer, site);
+    let keep = keep(context, memory);
+    let failed = failed(context, place, site, memory);
     quote_spanned! {output=>
         #supplied
         #before
@@ -76,35 +77,76 @@ pub(crate) fn fallback(
     }
 }
 
-fn keep(context: &Context<'_>, site: &Fallback) -> TokenStream {
-    let here = context.here;
-    let Some(cache) = &site.cache else {
-        return quote_spanned!(here=> __step,);
-    };
-    let at = here.located_at(cache.word.span());
-    quote_spanned! {at=> {
-        __policy.remember(&__key, &__step, __marks);
-        __step
-    }}
+/// Where good answers are remembered.
+#[derive(Clone, Copy)]
+enum Memory {
+    /// In this process.
+    Own(Span),
+    /// In the registry's store as well.
+    Shared(Span),
 }
 
-fn failed(context: &Context<'_>, place: usize, site: &Fallback) -> TokenStream {
+fn memory(context: &Context<'_>, layer: &Layer, site: &Fallback) -> Option<Memory> {
+    let (here, cache) = (context.here, site.cache.as_ref()?);
+    Some(match layer.settings.find("shared") {
+        Some(shared) => Memory::Shared(here.located_at(shared.key.span())),
+        None => Memory::Own(here.located_at(cache.word.span())),
+    })
+}
+
+fn keep(context: &Context<'_>, memory: Option<Memory>) -> TokenStream {
+    match memory {
+        None => quote_spanned!(context.here=> __step,),
+        Some(Memory::Own(at)) => quote_spanned! {at=> {
+            __policy.remember(&__key, &__step, __marks);
+            __step
+        }},
+        Some(Memory::Shared(at)) => quote_spanned! {at=> {
+            __policy.remember_shared(&__key, &__step, __marks);
+            __step
+        }},
+    }
+}
+
+fn failed(
+    context: &Context<'_>,
+    place: usize,
+    site: &Fallback,
+    memory: Option<Memory>,
+) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
     let answer = match &site.answer {
         Some(answer) => answered(context, place, answer),
         None => quote_spanned!(here=> __policy.passed(__error),),
     };
-    let Some(cache) = &site.cache else {
-        return answer;
+    let (at, recall) = match memory {
+        None => return answer,
+        Some(Memory::Own(at)) => (
+            at,
+            quote_spanned!(at=> let __recalled = __policy.recall(&__key, __marks);),
+        ),
+        Some(Memory::Shared(at)) => (at, recall_shared(context, at)),
     };
-    let at = here.located_at(cache.word.span());
     quote_spanned! {at=> {
-        let __recalled = __policy.recall(&__key, __marks);
+        #recall
         match __recalled {
             ::core::option::Option::Some(__answer) => #krate::__private::Step::Done(__answer),
             ::core::option::Option::None => #answer
         }
     }}
+}
+
+/// Waits for the store, where what is remembered here is not fresh.
+fn recall_shared(context: &Context<'_>, at: Span) -> TokenStream {
+    match context.is_async() {
+        true => quote_spanned! {at=>
+            let __recalling = __policy.recall_shared(&__key, __marks);
+            let __recalled = __recalling.await;
+        },
+        false => quote_spanned! {at=>
+            let __recalled = __policy.recall_shared_blocking(&__key, __marks);
+        },
+    }
 }
 
 /// The answer, counted, and marked where its type can carry a mark.

@@ -99,6 +99,32 @@ fn a_remembered_answer() {
 }
 
 #[test]
+fn a_remembered_answer_that_is_shared() {
+    snapshot(
+        "cache_shared",
+        r#"
+        #[fallback("quotes", cache(key = symbol, fresh = "5m", stale = "1h"), shared)]
+        async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
+            self.http.get(symbol).await
+        }
+        "#,
+    );
+}
+
+#[test]
+fn a_remembered_answer_that_is_shared_and_not_awaited() {
+    snapshot(
+        "cache_shared_blocking",
+        r#"
+        #[fallback("quotes", cache(key = symbol, fresh = "5m"), shared, default)]
+        fn quote(symbol: &str) -> Result<Quote, Error> {
+            http::get(symbol)
+        }
+        "#,
+    );
+}
+
+#[test]
 fn a_returned_future() {
     snapshot(
         "future",

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::Future};
 
-use super::{CacheKey, Fallback, Marks, Taken};
+use super::{CacheKey, Fallback, Marks, Shareable, Taken};
 use crate::{judge::Judge, outcome::Outcome, probe::Traits, step::Step};
 
 /// A [`Fallback`] that knows what to answer: made by [`Fallback::or_else`] and [`Fallback::cached`].
@@ -18,6 +18,10 @@ pub struct Answering<'f, M, A> {
 #[derive(Debug)]
 pub struct Forgetful;
 
+/// Remembers for all instances; see [`Answering::shared`].
+#[derive(Debug)]
+pub struct SharedKey(CacheKey);
+
 /// Has no answer of its own: the error passes.
 #[derive(Debug)]
 pub struct Pass;
@@ -32,24 +36,38 @@ pub trait Memory<R: Outcome> {
     fn remember(&self, fallback: &Fallback, step: &Step<R, Infallible>);
 
     #[doc(hidden)]
-    fn recall(&self, fallback: &Fallback) -> Option<R>;
+    fn recall(&self, fallback: &Fallback) -> impl Future<Output = Option<R>>;
 }
 
 impl<R: Outcome> Memory<R> for Forgetful {
     fn remember(&self, _: &Fallback, _: &Step<R, Infallible>) {}
 
-    fn recall(&self, _: &Fallback) -> Option<R> {
+    async fn recall(&self, _: &Fallback) -> Option<R> {
         None
     }
 }
 
 impl<R: Outcome<Value: Clone + Send + Sync + 'static>> Memory<R> for CacheKey {
     fn remember(&self, fallback: &Fallback, step: &Step<R, Infallible>) {
+        fallback.expect_shared(false);
         fallback.remember(self, step, Marks::none());
     }
 
-    fn recall(&self, fallback: &Fallback) -> Option<R> {
+    async fn recall(&self, fallback: &Fallback) -> Option<R> {
+        fallback.expect_shared(false);
         fallback.recall(self, Marks::none())
+    }
+}
+
+impl<R: Outcome<Value: Clone + Send + Sync + 'static + Shareable>> Memory<R> for SharedKey {
+    fn remember(&self, fallback: &Fallback, step: &Step<R, Infallible>) {
+        fallback.expect_shared(true);
+        fallback.remember_shared(&self.0, step, Marks::none());
+    }
+
+    async fn recall(&self, fallback: &Fallback) -> Option<R> {
+        fallback.expect_shared(true);
+        fallback.recall_shared(&self.0, Marks::none()).await
     }
 }
 
@@ -83,6 +101,40 @@ impl<'f> Answering<'f, Forgetful, Pass> {
     }
 }
 
+impl<'f, A> Answering<'f, CacheKey, A> {
+    /// Remembers in the registry's [store](crate::Store) as well, and serves what other instances
+    /// remembered: for a fallback that was built with [`shared`](crate::FallbackBuilder::shared), and
+    /// values that implement `serde`'s `Serialize` and `DeserializeOwned`. As
+    /// [`#[fallback(.., shared)]`](macro@crate::fallback) does it.
+    ///
+    /// ```
+    /// # #[cfg(feature = "redis")] {
+    /// use std::time::Duration;
+    /// use steadfast::{Fallback, MemoryStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// steadfast::registry().set_store(MemoryStore::new())?; // in earnest, a `RedisStore`
+    /// let fallback = Fallback::builder("quotes").fresh(Duration::from_secs(60)).shared(true).build()?;
+    /// let good: Result<u32, String> = fallback.cached("ACME").shared().call(async { Ok(7) }).await;
+    /// let bad = fallback.cached("ACME").shared().call(async { Err("no connection".to_owned()) }).await;
+    /// assert_eq!(good, bad);
+    /// # Ok(())
+    /// # }
+    /// # main().unwrap();
+    /// # }
+    /// ```
+    ///
+    /// A call that fails without a fresh answer at hand waits for the store, at most for its deadline.
+    pub fn shared(self) -> Answering<'f, SharedKey, A> {
+        Answering {
+            fallback: self.fallback,
+            memory: SharedKey(self.memory),
+            answer: self.answer,
+        }
+    }
+}
+
 impl<'f, M, A> Answering<'f, M, A> {
     /// Answers with what `answer` makes of the error, where memory has nothing.
     pub fn or_else<B>(self, answer: B) -> Answering<'f, M, OrElse<B>> {
@@ -112,7 +164,7 @@ impl<'f, M, A> Answering<'f, M, A> {
         let step: Step<F::Output, Infallible> = Step::Done(future.await);
         let serve = fallback.serves(Judge::new(&step, Traits::unknown()));
         match fallback.take(step, serve) {
-            Taken::Failed(error) => match self.memory.recall(fallback) {
+            Taken::Failed(error) => match self.memory.recall(fallback).await {
                 Some(answer) => answer,
                 None => self.answer.answer(fallback, error).await,
             },

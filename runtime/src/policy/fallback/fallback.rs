@@ -3,7 +3,10 @@
 use std::{
     fmt,
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use super::{
@@ -11,12 +14,15 @@ use super::{
     memory::{Answers, CacheKey, Recalled},
     outage::Outage,
     settings::{Ages, MAX_ENTRIES},
+    shared::Sharing,
 };
 use crate::{
     clock,
     counter::Counters,
-    event::{Event, FellBack, Sink},
+    error::ConfigError,
+    event::{Event, FellBack, Misconfigured, Sink},
     judge::Judge,
+    kind::PolicyKind,
     name::PolicyName,
     outcome::Outcome,
     policy::{
@@ -49,17 +55,20 @@ use crate::{
 /// # Cancellation
 /// Nothing is held across the call; a call that is dropped is neither answered nor remembered.
 #[derive(Debug, Clone)]
-pub struct Fallback(Arc<Inner>);
+pub struct Fallback(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     name: PolicyName,
     settings: FallbackSettings,
-    ages: Ages,
-    answers: Answers,
+    pub(super) ages: Ages,
+    pub(super) answers: Answers,
     outage: Mutex<Outage>,
     totals: Counters<4>,
     sink: Sink,
+    /// Only where it is `shared`.
+    pub(super) sharing: Option<Arc<Sharing>>,
+    told_misuse: AtomicBool,
 }
 
 const CACHED: usize = 0;
@@ -80,8 +89,16 @@ pub struct FallbackMetrics {
     pub answered: u64,
     /// Failed calls for which there was no answer: the error went to the caller.
     pub passed: u64,
-    /// Answers remembered now.
+    /// Answers remembered now, by this instance.
     pub entries: u64,
+    /// `shared`: of those in `cached` and `stale`, the calls answered with what the store was just asked
+    /// for. Such an answer is remembered here, too, and counts no more when it is served again.
+    pub from_store: u64,
+    /// `shared`: good answers that were remembered here only, since they cannot be kept in the store: over
+    /// 1 MiB as JSON, or without JSON.
+    pub unshared: u64,
+    /// `shared`: answers in the store that this program cannot read, as those of another version.
+    pub unreadable: u64,
 }
 
 /// What is left of a step once the fallback has looked at it.
@@ -109,12 +126,17 @@ impl Fallback {
     #[must_use]
     pub fn metrics(&self) -> FallbackMetrics {
         let totals = &self.0.totals;
+        let shared = self.0.sharing.as_ref().map(|sharing| sharing.counts());
+        let shared = shared.unwrap_or_default();
         FallbackMetrics {
             cached: totals.sum(CACHED),
             stale: totals.sum(STALE),
             answered: totals.sum(ANSWERED),
             passed: totals.sum(PASSED),
             entries: self.0.answers.len() as u64,
+            from_store: shared.from_store,
+            unshared: shared.unshared,
+            unreadable: shared.unreadable,
         }
     }
 
@@ -178,12 +200,21 @@ impl Fallback {
     where
         R::Value: Clone + Send + Sync + 'static,
     {
-        let Step::Done(outcome) = step else { return };
-        if let Ok(value) = outcome.as_result()
-            && marks.is_primary(value)
-        {
+        if let Some(value) = Self::memorable(step, marks) {
             self.0.answers.remember(key, value.clone(), clock::now());
         }
+    }
+
+    /// The value that is worth remembering.
+    pub(super) fn memorable<R: Outcome, X>(
+        step: &Step<R, X>,
+        marks: Marks<R::Value>,
+    ) -> Option<&R::Value> {
+        let Step::Done(outcome) = step else {
+            return None;
+        };
+        let value = outcome.as_result().ok()?;
+        marks.is_primary(value).then_some(value)
     }
 
     #[doc(hidden)]
@@ -192,14 +223,20 @@ impl Fallback {
     where
         R::Value: Clone + Send + Sync + 'static,
     {
+        let recalled = self.0.answers.recall(key, self.0.ages, clock::now())?;
+        self.serve(recalled, marks)
+    }
+
+    pub(super) fn serve<R: Outcome>(
+        &self,
+        recalled: Recalled<R::Value>,
+        marks: Marks<R::Value>,
+    ) -> Option<R> {
         let Recalled {
             mut value,
             age,
             fresh,
-        } = self
-            .0
-            .answers
-            .recall::<R::Value>(key, self.0.ages, clock::now())?;
+        } = recalled;
         let source = if fresh {
             Source::Cache
         } else {
@@ -226,6 +263,30 @@ impl Fallback {
     pub fn passed<R: Outcome, X>(&self, error: R::Error) -> Step<R, X> {
         self.0.totals.add(PASSED, 1);
         Step::Done(R::from_result(Err(error)))
+    }
+
+    /// Says, once, that it is used in a way that does not fit its `shared`.
+    pub(super) fn expect_shared(&self, is_shared: bool) {
+        if self.0.sharing.is_some() == is_shared || self.0.told_misuse.swap(true, Relaxed) {
+            return;
+        }
+        let problem = match is_shared {
+            true => {
+                "`cached(..).shared()` remembers here only, since the fallback is not shared: build it with `shared(true)`"
+            }
+            false => {
+                "`cached(..)` remembers here only, although the fallback is shared: write `cached(..).shared()`"
+            }
+        };
+        self.0.sink.tell(&Event::Misconfigured(Misconfigured {
+            policy: self.0.name.clone(),
+            error: ConfigError::BadSetting {
+                kind: PolicyKind::Fallback,
+                policy: self.0.name.clone(),
+                setting: "shared",
+                problem: problem.to_owned(),
+            },
+        }));
     }
 
     fn note(&self, source: Source, counter: usize) {
@@ -256,14 +317,21 @@ impl Policy for Fallback {
     type Settings = FallbackSettings;
 
     fn assemble(name: PolicyName, settings: &FallbackSettings, sink: Sink) -> Self {
+        let (ages, max_entries) = (settings.ages(), settings.max_entries.unwrap_or(MAX_ENTRIES));
+        let sharing = match settings.is_shared() {
+            true => Sharing::new(&name, ages, max_entries, &sink),
+            false => None,
+        };
         Self(Arc::new(Inner {
             name,
             settings: *settings,
-            ages: settings.ages(),
-            answers: Answers::new(settings.max_entries.unwrap_or(MAX_ENTRIES)),
+            ages,
+            answers: Answers::new(max_entries),
             outage: Mutex::default(),
             totals: Counters::new(),
             sink,
+            sharing,
+            told_misuse: AtomicBool::new(false),
         }))
     }
 
@@ -273,16 +341,25 @@ impl Policy for Fallback {
 
     fn observe(&self) -> Vec<(&'static str, Value)> {
         let metrics = self.metrics();
-        vec![
+        let mut seen = vec![
             ("cached", metrics.cached.into()),
             ("stale", metrics.stale.into()),
             ("answered", metrics.answered.into()),
             ("passed", metrics.passed.into()),
             ("entries", metrics.entries.into()),
-        ]
+        ];
+        if self.0.sharing.is_some() {
+            seen.push(("from_store", metrics.from_store.into()));
+            seen.push(("unshared", metrics.unshared.into()));
+            seen.push(("unreadable", metrics.unreadable.into()));
+        }
+        seen
     }
 
     fn reset(&self) {
+        if let Some(sharing) = &self.0.sharing {
+            sharing.reset();
+        }
         self.0.answers.clear();
         self.0.totals.reset();
         *self.0.outage.lock().unwrap_or_else(PoisonError::into_inner) = Outage::default();

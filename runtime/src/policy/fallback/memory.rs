@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "redis")]
+use quick_cache::sync::{EntryAction, EntryResult};
 use quick_cache::{Equivalent, sync::Cache};
 
 use super::settings::Ages;
@@ -23,12 +25,19 @@ impl CacheKey {
     }
 }
 
+#[cfg(feature = "redis")]
+impl CacheKey {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Answers by key and type, bounded in number; the least valuable go first.
 pub(super) struct Answers(Cache<Slot, Arc<dyn Any + Send + Sync>>);
 
 /// Values of different types under one key are different answers.
 #[derive(PartialEq, Eq, Clone)]
-struct Slot {
+pub(super) struct Slot {
     of: TypeId,
     key: Box<str>,
 }
@@ -37,6 +46,15 @@ struct Slot {
 struct Wanted<'k> {
     of: TypeId,
     key: &'k str,
+}
+
+impl Slot {
+    pub(super) fn of<T: 'static>(key: &CacheKey) -> Self {
+        Self {
+            of: TypeId::of::<T>(),
+            key: key.0.clone(),
+        }
+    }
 }
 
 impl Hash for Slot {
@@ -57,9 +75,22 @@ impl Equivalent<Slot> for Wanted<'_> {
     }
 }
 
-struct Remembered<T> {
-    value: T,
-    at: Nanos,
+/// An answer, and when it was got.
+pub(super) struct Remembered<T> {
+    pub(super) value: T,
+    pub(super) at: Nanos,
+}
+
+impl<T: Clone> Remembered<T> {
+    /// A copy, unless it is too old.
+    pub(super) fn recalled(&self, ages: Ages, now: Nanos) -> Option<Recalled<T>> {
+        let age = now.since(self.at);
+        (age <= ages.stale).then(|| Recalled {
+            value: self.value.clone(),
+            age,
+            fresh: age <= ages.fresh,
+        })
+    }
 }
 
 /// An answer from memory.
@@ -77,11 +108,43 @@ impl Answers {
     }
 
     pub(super) fn remember<T: Send + Sync + 'static>(&self, key: &CacheKey, value: T, now: Nanos) {
-        let slot = Slot {
-            of: TypeId::of::<T>(),
-            key: key.0.clone(),
-        };
+        let slot = Slot::of::<T>(key);
         self.0.insert(slot, Arc::new(Remembered { value, at: now }));
+    }
+
+    /// Remembers what was got elsewhere, unless what is here is younger.
+    #[cfg(feature = "redis")]
+    pub(super) fn adopt<T: Send + Sync + 'static>(
+        &self,
+        key: &CacheKey,
+        answer: Arc<Remembered<T>>,
+    ) {
+        let at = answer.at;
+        let answer: Arc<dyn Any + Send + Sync> = answer;
+        // What is replaced is dropped outside the lock: that is the user's code.
+        let mut replaced = None;
+        let entry = self.0.entry(&Slot::of::<T>(key), None, |_, here| {
+            let before = here.downcast_ref::<Remembered<T>>();
+            if before.is_none_or(|before| before.at < at) {
+                replaced = Some(std::mem::replace(here, Arc::clone(&answer)));
+            }
+            EntryAction::Retain(())
+        });
+        if let EntryResult::Vacant(place) = entry {
+            // If somebody has come in between, theirs is younger.
+            drop(place.insert(answer));
+        }
+    }
+
+    pub(super) fn find<T: Send + Sync + 'static>(
+        &self,
+        key: &CacheKey,
+    ) -> Option<Arc<Remembered<T>>> {
+        let wanted = Wanted {
+            of: TypeId::of::<T>(),
+            key: &key.0,
+        };
+        self.0.get(&wanted)?.downcast().ok()
     }
 
     pub(super) fn recall<T: Clone + Send + Sync + 'static>(
@@ -90,18 +153,7 @@ impl Answers {
         ages: Ages,
         now: Nanos,
     ) -> Option<Recalled<T>> {
-        let wanted = Wanted {
-            of: TypeId::of::<T>(),
-            key: &key.0,
-        };
-        let found = self.0.get(&wanted)?;
-        let remembered = found.downcast_ref::<Remembered<T>>()?;
-        let age = now.since(remembered.at);
-        (age <= ages.stale).then(|| Recalled {
-            value: remembered.value.clone(),
-            age,
-            fresh: age <= ages.fresh,
-        })
+        self.find(key)?.recalled(ages, now)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -117,5 +169,27 @@ impl fmt::Debug for Answers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The keys are the users' data.
         write!(f, "Answers({})", self.len())
+    }
+}
+
+#[cfg(all(test, feature = "redis", not(steadfast_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_got_elsewhere_never_takes_the_place_of_what_is_younger() {
+        let (answers, key) = (Answers::new(10), CacheKey::new("a"));
+        let at = |value: u64| Nanos((1 << 60) + value);
+        let adopt = |value| {
+            let at = at(value);
+            answers.adopt(&key, Arc::new(Remembered { value, at }));
+            answers.find::<u64>(&key).map(|answer| answer.value)
+        };
+        assert_eq!(adopt(5), Some(5));
+        assert_eq!(adopt(4), Some(5));
+        assert_eq!(adopt(6), Some(6));
+        answers.remember(&key, 9_u64, at(9));
+        assert_eq!(adopt(8), Some(9));
+        assert_eq!(answers.len(), 1);
     }
 }

@@ -6,9 +6,15 @@ mod mark;
 mod memory;
 mod outage;
 mod settings;
+#[cfg(feature = "redis")]
+mod shared;
+#[cfg(not(feature = "redis"))]
+#[path = "unshared.rs"]
+mod shared;
 
-pub use answer::{Answer, Answering, Forgetful, Memory, OrElse, Pass};
+pub use answer::{Answer, Answering, Forgetful, Memory, OrElse, Pass, SharedKey};
 pub use fallback::{Fallback, FallbackMetrics, Taken};
 pub use mark::{Mark, Marks, Unmarked};
 pub use memory::CacheKey;
 pub use settings::{FallbackBuilder, FallbackSettings};
+pub use shared::Shareable;

@@ -23,12 +23,17 @@ settings! {
     /// How many answers are remembered at the most. Default: 10 000.
     max_entries: u32,
     /// Remembers answers in the registry's [store](crate::Store) as well, so that one instance can answer
-    /// with what another one got; needs the feature `redis`. Default: false.
+    /// with what another one got: see [`#[fallback]`](macro@crate::fallback), and without the attribute
+    /// [`Answering::shared`](crate::Answering::shared). Needs the feature `redis`, and `fresh` or `stale`.
+    /// Default: false.
     shared: bool,
 }
 
 impl FallbackSettings {
     pub(crate) const fn problem(&self) -> Option<Problem> {
+        if let Some(problem) = self.problem_of_sharing() {
+            return Some(problem);
+        }
         if let (Some(fresh), Some(stale)) = (self.fresh, self.stale)
             && stale.as_nanos() < fresh.as_nanos()
         {
@@ -41,6 +46,20 @@ impl FallbackSettings {
             Some(0) => Some(Problem::new(
                 "max_entries",
                 "`max_entries` must be at least 1",
+            )),
+            _ => None,
+        }
+    }
+
+    const fn problem_of_sharing(&self) -> Option<Problem> {
+        match self.shared {
+            Some(true) if !cfg!(feature = "redis") => Some(Problem::new(
+                "shared",
+                "a `shared` fallback needs the feature `redis` of `steadfast`: write `steadfast = { .., features = [\"redis\"] }`",
+            )),
+            Some(true) if self.fresh.is_none() && self.stale.is_none() => Some(Problem::new(
+                "shared",
+                "`shared` does nothing without `fresh`: only answers that are remembered can be shared",
             )),
             _ => None,
         }
