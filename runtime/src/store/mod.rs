@@ -48,6 +48,19 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// How it is doing, and has done since its start.
     fn health(&self) -> StoreHealth;
+
+    /// Within which it answers.
+    #[doc(hidden)]
+    fn deadline(&self) -> Duration {
+        Duration::from_millis(50)
+    }
+
+    /// Whether it goes by the real time though a test may have paused its callers' clock: what is timed
+    /// between a policy and its store goes by this one.
+    #[doc(hidden)]
+    fn is_in_real_time(&self) -> bool {
+        true
+    }
 }
 
 /// Whoever has something to do with a store now and then. Called on the store's own thread: it must
