@@ -43,17 +43,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     #[doc(hidden)]
     fn attach(&self, member: Weak<dyn Member>);
 
+    /// How long a job may take.
+    #[doc(hidden)]
+    fn deadline(&self) -> Duration {
+        Duration::from_millis(50)
+    }
+
     /// Whether it answers at present, as far as is known without asking.
     fn is_up(&self) -> bool;
 
     /// How it is doing, and has done since its start.
     fn health(&self) -> StoreHealth;
-
-    /// Within which it answers.
-    #[doc(hidden)]
-    fn deadline(&self) -> Duration {
-        Duration::from_millis(50)
-    }
 
     /// Whether it goes by the real time though a test may have paused its callers' clock: what is timed
     /// between a policy and its store goes by this one.

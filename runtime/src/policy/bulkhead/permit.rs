@@ -77,13 +77,6 @@ impl<P: Deref<Target: Places>> Entry<P> {
     pub(super) fn new(places: P) -> Self {
         Self(places)
     }
-
-    /// The fencing number of a shared place; zero where there is none, since the bulkhead is not shared,
-    /// or its store is away. Not the call's own unless [`Call::wants_fence`](crate::call::Call::wants_fence)
-    /// was called first.
-    pub fn fence(&self) -> u64 {
-        self.0.gate().fence()
-    }
 }
 
 /// What the call came to makes no difference to a bulkhead.
@@ -98,9 +91,11 @@ impl<P: Deref<Target: Places>> Permit for Entry<P> {
     }
 }
 
+/// The call's own only if it said so before it was admitted:
+/// [`Call::wants_fence`](crate::call::Call::wants_fence).
 impl<P: Deref<Target: Places>> Fenced for Entry<P> {
     fn fence(&self) -> u64 {
-        0
+        self.0.gate().fence()
     }
 }
 

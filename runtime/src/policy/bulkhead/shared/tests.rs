@@ -15,7 +15,7 @@ use tokio::time::{advance, sleep};
 use crate::{
     Bulkhead, BulkheadBuilder, BulkheadPermit, ConfigError, Event, MemoryStore, OnStoreError,
     Rejection, StoreError,
-    admission::{Admits as _, Waits as _},
+    admission::{Admits as _, Fenced as _, Waits as _},
     call::Call,
     clock,
     event::Subscription,
