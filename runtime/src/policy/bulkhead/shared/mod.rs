@@ -2,6 +2,9 @@
 
 mod home;
 mod lane;
+#[cfg(all(test, not(steadfast_loom)))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+mod lua_tests;
 mod queued;
 mod scripts;
 mod seat;
