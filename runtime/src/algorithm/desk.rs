@@ -1060,3 +1060,7 @@ const LEAST: Duration = Duration::from_millis(1);
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
+
+#[cfg(all(test, not(steadfast_loom)))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+mod model;

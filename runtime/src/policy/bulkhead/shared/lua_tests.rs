@@ -16,7 +16,10 @@ const NOW: i64 = 1_763_810_732 * SECOND + 123_457;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Acquire { limit: i64, ids: Vec<u32> },
+    Acquire {
+        limit: i64,
+        ids: Vec<u32>,
+    },
     Renew(Vec<u32>),
     Release(Vec<u32>),
     Pass(i64),
@@ -44,7 +47,15 @@ fn step() -> impl Strategy<Value = Step> {
 fn holders(ids: &[u32]) -> (i64, Vec<Arg>) {
     let odd = ids.first().is_some_and(|id| id % 2 == 1);
     let lease = if odd { 4 * SECOND } else { 10 * SECOND };
-    let holder = |id: &u32| Arg::Bytes(format!("{}:x.{id}", if id % 2 == 1 { 4 * SECOND } else { 10 * SECOND }).into_bytes());
+    let holder = |id: &u32| {
+        Arg::Bytes(
+            format!(
+                "{}:x.{id}",
+                if id % 2 == 1 { 4 * SECOND } else { 10 * SECOND }
+            )
+            .into_bytes(),
+        )
+    };
     (lease, ids.iter().map(holder).collect())
 }
 
@@ -83,7 +94,12 @@ impl Both {
         self.client.command(&words).unwrap()
     }
 
-    fn by_twin(&mut self, script: &Script, args: &[Arg], now: i64) -> Result<Vec<Value>, StoreError> {
+    fn by_twin(
+        &mut self,
+        script: &Script,
+        args: &[Arg],
+        now: i64,
+    ) -> Result<Vec<Value>, StoreError> {
         (script.twin)(&mut self.table.records(&self.keys, now), args)
     }
 
@@ -93,10 +109,15 @@ impl Both {
             Answer::Array(parts) => parts.iter().map(Answer::integer).collect::<Vec<_>>(),
             other => return Err(TestCaseError::fail(format!("{other:?}"))),
         };
-        let twin: Vec<_> = self.by_twin(script, args, now).unwrap().into_iter().map(|value| match value {
-            Value::Int(int) => int,
-            other => panic!("{other:?}"),
-        }).collect();
+        let twin: Vec<_> = self
+            .by_twin(script, args, now)
+            .unwrap()
+            .into_iter()
+            .map(|value| match value {
+                Value::Int(int) => int,
+                other => panic!("{other:?}"),
+            })
+            .collect();
         prop_assert_eq!(&lua, &twin, "{}", script.name);
         Ok(lua)
     }
@@ -112,7 +133,12 @@ fn run(both: &mut Both, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 let (lease, ids) = holders(&ids);
                 let mut args = vec![Arg::Int(limit), Arg::Int(lease)];
                 args.extend(ids);
-                for fence in both.ask(&ACQUIRE, &args, now)?.into_iter().skip(2).filter(|f| *f > 0) {
+                for fence in both
+                    .ask(&ACQUIRE, &args, now)?
+                    .into_iter()
+                    .skip(2)
+                    .filter(|f| *f > 0)
+                {
                     prop_assert!(fence > highest && fence >= now);
                     (highest, has_fence) = (fence, true);
                 }
@@ -141,10 +167,15 @@ fn run(both: &mut Both, steps: Vec<Step>) -> Result<(), TestCaseError> {
 fn both_halves_of_each_script_decide_alike() {
     let server = RedisServer::start();
     let both = std::cell::RefCell::new(Both::new(&server));
-    let config = Config { failure_persistence: None, ..Config::default() };
+    let config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
     let mut runner = TestRunner::new(config);
     let steps = prop::collection::vec(step(), 0..120);
-    runner.run(&steps, |steps| run(&mut both.borrow_mut(), steps)).unwrap();
+    runner
+        .run(&steps, |steps| run(&mut both.borrow_mut(), steps))
+        .unwrap();
 }
 
 /// The server's own clock, whose keys must be gone when nothing depends on them any more.
@@ -155,9 +186,15 @@ fn every_key_has_an_end() {
     let (lease, ids) = holders(&[0, 2]);
     let now = server.command(&["TIME"]);
     let seconds: i64 = now.items().first().unwrap().integer();
-    let args: Vec<_> = [Arg::Int(2), Arg::Int(lease)].into_iter().chain(ids.clone()).collect();
+    let args: Vec<_> = [Arg::Int(2), Arg::Int(lease)]
+        .into_iter()
+        .chain(ids.clone())
+        .collect();
     both.by_lua(&ACQUIRE, &args, seconds * SECOND);
-    for (key, most) in [("{b}:holders", 10_000), ("{b}:fence", 3 * 3_600_000 + 1_000)] {
+    for (key, most) in [
+        ("{b}:holders", 10_000),
+        ("{b}:fence", 3 * 3_600_000 + 1_000),
+    ] {
         let ttl = server.command(&["PTTL", key]).integer();
         assert!((0..=most).contains(&ttl), "{key} {ttl}");
     }
@@ -171,18 +208,30 @@ fn a_full_server_takes_back_and_renews_and_gives_nothing() {
     let mut both = Both::new(&server);
     let acquire = |ids: &[u32]| {
         let (lease, ids) = holders(ids);
-        [Arg::Int(9), Arg::Int(lease)].into_iter().chain(ids).collect::<Vec<_>>()
+        [Arg::Int(9), Arg::Int(lease)]
+            .into_iter()
+            .chain(ids)
+            .collect::<Vec<_>>()
     };
     both.by_lua(&ACQUIRE, &acquire(&[0, 2, 4]), NOW);
     server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     let refused = both.by_lua(&ACQUIRE, &acquire(&[6]), NOW + SECOND);
-    assert!(matches!(&refused, Answer::Error(text) if text.contains("OOM") || text.contains("maxmemory")), "{refused:?}");
+    assert!(
+        matches!(&refused, Answer::Error(text) if text.contains("OOM") || text.contains("maxmemory")),
+        "{refused:?}"
+    );
     let (lease, ids) = holders(&[0, 2]);
     let renew: Vec<_> = [Arg::Int(lease)].into_iter().chain(ids).collect();
     let renewed = both.by_lua(&RENEW, &renew, NOW + SECOND);
-    assert_eq!(renewed, Answer::Array([3, 1, 1].map(Answer::Integer).to_vec()));
+    assert_eq!(
+        renewed,
+        Answer::Array([3, 1, 1].map(Answer::Integer).to_vec())
+    );
     let released = both.by_lua(&RELEASE, &holders(&[2, 4, 6]).1, NOW + SECOND);
-    assert_eq!(released, Answer::Array([1, 1, 0].map(Answer::Integer).to_vec()));
+    assert_eq!(
+        released,
+        Answer::Array([1, 1, 0].map(Answer::Integer).to_vec())
+    );
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
     let again = both.by_lua(&ACQUIRE, &acquire(&[6]), NOW + SECOND);
     assert_eq!(again.items()[0].integer(), 2, "nothing was left half done");
@@ -194,12 +243,22 @@ fn a_key_of_another_type_is_told_as_such_and_nothing_is_taken() {
     let server = RedisServer::start();
     let mut both = Both::new(&server);
     let (lease, ids) = holders(&[0]);
-    let args: Vec<_> = [Arg::Int(9), Arg::Int(lease)].into_iter().chain(ids).collect();
-    for (key, set) in [("{b}:holders", vec!["SET", "{b}:holders", "1"]), ("{b}:fence", vec!["SADD", "{b}:fence", "1"]), ("{b}:fence", vec!["SET", "{b}:fence", "x"])] {
+    let args: Vec<_> = [Arg::Int(9), Arg::Int(lease)]
+        .into_iter()
+        .chain(ids)
+        .collect();
+    for (key, set) in [
+        ("{b}:holders", vec!["SET", "{b}:holders", "1"]),
+        ("{b}:fence", vec!["SADD", "{b}:fence", "1"]),
+        ("{b}:fence", vec!["SET", "{b}:fence", "x"]),
+    ] {
         server.command(&["FLUSHALL"]);
         server.command(&set);
         let refused = both.by_lua(&ACQUIRE, &args, NOW);
-        assert!(matches!(&refused, Answer::Error(text) if text.contains("WRONGTYPE")), "{key} {refused:?}");
+        assert!(
+            matches!(&refused, Answer::Error(text) if text.contains("WRONGTYPE")),
+            "{key} {refused:?}"
+        );
         assert_eq!(server.command(&["DBSIZE"]).integer(), 1);
     }
 }
