@@ -296,10 +296,13 @@ impl Desk {
             }
         }
         let is_full = self.denials > 0 || self.has_all(terms, now) || !terms.up;
-        if is_full && !(terms.waits && self.line.len() < terms.max_queue as usize) {
-            if terms.waits || self.flights.is_empty() {
-                return Entrance::Turn(self.refusal());
-            }
+        let has_no_chance = match terms.waits {
+            true => self.line.len() >= terms.max_queue as usize,
+            // An answer that is under way may yet bring one.
+            false => self.flights.is_empty(),
+        };
+        if is_full && has_no_chance {
+            return Entrance::Turn(self.refusal());
         }
         let ticket = self.number();
         self.line.push_back(Waiter {
@@ -644,7 +647,7 @@ impl Desk {
         }
         let covered = self.covered().min(self.line.len());
         let uncovered = self.line.len() - covered;
-        let mut ids = self.to_exchange(uncovered, now, terms);
+        let mut ids = self.exchange(uncovered, now, terms);
         let room = match terms.watches {
             true => BATCH,
             false => (terms.limit as usize).saturating_sub(self.good(now)),
@@ -697,7 +700,7 @@ impl Desk {
     }
 
     /// Spares whose numbers have been used, for callers who want their own.
-    fn to_exchange(&mut self, uncovered: usize, now: Nanos, terms: &Terms) -> Vec<u64> {
+    fn exchange(&mut self, uncovered: usize, now: Nanos, terms: &Terms) -> Vec<u64> {
         let kept = self.kept(now);
         let fenced = self
             .line
