@@ -31,7 +31,9 @@ const BEGUN: u64 = 1;
 const CUT: u64 = 2;
 /// Or by a panic in the body's own poll.
 const PANICKED: u64 = 4;
-const FLAGS: u32 = 3;
+/// The body reads the fencing numbers of its shared permits.
+const FENCED: u64 = 8;
+const FLAGS: u32 = 4;
 
 thread_local! {
     /// The clock, where a policy of this thread's call has read it since foreign code last ran; else
@@ -107,6 +109,16 @@ impl Call {
         // Seventy years are as good as for ever.
         let waited = waited.min(u64::MAX >> FLAGS);
         self.state.store(waited << FLAGS | flags, Relaxed);
+    }
+
+    /// The body reads the fencing number of a shared permit: each call needs one of its own.
+    #[inline]
+    pub fn wants_fence(&self) {
+        self.set(FENCED);
+    }
+
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.flags() & FENCED != 0
     }
 
     fn flags(&self) -> u64 {

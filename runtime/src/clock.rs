@@ -114,6 +114,14 @@ pub(crate) fn now() -> Nanos {
     }
 }
 
+/// The present time for what a store is timed by.
+pub(crate) fn now_for(in_real_time: bool) -> Nanos {
+    match in_real_time {
+        true => from_instant(Instant::now()),
+        false => now(),
+    }
+}
+
 /// Nanoseconds since the Unix epoch at `now`: the wall clock at the start plus what passed, so that a
 /// step of the wall clock moves nothing.
 pub(crate) fn since_epoch(now: Nanos) -> u128 {

@@ -86,8 +86,8 @@ pub(super) fn group(
         let layer = &context.stack.layers[place];
         let supplied = supplied(context, place, layer);
         let admission = admission(context, place, layer, &label);
-        let fence = fence(context, place, layer);
-        quote!(#supplied #admission #fence)
+        let (wish, fence) = (wish(context, place, layer), fence(context, place, layer));
+        quote!(#supplied #wish #admission #fence)
     });
     let admissions: TokenStream = admissions.collect();
     let run = match reporting(context, start) {
@@ -202,6 +202,16 @@ fn admission(context: &Context<'_>, place: usize, layer: &Layer, label: &Lifetim
         }
     };
     quote_spanned!(here=> let #permit = #admitted;)
+}
+
+/// A permit that is handed on within an instance gets a number of its own only where one is wanted.
+fn wish(context: &Context<'_>, place: usize, layer: &Layer) -> Option<TokenStream> {
+    let Policy::Bulkhead(site) = &layer.policy else {
+        return None;
+    };
+    site.fence.as_ref()?;
+    let (here, krate, call) = (context.here, &context.krate, context.call(place));
+    Some(quote_spanned!(here=> #krate::__private::Call::wants_fence(#call);))
 }
 
 /// `let n: u64 = ..;`, where the site wants to know its permit's number.

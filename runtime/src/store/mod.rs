@@ -23,7 +23,7 @@ pub use health::{StoreHealth, StoreStatus};
 pub use job::Job;
 pub(crate) use job::{Arg, Reply, Value};
 pub(crate) use link::{Link, StoreSlot};
-#[cfg(feature = "redis")]
+#[cfg(any(test, feature = "redis"))]
 pub(crate) use script::PRELUDE;
 pub(crate) use script::{Records, Script, Table};
 
@@ -43,11 +43,24 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     #[doc(hidden)]
     fn attach(&self, member: Weak<dyn Member>);
 
+    /// How long a job may take.
+    #[doc(hidden)]
+    fn deadline(&self) -> Duration {
+        Duration::from_millis(50)
+    }
+
     /// Whether it answers at present, as far as is known without asking.
     fn is_up(&self) -> bool;
 
     /// How it is doing, and has done since its start.
     fn health(&self) -> StoreHealth;
+
+    /// Whether it goes by the real time though a test may have paused its callers' clock: what is timed
+    /// between a policy and its store goes by this one.
+    #[doc(hidden)]
+    fn is_in_real_time(&self) -> bool {
+        true
+    }
 }
 
 /// Whoever has something to do with a store now and then. Called on the store's own thread: it must

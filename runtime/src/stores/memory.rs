@@ -189,6 +189,10 @@ impl Store for MemoryStore {
         !self.0.is_away.load(Relaxed)
     }
 
+    fn is_in_real_time(&self) -> bool {
+        false
+    }
+
     fn health(&self) -> StoreHealth {
         let status = match &*lock(&self.0.away) {
             None => StoreStatus::Up,

@@ -13,6 +13,7 @@ use super::{
     permit::{BulkheadPermit, Entry},
     places::Places,
     settings::Limits,
+    shared::{Lane, Passed, Shared},
     striped::Striped,
 };
 use crate::{
@@ -79,6 +80,25 @@ use crate::{
 /// # }
 /// ```
 ///
+/// # Shared
+/// With `shared`, at most `max_concurrent` calls run at once over all instances of a service that have the
+/// same [store](crate::Store). A call asks the store once, together with others that come at the same
+/// time; a place that comes back is handed to the next who waits here. First come, first served holds for
+/// each instance. Each place is a lease of `lease` (10 s), renewed every third of it: those of a process
+/// that was killed come back after it. A place that is lost before its call ends (the store was away, or
+/// emptied, or the process stood still, for longer than the lease) is told as
+/// [`LeaseLost`](crate::Event::LeaseLost), once; the call goes on, and
+/// [`fence`](BulkheadPermit::fence) lets a database tell it from others.
+///
+/// While the store is away, `on_store_error` decides. With `local` each instance lets its share of
+/// `max_concurrent` run, counting calls that hold a place already; so for as long as those run, the fleet
+/// may run up to the places that other instances hold on top of the shares: at worst twice
+/// `max_concurrent`, or one call more for each instance beyond `max_concurrent`. When the store is back,
+/// calls that run without a place run to their end.
+///
+/// [`try_acquire`](Self::try_acquire) cannot wait for the store: it takes a place that is kept here, or is
+/// refused and has one fetched, which is kept for a second.
+///
 /// # Cancellation
 /// A dropped call gives its place back, a dropped wait its place in the line; a place that was handed
 /// to a caller who is dropped before noticing goes to the next one.
@@ -90,9 +110,11 @@ struct Inner {
     name: PolicyName,
     settings: BulkheadSettings,
     limits: Limits,
+    /// Of a shared bulkhead there are none: so whoever finds none asks whether it is.
     places: Striped,
-    /// Made when the first key is seen: most bulkheads have none.
+    /// Made when the first key is seen: most bulkheads have none. Never made for a shared one.
     keys: OnceLock<Keyed<Arc<Gate>>>,
+    shared: Option<Arc<Shared>>,
     refused: Counters<1>,
     sink: Sink,
 }
@@ -102,7 +124,7 @@ struct Inner {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct BulkheadMetrics {
-    /// Calls that are running; with keys, those of all keys.
+    /// Calls that are running; with keys, those of all keys. Of a shared bulkhead, those of this instance.
     pub in_flight: u32,
     /// Callers that are waiting; with keys, those of all keys.
     pub waiting: u32,
@@ -131,9 +153,14 @@ impl Bulkhead {
         let mut metrics = BulkheadMetrics {
             in_flight: 0,
             waiting: 0,
-            max_concurrent: self.places().gate().max_concurrent(),
+            max_concurrent: self.max_concurrent(),
             refused: self.0.refused.sum(0),
         };
+        if let Some(shared) = &self.0.shared {
+            metrics.in_flight = shared.in_flight();
+            metrics.waiting = shared.waiting();
+            return metrics;
+        }
         self.each(|places| {
             metrics.in_flight = metrics.in_flight.saturating_add(places.in_flight());
             metrics.waiting = metrics.waiting.saturating_add(places.gate().waiting());
@@ -143,9 +170,16 @@ impl Bulkhead {
 
     /// Takes a place if one is free and nobody waits for it.
     ///
+    /// Of a shared bulkhead, a place that is kept here. If there is none, one is fetched, and kept for a
+    /// second: try again.
+    ///
     /// # Errors
-    /// [`BulkheadFull`] at once if not, whatever `max_wait` is.
+    /// [`BulkheadFull`] at once if not, whatever `max_wait` is; of a shared bulkhead also where its store
+    /// is away and `on_store_error` is `deny`, or none is set.
     pub fn try_acquire(&self) -> Result<BulkheadPermit, BulkheadFull> {
+        if let Some(shared) = &self.0.shared {
+            return self.try_shared(shared, shared.lane());
+        }
         self.try_pass(self.places())?;
         Ok(BulkheadPermit::new(self.clone(), None))
     }
@@ -158,7 +192,10 @@ impl Bulkhead {
         &self,
         key: &K,
     ) -> Result<BulkheadPermit, BulkheadFull> {
-        let gate = self.gate_of((&key).into());
+        let gate = match self.gate_of((&key).into()) {
+            Ok(gate) => gate,
+            Err((shared, lane)) => return self.try_shared(shared, lane),
+        };
         self.try_pass(&*gate)?;
         Ok(BulkheadPermit::new(self.clone(), Some(gate)))
     }
@@ -167,11 +204,15 @@ impl Bulkhead {
     ///
     /// # Errors
     /// [`BulkheadFull`] if no place came free in time, at once if `max_queue` callers wait already or
-    /// no `max_wait` is set.
+    /// no `max_wait` is set. Of a shared bulkhead, [`StoreUnavailable`](crate::StoreUnavailable) if no
+    /// store is set, or it is away and `on_store_error` is `deny`.
     ///
     /// # Panics
     /// If it has to wait outside a tokio runtime with its timer enabled.
     pub async fn acquire(&self) -> Result<BulkheadPermit, Rejection> {
+        if let Some(shared) = &self.0.shared {
+            return self.acquire_shared(shared, shared.lane()).await;
+        }
         self.pass(&Call::new(), self.places()).await?;
         Ok(BulkheadPermit::new(self.clone(), None))
     }
@@ -190,6 +231,10 @@ impl Bulkhead {
     ) -> impl Future<Output = Result<BulkheadPermit, Rejection>> + use<'b, K> {
         let gate = self.gate_of((&key).into());
         async move {
+            let gate = match gate {
+                Ok(gate) => gate,
+                Err((shared, lane)) => return self.acquire_shared(shared, lane).await,
+            };
             self.pass(&Call::new(), &*gate).await?;
             Ok(BulkheadPermit::new(self.clone(), Some(gate)))
         }
@@ -201,6 +246,9 @@ impl Bulkhead {
     /// # Errors
     /// As [`acquire`](Self::acquire).
     pub fn acquire_blocking(&self) -> Result<BulkheadPermit, Rejection> {
+        if let Some(shared) = &self.0.shared {
+            return self.acquire_shared_blocking(shared, shared.lane());
+        }
         self.pass_blocking(&Call::new(), self.places())?;
         Ok(BulkheadPermit::new(self.clone(), None))
     }
@@ -213,7 +261,10 @@ impl Bulkhead {
         &self,
         key: &K,
     ) -> Result<BulkheadPermit, Rejection> {
-        let gate = self.gate_of((&key).into());
+        let gate = match self.gate_of((&key).into()) {
+            Ok(gate) => gate,
+            Err((shared, lane)) => return self.acquire_shared_blocking(shared, lane),
+        };
         self.pass_blocking(&Call::new(), &*gate)?;
         Ok(BulkheadPermit::new(self.clone(), Some(gate)))
     }
@@ -257,7 +308,10 @@ impl Bulkhead {
         key: impl Into<Shown<'k>>,
     ) -> Entered<'b, Entry<Arc<Gate>>> {
         call.time_passes();
-        let gate = self.gate_of(key.into());
+        let gate = match self.gate_of(key.into()) {
+            Ok(gate) => gate,
+            Err((shared, lane)) => return self.enter_shared_key(call, shared, lane),
+        };
         match gate.try_enter() {
             true => Entered::In(Entry::new(gate)),
             false => self.enter_or_wait(call, gate),
@@ -272,7 +326,13 @@ impl Bulkhead {
         key: impl Into<Shown<'k>>,
     ) -> Result<Entry<Arc<Gate>>, Rejection> {
         call.time_passes();
-        let gate = self.gate_of(key.into());
+        let gate = match self.gate_of(key.into()) {
+            Ok(gate) => gate,
+            Err((shared, lane)) => {
+                let passed = shared.pass_blocking(call, call.is_fenced(), lane);
+                return Ok(Entry::new(self.accept(passed)?.gate()));
+            }
+        };
         self.pass_blocking(call, &*gate)?;
         Ok(Entry::new(gate))
     }
@@ -283,6 +343,9 @@ impl Bulkhead {
         reason = "settings can be reloaded once there is configuration"
     )]
     pub(crate) fn set_max_concurrent(&self, max_concurrent: u32) {
+        if let Some(shared) = &self.0.shared {
+            return shared.set_limit(max_concurrent);
+        }
         let mut gates = Vec::new();
         if let Some(keys) = self.0.keys.get() {
             keys.for_each(|gate| gates.push(Arc::clone(gate)));
@@ -299,17 +362,106 @@ impl Bulkhead {
         &self.0.places
     }
 
-    fn gate_of(&self, key: Shown<'_>) -> Arc<Gate> {
-        let keys = self
-            .0
-            .keys
-            .get_or_init(|| Keyed::new(self.0.limits.max_keys));
+    fn max_concurrent(&self) -> u32 {
+        match &self.0.shared {
+            Some(shared) => shared.limit(),
+            None => self.places().gate().max_concurrent(),
+        }
+    }
+
+    /// The places of a key: those here, or a way to those of the fleet.
+    fn gate_of(&self, key: Shown<'_>) -> Result<Arc<Gate>, (&Shared, Arc<Lane>)> {
+        let keys = match self.0.keys.get() {
+            Some(keys) => keys,
+            None => match self.first_key() {
+                Ok(keys) => keys,
+                Err(shared) => return Err((shared, shared.lane_of(key))),
+            },
+        };
         let create = || Arc::new(Gate::new(self.places().gate().max_concurrent()));
         // Whoever is about to enter holds the gate, too.
         let unused = |gate: &Arc<Gate>| Arc::strong_count(gate) == 1 && gate.is_idle();
-        with_bytes(key, |key| {
+        Ok(with_bytes(key, |key| {
             keys.with(key, create, unused, |gate, _| Arc::clone(gate))
+        }))
+    }
+
+    #[cold]
+    fn first_key(&self) -> Result<&Keyed<Arc<Gate>>, &Shared> {
+        let new = || Keyed::new(self.0.limits.max_keys);
+        match &self.0.shared {
+            Some(shared) => Err(shared),
+            None => Ok(self.0.keys.get_or_init(new)),
+        }
+    }
+
+    fn try_shared(&self, shared: &Shared, lane: Arc<Lane>) -> Result<BulkheadPermit, BulkheadFull> {
+        let passed = self.accept(shared.try_pass(lane));
+        match passed {
+            Ok(passed) => Ok(BulkheadPermit::new(self.clone(), Some(passed.gate()))),
+            Err(Rejection::BulkheadFull(full)) => Err(full),
+            Err(_) => Err(self.full(0)),
+        }
+    }
+
+    async fn acquire_shared(
+        &self,
+        shared: &Shared,
+        lane: Arc<Lane>,
+    ) -> Result<BulkheadPermit, Rejection> {
+        let passed = shared.pass(&Call::new(), true, lane).await;
+        let gate = self.accept(passed)?.gate();
+        Ok(BulkheadPermit::new(self.clone(), Some(gate)))
+    }
+
+    fn acquire_shared_blocking(
+        &self,
+        shared: &Shared,
+        lane: Arc<Lane>,
+    ) -> Result<BulkheadPermit, Rejection> {
+        let passed = shared.pass_blocking(&Call::new(), true, lane);
+        let gate = self.accept(passed)?.gate();
+        Ok(BulkheadPermit::new(self.clone(), Some(gate)))
+    }
+
+    fn enter_shared_key<'b>(
+        &'b self,
+        call: &'b Call,
+        shared: &'b Shared,
+        lane: Arc<Lane>,
+    ) -> Entered<'b, Entry<Arc<Gate>>> {
+        Entered::wait(async move {
+            let passed = shared.pass(call, call.is_fenced(), lane).await;
+            Ok(Entry::new(self.accept(passed)?.gate()))
         })
+    }
+
+    /// For those who found no place of this bulkhead's own.
+    #[cold]
+    fn enter_elsewhere<'b>(&'b self, call: &'b Call) -> Entered<'b, Entry<&'b Striped>> {
+        let Some(shared) = &self.0.shared else {
+            return self.enter_or_wait(call, self.places());
+        };
+        Entered::wait(async move {
+            let passed = shared.pass(call, call.is_fenced(), shared.lane()).await;
+            Ok(Entry::new(shared.seat(self.accept(passed)?)))
+        })
+    }
+
+    /// Counts and tells of what was refused, or would have been.
+    fn accept(&self, passed: Result<Passed, Rejection>) -> Result<Passed, Rejection> {
+        match passed {
+            Ok(mut passed) => {
+                if let Some(objection) = passed.objection.take() {
+                    self.tell_refused(&objection);
+                }
+                Ok(passed)
+            }
+            Err(rejection) => {
+                self.tell_refused(&rejection);
+                Err(rejection)
+            }
+        }
     }
 
     fn try_pass(&self, places: &impl Places) -> Result<(), BulkheadFull> {
@@ -386,21 +538,29 @@ impl Bulkhead {
         if !enforced {
             places.force();
         }
-        let error = BulkheadFull {
+        let error = self.full(full.waiting);
+        self.tell_refused(&error);
+        if enforced { Err(error) } else { Ok(()) }
+    }
+
+    fn full(&self, waiting: u32) -> BulkheadFull {
+        BulkheadFull {
             policy: self.name().clone(),
-            max_concurrent: places.gate().max_concurrent(),
-            waiting: full.waiting,
-        };
+            max_concurrent: self.max_concurrent(),
+            waiting,
+        }
+    }
+
+    fn tell_refused<R: Clone + Into<Rejection>>(&self, rejection: &R) {
         self.0.refused.add(0, 1);
         self.0.sink.tell_debug(|| {
             Event::Refused(Refused {
                 policy: self.name().clone(),
                 kind: PolicyKind::Bulkhead,
-                rejection: error.clone().into(),
-                enforced,
+                rejection: rejection.clone().into(),
+                enforced: self.0.limits.enforce,
             })
         });
-        if enforced { Err(error) } else { Ok(()) }
     }
 
     fn each(&self, mut act: impl FnMut(&dyn Places)) {
@@ -421,6 +581,10 @@ impl<'b> Admits<'b> for Bulkhead {
     }
 
     fn admit_blocking(&'b self, call: &'b Call) -> Result<Self::Permit, Rejection> {
+        if let Some(shared) = &self.0.shared {
+            let passed = shared.pass_blocking(call, call.is_fenced(), shared.lane());
+            return Ok(Entry::new(shared.seat(self.accept(passed)?)));
+        }
         self.pass_blocking(call, self.places())?;
         Ok(Entry::new(self.places()))
     }
@@ -431,7 +595,7 @@ impl<'b> Waits<'b> for Bulkhead {
     fn admit(&'b self, call: &'b Call) -> Entered<'b, Self::Permit> {
         match self.places().try_enter() {
             true => Entered::In(Entry::new(self.places())),
-            false => self.enter_or_wait(call, self.places()),
+            false => self.enter_elsewhere(call),
         }
     }
 }
@@ -441,12 +605,20 @@ impl Policy for Bulkhead {
 
     fn assemble(name: PolicyName, settings: &BulkheadSettings, sink: Sink) -> Self {
         let limits = settings.limits();
+        let shared = settings
+            .is_shared()
+            .then(|| Shared::new(name.clone(), settings, limits, sink.clone()));
+        let places = match shared {
+            Some(_) => 0,
+            None => limits.max_concurrent,
+        };
         Self(Arc::new(Inner {
             name,
             settings: *settings,
             limits,
-            places: Striped::new(limits.max_concurrent),
+            places: Striped::new(places),
             keys: OnceLock::new(),
+            shared,
             refused: Counters::new(),
             sink,
         }))
@@ -469,6 +641,9 @@ impl Policy for Bulkhead {
     /// Places that are taken stay taken, and waiters keep theirs: they belong to calls that run.
     fn reset(&self) {
         self.0.refused.reset();
+        if let Some(shared) = &self.0.shared {
+            shared.reset();
+        }
         if let Some(keys) = self.0.keys.get() {
             keys.retain(|gate| Arc::strong_count(gate) > 1 || !gate.is_idle());
         }

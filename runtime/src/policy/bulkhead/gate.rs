@@ -1,6 +1,6 @@
 //! Who is in, how many may be, and who waits: the state of one bulkhead (of one key).
 
-use std::{ops::Deref, task::Waker};
+use std::{fmt::Debug, ops::Deref, task::Waker};
 
 use super::places::Places;
 use crate::{
@@ -27,7 +27,52 @@ pub struct Gate {
 /// Those who wait. Boxed and made at the first wait: most keys of a keyed bulkhead never see one. Kept
 /// once made, since tickets must not be given out twice.
 #[derive(Debug)]
-pub struct Line(Option<Box<Queue<()>>>);
+pub struct Line(Option<Box<Behind>>);
+
+/// What there is to do for whoever gives a permit back.
+#[derive(Debug)]
+enum Behind {
+    /// There is a line of those who wait.
+    Queue(Queue<()>),
+    /// The gate is a seat: the permit is of somewhere else.
+    Seat(Box<dyn Owed>),
+}
+
+/// A permit of somewhere else, which a gate only stands for: so permits of every origin are of one type,
+/// and those that are the gate's own need not ask.
+pub(super) trait Owed: Debug + Send {
+    /// Its fencing number; zero where it has none.
+    fn fence(&self) -> u64;
+
+    /// Gives it back.
+    fn settle(self: Box<Self>);
+}
+
+impl Line {
+    fn queue(&self) -> Option<&Queue<()>> {
+        match self.0.as_deref() {
+            Some(Behind::Queue(queue)) => Some(queue),
+            _ => None,
+        }
+    }
+
+    fn queue_mut(&mut self) -> Option<&mut Queue<()>> {
+        match self.0.as_deref_mut() {
+            Some(Behind::Queue(queue)) => Some(queue),
+            _ => None,
+        }
+    }
+
+    fn take_seat(&mut self) -> Option<Box<dyn Owed>> {
+        match self.0.take_if(|behind| matches!(**behind, Behind::Seat(_))) {
+            Some(behind) => match *behind {
+                Behind::Seat(owed) => Some(owed),
+                Behind::Queue(_) => None,
+            },
+            None => None,
+        }
+    }
+}
 
 const WAITERS: u64 = 1;
 const ONE: u64 = 2;
@@ -115,6 +160,11 @@ impl Gate {
     #[cold]
     fn hand_over(&self) {
         let mut line = self.line();
+        if let Some(owed) = line.take_seat() {
+            drop(line);
+            owed.settle();
+            return;
+        }
         self.word.fetch_sub(ONE, Ordering::Release);
         let next = self.admit(&mut line);
         drop(line);
@@ -172,7 +222,7 @@ impl Gate {
     /// Lets the first waiter in, if there is room. It is to be woken outside the lock; being gone from
     /// the line is how it knows.
     fn admit(&self, line: &mut Line) -> Option<Waker> {
-        let queue = line.0.as_mut()?;
+        let queue = line.queue_mut()?;
         if !has_room(self.word.load(Ordering::Relaxed)) {
             return None;
         }
@@ -189,7 +239,7 @@ impl Gate {
         max_queue: u32,
         waker: &Waker,
     ) -> Result<Option<Ticket>, Full> {
-        let nobody_waits = line.0.as_ref().is_none_or(|queue| queue.is_empty());
+        let nobody_waits = line.queue().is_none_or(Queue::is_empty);
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let (to, order) = if nobody_waits && has_room(word) {
@@ -207,14 +257,18 @@ impl Gate {
                 Err(now) => word = now,
             }
         }
-        let queue = line.0.get_or_insert_with(Box::default);
-        Ok(Some(queue.push((), 1, waker.clone())))
+        let new = || Box::new(Behind::Queue(Queue::new()));
+        match &mut **line.0.get_or_insert_with(new) {
+            Behind::Queue(queue) => Ok(Some(queue.push((), 1, waker.clone()))),
+            // Nobody stands in line for a seat.
+            Behind::Seat(_) => Err(Full { waiting: 0 }),
+        }
     }
 
     /// Leaves the line. `None` where the place is no longer in it: the permit has been handed over.
     fn leave(&self, ticket: Ticket) -> Option<(Full, Waker)> {
         let mut line = self.line();
-        let queue = line.0.as_mut()?;
+        let queue = line.queue_mut()?;
         let waiter = queue.remove(ticket)?;
         self.clear_if_empty(queue);
         let waiting = waiting(&line);
@@ -224,6 +278,40 @@ impl Gate {
     fn clear_if_empty(&self, queue: &Queue<()>) {
         if queue.is_empty() {
             self.word.fetch_and(!WAITERS, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A gate that nobody enters: a permit of somewhere else sits in it, and is given back through it.
+impl Gate {
+    /// With nobody in it.
+    pub(super) fn seat() -> Self {
+        Self {
+            word: AtomicU64::new(WAITERS),
+            line: Mutex::new(Line(None)),
+        }
+    }
+
+    /// For a permit, whose holder owes a [`release`](Self::release).
+    pub(super) fn seat_for(owed: Box<dyn Owed>) -> Self {
+        let seat = Self::seat();
+        seat.sit(owed);
+        seat
+    }
+
+    /// Takes a seat that was [made](Self::seat) as one, and is empty.
+    pub(super) fn sit(&self, owed: Box<dyn Owed>) {
+        self.line().0 = Some(Box::new(Behind::Seat(owed)));
+    }
+
+    /// The fencing number of the permit that sits here; zero where there is none.
+    pub(super) fn fence(&self) -> u64 {
+        if self.word.load(Ordering::Relaxed) & WAITERS == 0 {
+            return 0;
+        }
+        match self.line().0.as_deref() {
+            Some(Behind::Seat(owed)) => owed.fence(),
+            _ => 0,
         }
     }
 }
@@ -330,7 +418,7 @@ impl Places for Gate {
 }
 
 fn waiting(line: &Line) -> u32 {
-    let waiting = line.0.as_ref().map_or(0, |queue| queue.len());
+    let waiting = line.queue().map_or(0, Queue::len);
     u32::try_from(waiting).unwrap_or(u32::MAX)
 }
 
@@ -381,7 +469,7 @@ impl<P: Deref<Target: Places>> Waiting<P> {
 
     fn look(&mut self, ticket: Ticket, waker: &Waker) -> Progress<Result<(), Full>> {
         let mut line = self.places.gate().line();
-        let queue = line.0.as_mut().filter(|queue| queue.contains(ticket));
+        let queue = line.queue_mut().filter(|queue| queue.contains(ticket));
         let Some(queue) = queue else {
             self.ticket = None;
             return Progress::Ready(Ok(()));

@@ -5,6 +5,7 @@ mod gate;
 mod permit;
 mod places;
 mod settings;
+mod shared;
 mod striped;
 
 pub use bulkhead::{Bulkhead, BulkheadMetrics};

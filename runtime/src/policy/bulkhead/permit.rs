@@ -16,7 +16,7 @@ use crate::{
 #[must_use = "dropping the permit gives the place back at once"]
 pub struct BulkheadPermit {
     bulkhead: Bulkhead,
-    /// `None`: the bulkhead's own places.
+    /// `None`: the bulkhead's own places. Of a shared bulkhead it is a seat.
     gate: Option<Arc<Gate>>,
 }
 
@@ -24,6 +24,28 @@ impl BulkheadPermit {
     /// For a caller who has entered.
     pub(super) fn new(bulkhead: Bulkhead, gate: Option<Arc<Gate>>) -> Self {
         Self { bulkhead, gate }
+    }
+
+    /// The fencing number of a shared place: higher than that of every place that the store gave before,
+    /// so that a database can tell a caller who lost its place (its process stood still for longer than
+    /// the lease) from the one who has it now. Send it along, and have lower ones refused.
+    ///
+    /// `None` where there is none: the bulkhead is not `shared`, or its store is away and
+    /// `on_store_error` let the call through.
+    ///
+    /// ```
+    /// use steadfast::Bulkhead;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let local = Bulkhead::builder("local").build()?;
+    /// assert_eq!(local.try_acquire()?.fence(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn fence(&self) -> Option<u64> {
+        let fence = self.gate.as_ref().map_or(0, |gate| gate.fence());
+        (fence > 0).then_some(fence)
     }
 }
 
@@ -69,9 +91,11 @@ impl<P: Deref<Target: Places>> Permit for Entry<P> {
     }
 }
 
+/// The call's own only if it said so before it was admitted:
+/// [`Call::wants_fence`](crate::call::Call::wants_fence).
 impl<P: Deref<Target: Places>> Fenced for Entry<P> {
     fn fence(&self) -> u64 {
-        0
+        self.0.gate().fence()
     }
 }
 

@@ -121,6 +121,15 @@ impl Striped {
         }
     }
 
+    /// A [seat](Gate::seat), with nobody in it.
+    pub(super) fn seat() -> Self {
+        Self {
+            gate: Apart(Gate::seat()),
+            stripes: OnceLock::new(),
+            open: AtomicU32::new(0),
+        }
+    }
+
     pub(super) fn set_max_concurrent(&self, max_concurrent: u32) {
         let gate = self.gate();
         let line = gate.line();

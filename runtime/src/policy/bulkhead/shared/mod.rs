@@ -1,0 +1,17 @@
+//! A bulkhead whose places the instances of a fleet share.
+
+mod home;
+mod lane;
+#[cfg(all(test, not(steadfast_loom)))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+mod lua_tests;
+mod queued;
+mod scripts;
+mod seat;
+mod seats;
+mod shared;
+#[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+mod tests;
+
+pub(super) use lane::Lane;
+pub(super) use shared::{Passed, Shared};
