@@ -28,7 +28,7 @@ pub(crate) struct CircuitConfig {
 
 impl CircuitConfig {
     /// A count window can never hold more outcomes than its size, so no more can be asked of it.
-    fn minimum_calls(&self) -> u64 {
+    pub(crate) fn least_calls(&self) -> u64 {
         let minimum = self.minimum_calls.get();
         u64::from(match self.window {
             Span::Count(size) => minimum.min(size.get()),
@@ -50,7 +50,7 @@ impl CircuitConfig {
         let reached = |limit: Option<f64>, rate: Option<f64>| {
             limit.zip(rate).is_some_and(|(limit, rate)| rate >= limit)
         };
-        tally.calls >= self.minimum_calls()
+        tally.calls >= self.least_calls()
             && (reached(self.failure_rate, tally.failure_rate())
                 || reached(self.slow_rate, tally.slow_rate()))
     }
@@ -92,7 +92,7 @@ fn fraction(duration: Duration, share: f64) -> Duration {
 }
 
 /// The state's name, without its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Phase {
     Closed,
     Open,
