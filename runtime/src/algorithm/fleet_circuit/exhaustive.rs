@@ -225,7 +225,6 @@ impl World {
                 node.flight += 1;
                 node.instance.miss(false);
                 node.instance.go_alone();
-                node.instance.take_probes();
                 node.forget();
             }
             Act::Die(at) => {
@@ -301,6 +300,7 @@ impl World {
             reached: rules.quorum > 1 && node.streak >= THRESHOLD,
             jitter: 0,
             callers: true,
+            epoch: 0,
         };
         let report = node.instance.speak(here, rules, speech, || {
             numbers += 1;

@@ -127,6 +127,8 @@ pub(crate) struct Speech {
     pub(crate) jitter: i64,
     /// Somebody has called, and is to hear of what happens elsewhere.
     pub(crate) callers: bool,
+    /// That of the last reset of all circuits of the breaker, where this is the one of a key.
+    pub(crate) epoch: i64,
 }
 
 /// The state has become another one than `from`, or one of another generation.
@@ -389,7 +391,7 @@ impl Instance {
         Some(Report {
             seen: self.seen,
             floor: self.floor,
-            epoch: self.epoch,
+            epoch: self.epoch.max(speech.epoch),
             who: self.who,
             batch: if counts {
                 speech.batch
@@ -549,14 +551,8 @@ impl Instance {
         for spare in std::mem::take(&mut self.spare) {
             self.tell_end(spare.number, End::Unused);
         }
-    }
-
-    /// Its probes: when it goes on by itself, they are its own. The fleet keeps their places until they
-    /// expire: they are still being used.
-    pub(crate) fn take_probes(&mut self) -> Vec<(i64, Nanos)> {
-        let probes = std::mem::take(&mut self.out);
-        let probes = probes.into_iter();
-        probes.map(|probe| (probe.number, probe.until)).collect()
+        // The fleet holds the places of what is running until they expire.
+        self.out.clear();
     }
 
     #[cfg(test)]
