@@ -62,7 +62,7 @@ use crate::{
 /// A call dropped before it ended gives its permit back and, by default, counts as neither success nor
 /// failure (`cancelled`). A panic in the call is a failure.
 #[derive(Debug, Clone)]
-pub struct CircuitBreaker(Arc<Core>);
+pub struct CircuitBreaker(pub(super) Arc<Core>);
 
 impl CircuitBreaker {
     /// Begins a circuit breaker of that name.
@@ -147,7 +147,9 @@ impl CircuitBreaker {
     /// [`CircuitOpen`], where the call must not be made. It never tells the key.
     pub fn try_acquire_for<K: Display + ?Sized>(&self, key: &K) -> Result<Permit, CircuitOpen> {
         let keyed = self.0.cell_of((&key).into());
-        let pass = self.0.admit::<CircuitOpen>(keyed.as_deref().unwrap_or(&self.0.cell))?;
+        let pass = self
+            .0
+            .admit::<CircuitOpen>(keyed.as_deref().unwrap_or(&self.0.cell))?;
         Ok(Permit::new(Arc::clone(&self.0), keyed, pass))
     }
 
@@ -222,7 +224,9 @@ impl CircuitBreaker {
         // Whatever puts the key into words is the user's.
         call.time_passes();
         let keyed = self.0.cell_of(key.into());
-        let pass = self.0.admit::<Rejection>(keyed.as_deref().unwrap_or(&self.0.cell))?;
+        let pass = self
+            .0
+            .admit::<Rejection>(keyed.as_deref().unwrap_or(&self.0.cell))?;
         Ok(CircuitPermit::new(&self.0, call, OfKey(keyed), pass))
     }
 }

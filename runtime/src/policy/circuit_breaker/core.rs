@@ -432,6 +432,11 @@ impl Core {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn has_keys(&self) -> bool {
+        self.keyed.get().is_some()
+    }
+
     pub(super) fn reset_totals(&self) {
         self.totals.reset();
     }

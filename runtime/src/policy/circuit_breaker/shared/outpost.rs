@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// After so many ticks without a call a circuit is no longer told of them, and its next caller wakes it.
-const SLEEPY: u32 = 5;
+const SLEEPY: u32 = 3;
 /// Circuits of keys have nothing but successes to tell every so many ticks.
 const LEISURELY: u32 = 4;
 /// A report may leave between two ticks once in so many.
@@ -266,13 +266,13 @@ impl Outpost {
         let speech = Speech {
             batch: share.batch(elsewhere),
             reached: self.hub.rules.quorum > 1 && circuit.is_past_threshold(),
-            jitter: share.jitter.unwrap_or_else(|| self.hub.jitter(fastrand::f64())),
+            jitter: share
+                .jitter
+                .unwrap_or_else(|| self.hub.jitter(fastrand::f64())),
             callers: callers || share.instance.standing() != Standing::Joined,
             epoch: if self.is_keyed() { self.hub.epoch() } else { 0 },
         };
-        let report = share
-            .instance
-            .speak(now, &self.hub.rules, speech, number)?;
+        let report = share.instance.speak(now, &self.hub.rules, speech, number)?;
         share.void(elsewhere);
         share.is_urgent = false;
         Some(report)
@@ -386,8 +386,7 @@ impl Outpost {
     /// What follows from what has just been done.
     pub(in super::super) fn conclude(&self, circuit: &Circuit, gate: Gate) -> Conclusion {
         let mut share = lock(&self.share);
-        let is_away =
-            share.instance.standing() == Standing::Alone && !is_by_hand(circuit.phase());
+        let is_away = share.instance.standing() == Standing::Alone && !is_by_hand(circuit.phase());
         let is_sealed = match share.life {
             Life::Left => false,
             Life::Asleep => true,
@@ -401,9 +400,8 @@ impl Outpost {
         } else {
             gate
         };
-        let is_urgent = share.is_urgent
-            && share.life == Life::Awake
-            && !share.instance.is_on_its_way();
+        let is_urgent =
+            share.is_urgent && share.life == Life::Awake && !share.instance.is_on_its_way();
         share.is_urgent &= !is_urgent;
         Conclusion {
             gate,
@@ -582,10 +580,7 @@ impl Share {
     }
 }
 
-fn by_itself(
-    circuit: &mut Circuit,
-    now: Nanos,
-) -> (Result<Pass, Denial>, Option<Transition>) {
+fn by_itself(circuit: &mut Circuit, now: Nanos) -> (Result<Pass, Denial>, Option<Transition>) {
     let (admitted, transition) = circuit.try_acquire(now);
     (admitted.map_err(Denial::from), transition)
 }
