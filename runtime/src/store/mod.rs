@@ -23,7 +23,7 @@ pub use health::{StoreHealth, StoreStatus};
 pub use job::Job;
 pub(crate) use job::{Arg, Reply, Value};
 pub(crate) use link::{Link, StoreSlot};
-#[cfg(feature = "redis")]
+#[cfg(any(test, feature = "redis"))]
 pub(crate) use script::PRELUDE;
 pub(crate) use script::{Records, Script, Table};
 

@@ -16,6 +16,9 @@ mod script;
 mod lua_tests;
 #[cfg(all(test, steadfast_loom))]
 mod models;
+#[cfg(all(test, not(steadfast_loom), feature = "test-util", feature = "redis"))]
+#[allow(clippy::unwrap_used)]
+mod redis_tests;
 #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
 #[allow(clippy::unwrap_used)]
 mod tests;
