@@ -70,6 +70,11 @@ impl<const N: usize> Counters<N> {
         self.total(counter).wrapping_sub(before)
     }
 
+    /// Since it was made, whatever was reset.
+    pub(crate) fn ever(&self, counter: usize) -> u64 {
+        self.total(counter)
+    }
+
     pub(crate) fn reset(&self) {
         for (counter, before) in self.before.iter().enumerate() {
             before.store(self.total(counter), Relaxed);

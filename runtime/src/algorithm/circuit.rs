@@ -28,7 +28,7 @@ pub(crate) struct CircuitConfig {
 
 impl CircuitConfig {
     /// A count window can never hold more outcomes than its size, so no more can be asked of it.
-    fn minimum_calls(&self) -> u64 {
+    pub(crate) fn least_calls(&self) -> u64 {
         let minimum = self.minimum_calls.get();
         u64::from(match self.window {
             Span::Count(size) => minimum.min(size.get()),
@@ -50,7 +50,7 @@ impl CircuitConfig {
         let reached = |limit: Option<f64>, rate: Option<f64>| {
             limit.zip(rate).is_some_and(|(limit, rate)| rate >= limit)
         };
-        tally.calls >= self.minimum_calls()
+        tally.calls >= self.least_calls()
             && (reached(self.failure_rate, tally.failure_rate())
                 || reached(self.slow_rate, tally.slow_rate()))
     }
@@ -92,7 +92,7 @@ fn fraction(duration: Duration, share: f64) -> Duration {
 }
 
 /// The state's name, without its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Phase {
     Closed,
     Open,
@@ -129,7 +129,7 @@ impl Pass {
         self.0 & Self::PROBE != 0
     }
 
-    fn number(self) -> Option<u64> {
+    pub(crate) fn number(self) -> Option<u64> {
         self.is_probe().then_some(self.0 >> Self::SHIFT)
     }
 
@@ -177,6 +177,25 @@ pub(crate) enum Verdict {
     Abandoned,
     /// Says nothing about what is being called.
     Ignored,
+}
+
+/// What is known of an outcome where others decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Noted {
+    pub(crate) mark: Mark,
+    /// With it the consecutive failures have just become as many as open a circuit.
+    pub(crate) is_at_threshold: bool,
+}
+
+/// A state that others have decided on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) phase: Phase,
+    pub(crate) generation: u64,
+    pub(crate) since: Nanos,
+    pub(crate) until: Nanos,
+    pub(crate) failed_recoveries: u32,
+    pub(crate) successes: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -486,6 +505,98 @@ impl Circuit {
     pub(crate) fn configure(&mut self, config: impl Into<Arc<CircuitConfig>>) {
         self.config = config.into();
         self.window.resize(self.config.window);
+    }
+
+    /// Takes the end of a call where others decide what follows from it. `None` where it says nothing.
+    pub(crate) fn note(&mut self, now: Nanos, pass: Pass, outcome: Outcome) -> Option<Noted> {
+        if pass != Pass::ordinary(self.generation) {
+            return None;
+        }
+        let mark = self.mark(outcome)?;
+        let State::Closed {
+            consecutive_failures,
+        } = &mut self.state
+        else {
+            return None;
+        };
+        match outcome.verdict {
+            Verdict::Failure => *consecutive_failures = consecutive_failures.saturating_add(1),
+            Verdict::Success => *consecutive_failures = 0,
+            Verdict::Abandoned | Verdict::Ignored => {}
+        }
+        let streak = *consecutive_failures;
+        self.remember(now, mark);
+        Some(Noted {
+            mark,
+            is_at_threshold: self.is_threshold(|threshold| streak == threshold),
+        })
+    }
+
+    /// What the window would remember of an outcome, if anything.
+    pub(crate) fn mark(&self, outcome: Outcome) -> Option<Mark> {
+        let slow = outcome.slow && self.config.slow_rate.is_some();
+        mark(outcome.verdict, slow)
+    }
+
+    /// While closed: whether its consecutive failures are as many as open it.
+    pub(crate) fn is_past_threshold(&self) -> bool {
+        match self.state {
+            State::Closed {
+                consecutive_failures,
+            } => self.is_threshold(|threshold| consecutive_failures >= threshold),
+            _ => false,
+        }
+    }
+
+    fn is_threshold(&self, is: impl FnOnce(u32) -> bool) -> bool {
+        self.config
+            .failure_threshold
+            .is_some_and(|threshold| is(threshold.get()))
+    }
+
+    /// Opens it.
+    pub(crate) fn open_now(
+        &mut self,
+        now: Nanos,
+        random: impl FnOnce() -> f64,
+    ) -> Option<Transition> {
+        self.open(now, 0, random)
+    }
+
+    /// Takes the state that others have decided on, and its generation. What has to do with the one before
+    /// is late from now on.
+    pub(crate) fn follow(&mut self, given: Given) -> Option<Transition> {
+        let (from, to) = (self.phase(), given.phase);
+        let renewed = self.generation != given.generation;
+        self.generation = given.generation;
+        match to {
+            Phase::Closed if renewed || from != to => {
+                self.window.clear();
+                self.state = State::CLOSED;
+            }
+            Phase::Closed => {}
+            Phase::Open => {
+                self.state = State::Open {
+                    since: given.since,
+                    until: given.until,
+                    failed_recoveries: given.failed_recoveries,
+                };
+            }
+            Phase::HalfOpen => {
+                self.state = State::HalfOpen {
+                    probes: Box::default(),
+                    successes: given.successes,
+                    failed_recoveries: given.failed_recoveries,
+                };
+            }
+            Phase::ForcedOpen => self.state = State::ForcedOpen,
+            Phase::Disabled => self.state = State::Disabled,
+        }
+        (from != to).then_some(Transition {
+            from,
+            to,
+            generation: self.generation,
+        })
     }
 
     fn close(&mut self) -> Option<Transition> {

@@ -23,7 +23,7 @@ pub(crate) struct Mark {
 }
 
 /// The sums over a window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Tally {
     pub(crate) calls: u64,
     pub(crate) failures: u64,
@@ -31,13 +31,13 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, mark: Mark) {
+    pub(crate) fn add(&mut self, mark: Mark) {
         self.calls += 1;
         self.failures += u64::from(mark.failed);
         self.slow += u64::from(mark.slow);
     }
 
-    fn subtract(&mut self, other: Self) {
+    pub(crate) fn subtract(&mut self, other: Self) {
         self.calls -= other.calls;
         self.failures -= other.failures;
         self.slow -= other.slow;

@@ -62,7 +62,7 @@ use crate::{
 /// A call dropped before it ended gives its permit back and, by default, counts as neither success nor
 /// failure (`cancelled`). A panic in the call is a failure.
 #[derive(Debug, Clone)]
-pub struct CircuitBreaker(Arc<Core>);
+pub struct CircuitBreaker(pub(super) Arc<Core>);
 
 impl CircuitBreaker {
     /// Begins a circuit breaker of that name.
@@ -82,7 +82,7 @@ impl CircuitBreaker {
     /// one circuit per key, this is what was set by hand for all of them, else `Closed`.
     #[must_use]
     pub fn state(&self) -> CircuitState {
-        self.0.cell.gate().phase().into()
+        self.0.cell.phase().into()
     }
 
     /// What it has seen: in its window, and since its start.
@@ -126,6 +126,7 @@ impl CircuitBreaker {
     /// Dropping it ends the wait and changes nothing.
     pub async fn ready(&self) {
         if self.0.enforce {
+            self.0.rouse_if_shared(&self.0.cell);
             waiter::wait(Ready::new(&self.0.cell)).await;
         }
     }
@@ -135,7 +136,7 @@ impl CircuitBreaker {
     /// # Errors
     /// [`CircuitOpen`], where the call must not be made.
     pub fn try_acquire(&self) -> Result<Permit, CircuitOpen> {
-        let pass = self.0.admit(&self.0.cell)?;
+        let pass = self.0.admit::<CircuitOpen>(&self.0.cell)?;
         Ok(Permit::new(Arc::clone(&self.0), None, pass))
     }
 
@@ -146,7 +147,9 @@ impl CircuitBreaker {
     /// [`CircuitOpen`], where the call must not be made. It never tells the key.
     pub fn try_acquire_for<K: Display + ?Sized>(&self, key: &K) -> Result<Permit, CircuitOpen> {
         let keyed = self.0.cell_of((&key).into());
-        let pass = self.0.admit(keyed.as_deref().unwrap_or(&self.0.cell))?;
+        let pass = self
+            .0
+            .admit::<CircuitOpen>(keyed.as_deref().unwrap_or(&self.0.cell))?;
         Ok(Permit::new(Arc::clone(&self.0), keyed, pass))
     }
 
@@ -221,7 +224,9 @@ impl CircuitBreaker {
         // Whatever puts the key into words is the user's.
         call.time_passes();
         let keyed = self.0.cell_of(key.into());
-        let pass = self.0.admit(keyed.as_deref().unwrap_or(&self.0.cell))?;
+        let pass = self
+            .0
+            .admit::<Rejection>(keyed.as_deref().unwrap_or(&self.0.cell))?;
         Ok(CircuitPermit::new(&self.0, call, OfKey(keyed), pass))
     }
 }
@@ -247,7 +252,9 @@ impl Policy for CircuitBreaker {
     type Settings = CircuitBreakerSettings;
 
     fn assemble(name: PolicyName, settings: &CircuitBreakerSettings, sink: Sink) -> Self {
-        Self(Arc::new(Core::new(name, settings, sink)))
+        Self(Arc::new_cyclic(|this| {
+            Core::new(name, settings, sink, this)
+        }))
     }
 
     fn settings(&self) -> Vec<Setting> {

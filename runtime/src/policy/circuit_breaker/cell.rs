@@ -6,13 +6,15 @@ use std::{sync::Arc, task::Waker};
 use super::{
     gate::Gate,
     pending::{Lane, Pending},
+    shared::{Denial, Outpost, Way},
 };
 use crate::{
     algorithm::{
         circuit::{Circuit, CircuitConfig, Outcome, Pass, Phase, Refusal, Transition, Verdict},
+        fleet_circuit::Command,
         window::{Span, Tally},
     },
-    clock::Nanos,
+    clock::{self, Nanos},
     queue::{Queue, Ticket},
     sync::{
         AtomicU64, Mutex, MutexGuard,
@@ -41,6 +43,9 @@ pub struct Cell {
     until: AtomicU64,
     /// Only where there is one circuit: lanes for each key would take more memory than they are worth.
     pending: Option<Box<Pending>>,
+    /// Where the circuit is the fleet's. It has a lock of its own, under which no other is taken but its
+    /// hub's.
+    pub(super) shared: Option<Box<Outpost>>,
     kept: Mutex<Kept>,
 }
 
@@ -65,6 +70,8 @@ struct Kept {
 pub(super) struct Aftermath {
     transition: Option<Transition>,
     wakers: Vec<Waker>,
+    /// The fleet is to hear of it at once.
+    pub(super) is_urgent: bool,
 }
 
 impl Aftermath {
@@ -72,6 +79,7 @@ impl Aftermath {
     const NOTHING: Self = Self {
         transition: None,
         wakers: Vec::new(),
+        is_urgent: false,
     };
 
     /// Wakes who waits, and leaves the transition to be told.
@@ -104,11 +112,19 @@ impl Cell {
             since: AtomicU64::new(0),
             until: AtomicU64::new(0),
             pending: None,
+            shared: None,
             kept: Mutex::new(Kept {
                 circuit,
                 waiting: None,
             }),
         }
+    }
+
+    /// This circuit as the fleet's.
+    pub(super) fn share(mut self, outpost: Outpost) -> Self {
+        self.shared = Some(Box::new(outpost));
+        drop(self.locked(Freed::Nothing, |_| ((), None)));
+        self
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
@@ -135,11 +151,25 @@ impl Cell {
             return Ok(Ok(gate.pass()));
         }
         let now = now();
-        self.refuse_without_lock(now).map(Err).ok_or(now)
+        let refused = self.refuse_without_lock(now);
+        if let (Some(_), Some(outpost)) = (refused, &self.shared) {
+            outpost.note_caller();
+        }
+        refused.map(Err).ok_or(now)
     }
 
     pub(super) fn acquire_under_lock(&self, now: Nanos) -> (Result<Pass, Refusal>, Aftermath) {
         self.locked(Freed::Nothing, |circuit| circuit.try_acquire(now))
+    }
+
+    /// The same where the circuit is the fleet's.
+    pub(super) fn acquire_shared(
+        &self,
+        outpost: &Outpost,
+        way: &Way,
+        now: Nanos,
+    ) -> (Result<Pass, Denial>, Aftermath) {
+        self.locked(Freed::Nothing, |circuit| outpost.acquire(circuit, way, now))
     }
 
     #[cfg(test)]
@@ -212,8 +242,25 @@ impl Cell {
         if let (Outcome::QUICK_SUCCESS, Some(pending)) = (outcome, self.pending.as_deref()) {
             return self.succeed(pending, pending.lane(), pass, now, random);
         }
-        let record = |circuit: &mut Circuit| ((), circuit.record(now, pass, outcome, random));
+        let record = |circuit: &mut Circuit| {
+            let transition = self.record_in(circuit, now, pass, outcome, random);
+            ((), transition)
+        };
         self.locked(Freed::Place, record).1
+    }
+
+    fn record_in(
+        &self,
+        circuit: &mut Circuit,
+        now: Nanos,
+        pass: Pass,
+        outcome: Outcome,
+        random: impl FnOnce() -> f64,
+    ) -> Option<Transition> {
+        match &self.shared {
+            None => circuit.record(now, pass, outcome, random),
+            Some(outpost) => outpost.record(circuit, now, pass, outcome, random),
+        }
     }
 
     /// Takes a quick success of the thread that has this lane, and opens it for those to come.
@@ -235,7 +282,7 @@ impl Cell {
         {
             pending.settle(circuit);
         }
-        let transition = circuit.record(now, pass, Outcome::QUICK_SUCCESS, random);
+        let transition = self.record_in(circuit, now, pass, Outcome::QUICK_SUCCESS, random);
         if let (Some(lane), Some(piece)) = (lane, circuit.calm_time()) {
             lane.open(Pass::ordinary(circuit.generation()), piece);
         }
@@ -261,28 +308,76 @@ impl Cell {
         pending.is_some_and(|pending| pending.nth(lane).add(pass, now))
     }
 
+    /// Does what somebody wants by hand, here and, where the circuit is the fleet's, everywhere.
+    pub(super) fn obey(&self, command: Command, now: impl FnOnce() -> Nanos) -> Aftermath {
+        let obey = |circuit: &mut Circuit| {
+            let transition = match command {
+                Command::ForceOpen => circuit.force_open(),
+                Command::Disable => circuit.disable(),
+                Command::Reset => circuit.reset(),
+            };
+            if let Some(outpost) = &self.shared {
+                outpost.tell_command(circuit, command, now());
+            }
+            ((), transition)
+        };
+        self.locked(Freed::Nothing, obey).1
+    }
+
     pub(super) fn force_open(&self) -> Aftermath {
-        self.locked(Freed::Nothing, |circuit| ((), circuit.force_open()))
-            .1
+        self.obey(Command::ForceOpen, clock::now)
     }
 
     pub(super) fn disable(&self) -> Aftermath {
-        self.locked(Freed::Nothing, |circuit| ((), circuit.disable()))
-            .1
+        self.obey(Command::Disable, clock::now)
     }
 
     pub(super) fn reset(&self) -> Aftermath {
-        self.locked(Freed::Nothing, |circuit| ((), circuit.reset()))
-            .1
+        self.obey(Command::Reset, clock::now)
+    }
+
+    /// Begins anew, and has no longer to do with the fleet: nobody will find this circuit again.
+    pub(super) fn abandon(&self) -> Aftermath {
+        let reset = |circuit: &mut Circuit| {
+            if let Some(outpost) = &self.shared {
+                outpost.leave_fleet();
+            }
+            ((), circuit.reset())
+        };
+        self.locked(Freed::Nothing, reset).1
+    }
+
+    /// Anything that may change the circuit and what is known of the fleet's.
+    pub(super) fn change<T>(
+        &self,
+        act: impl FnOnce(&mut Circuit) -> (T, Option<Transition>),
+    ) -> (T, Aftermath) {
+        self.locked(Freed::Nothing, act)
+    }
+
+    /// The state, also where the gate does not tell.
+    pub(super) fn phase(&self) -> Phase {
+        match self.gate() {
+            gate if gate.is_sealed() => lock(&self.kept).circuit.phase(),
+            gate => gate.phase(),
+        }
+    }
+
+    /// Whether somebody waits until it would admit.
+    pub(super) fn is_awaited(&self) -> bool {
+        let kept = lock(&self.kept);
+        kept.waiting.as_ref().is_some_and(|line| !line.is_empty())
     }
 
     pub(super) fn tally(&self, now: Nanos) -> Tally {
-        self.settled().circuit.tally(now)
+        let fleet = self.shared.as_ref().and_then(|outpost| outpost.tally());
+        fleet.unwrap_or_else(|| self.settled().circuit.tally(now))
     }
 
     /// Whether nothing is lost if this circuit begins anew.
     pub(super) fn is_forgettable(&self, now: Nanos) -> bool {
-        self.settled().circuit.is_forgettable(now)
+        let idle = self.shared.as_ref().is_none_or(|outpost| outpost.is_idle());
+        idle && self.settled().circuit.is_forgettable(now)
     }
 
     /// Locks the circuit as it is with everything that was counted elsewhere. All lanes are closed: what
@@ -311,19 +406,33 @@ impl Cell {
         freed: Freed,
         transition: Option<Transition>,
     ) -> Aftermath {
-        self.publish(&kept.circuit);
+        let gate = Gate::of(&kept.circuit);
         let half_open = kept.circuit.phase() == Phase::HalfOpen;
-        let news = transition.is_some() || (freed == Freed::Place && half_open);
+        let mut news = transition.is_some() || (freed == Freed::Place && half_open);
+        let mut is_urgent = false;
+        let gate = match &self.shared {
+            None => gate,
+            Some(outpost) => {
+                let state = outpost.conclude(&kept.circuit, gate);
+                news |= state.has_news;
+                is_urgent = state.is_urgent;
+                state.gate
+            }
+        };
+        self.publish(&kept.circuit, gate);
         let wakers = if news { kept.waiting() } else { Vec::new() };
-        Aftermath { transition, wakers }
+        Aftermath {
+            transition,
+            wakers,
+            is_urgent,
+        }
     }
 
-    fn publish(&self, circuit: &Circuit) {
+    fn publish(&self, circuit: &Circuit, gate: Gate) {
         if let Some((since, until)) = circuit.open_time() {
             self.since.store(since.0, Relaxed);
             self.until.store(until.0, Relaxed);
         }
-        let gate = Gate::of(circuit);
         // Unchanged, it stays in the caches of those who only read it.
         if gate.0 != self.gate.load(Relaxed) {
             self.gate.store(gate.0, Release);
@@ -339,7 +448,11 @@ impl Cell {
         now: Nanos,
     ) -> Result<(), Nanos> {
         let mut kept = lock(&self.kept);
-        let admits_at = kept.circuit.admits_at(now).unwrap_or(Nanos::NEVER);
+        let admits_at = match &self.shared {
+            None => kept.circuit.admits_at(now),
+            Some(outpost) => outpost.admits_at(&kept.circuit, now),
+        };
+        let admits_at = admits_at.unwrap_or(Nanos::NEVER);
         if admits_at <= now {
             return Ok(());
         }

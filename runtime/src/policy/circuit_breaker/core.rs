@@ -1,13 +1,14 @@
 //! What the handles and the permits of one breaker share.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
 use super::{
     Cancelled, CircuitBreakerSettings, CircuitMetrics,
     cell::{Aftermath, Cell},
+    shared::{Denial, Hub, Outpost, Refused as RefusedWith},
     stopwatch::Stopwatch,
 };
 use crate::{
@@ -20,10 +21,12 @@ use crate::{
     counter::Counters,
     event::{Event, Refused, Sink, StateChanged},
     key::{Shown, with_bytes},
-    keyed::Keyed,
+    keyed::{Keyed, Room},
     kind::PolicyKind,
     name::PolicyName,
-    rejection::CircuitOpen,
+    policy::settings::PolicySettings as _,
+    rejection::{CircuitOpen, StoreUnavailable},
+    store::{Link, StoreError},
 };
 
 #[derive(Debug)]
@@ -39,7 +42,9 @@ pub struct Core {
     pub(super) cell: Cell,
     keyed: OnceLock<Keyed<Arc<Cell>>>,
     totals: Counters<TOTALS>,
-    sink: Sink,
+    pub(super) sink: Sink,
+    /// Where the circuits are the fleet's.
+    pub(super) hub: Option<Arc<Hub>>,
 }
 
 const SUCCESSES: usize = 0;
@@ -47,19 +52,51 @@ const FAILURES: usize = 1;
 const SLOW: usize = 2;
 const IGNORED: usize = 3;
 const REFUSED: usize = 4;
-const TOTALS: usize = 5;
+/// Successes that are no news to the fleet by the count of them all: it has heard of them, or they came too
+/// late. Only where circuits are the fleet's.
+const TOLD: usize = 5;
+const TOTALS: usize = 6;
+
+/// A circuit that late comers of many keys share is none of the fleet's: what became of their calls would be
+/// told as that of the first.
+fn own_or_local(cell: &mut Arc<Cell>, place: crate::keyed::Place) -> Arc<Cell> {
+    if place.room() == Room::Shared
+        && let Some(outpost) = &cell.shared
+    {
+        outpost.leave_fleet();
+    }
+    Arc::clone(cell)
+}
 
 fn limit(slow_call: Duration) -> i64 {
     i64::try_from(nanos(slow_call)).unwrap_or(i64::MAX)
 }
 
 impl Core {
-    pub(super) fn new(name: PolicyName, settings: &CircuitBreakerSettings, sink: Sink) -> Self {
+    pub(super) fn new(
+        name: PolicyName,
+        settings: &CircuitBreakerSettings,
+        sink: Sink,
+        this: &Weak<Self>,
+    ) -> Self {
         let config = Arc::new(settings.config());
+        let hub = settings.is_shared().then(|| {
+            let link = Link::new(
+                sink.store().clone(),
+                PolicyKind::CircuitBreaker,
+                name.clone(),
+            );
+            Arc::new(Hub::new(link, settings, &config, this.clone()))
+        });
+        let cell = Cell::new(Arc::clone(&config));
         Self {
             name,
             settings: *settings,
-            cell: Cell::new(Arc::clone(&config)),
+            cell: match &hub {
+                None => cell,
+                Some(hub) => cell.share(Outpost::new(Arc::clone(hub))),
+            },
+            hub,
             config,
             slow_call: settings.slow_call.map(limit),
             cancelled: settings.cancelled.unwrap_or_default(),
@@ -72,27 +109,49 @@ impl Core {
 
     /// The circuit of a key, unless all are set by hand.
     pub(super) fn cell_of(&self, key: Shown<'_>) -> Option<Arc<Cell>> {
+        if let (Some(hub), Some(outpost)) = (&self.hub, &self.cell.shared) {
+            self.heed_all_keys(hub, outpost);
+        }
         if let Phase::ForcedOpen | Phase::Disabled = self.cell.gate().phase() {
             return None;
         }
         let keyed = self.keyed.get_or_init(|| Keyed::new(self.settings.keys()));
-        let create = || Arc::new(Cell::one_of_many(Arc::clone(&self.config)));
         let unused =
             |cell: &Arc<Cell>| Arc::strong_count(cell) == 1 && cell.is_forgettable(clock::now());
-        Some(with_bytes(key, |key| {
-            keyed.with(key, create, unused, |cell, _| Arc::clone(cell))
+        Some(with_bytes(key, |key| match &self.hub {
+            None => {
+                let create = || Arc::new(Cell::one_of_many(Arc::clone(&self.config)));
+                keyed.with(key, create, unused, |cell, _| Arc::clone(cell))
+            }
+            Some(hub) => keyed.with(key, || self.shared_cell(hub, key), unused, own_or_local),
         }))
     }
 
+    #[cold]
+    fn shared_cell(&self, hub: &Arc<Hub>, key: &[u8]) -> Arc<Cell> {
+        Arc::new_cyclic(|this| {
+            let outpost = Outpost::of_key(Arc::clone(hub), this.clone(), key);
+            Cell::one_of_many(Arc::clone(&self.config)).share(outpost)
+        })
+    }
+
+    /// What is set by hand for the circuits of all keys may be set elsewhere: whoever calls wants to hear.
+    fn heed_all_keys(&self, hub: &Arc<Hub>, outpost: &Outpost) {
+        outpost.note_caller();
+        if self.cell.gate().is_sealed() {
+            self.rouse(hub, outpost, &self.cell);
+        }
+    }
+
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn admit(&self, cell: &Cell) -> Result<Pass, CircuitOpen> {
+    pub(super) fn admit<E: RefusedWith>(&self, cell: &Cell) -> Result<Pass, E> {
         self.admit_to(cell, |pass| pass)
     }
 
     /// Both results are made as the caller wants them, and where it wants them: each move of one is a
     /// dozen words.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn admit_to<T, E: From<CircuitOpen>>(
+    pub(super) fn admit_to<T, E: RefusedWith>(
         &self,
         cell: &Cell,
         permit: impl FnOnce(Pass) -> T,
@@ -104,30 +163,60 @@ impl Core {
     }
 
     #[cold]
-    fn admit_if_due<T, E: From<CircuitOpen>>(
+    fn admit_if_due<T, E: RefusedWith>(
         &self,
         cell: &Cell,
         permit: impl FnOnce(Pass) -> T,
     ) -> Result<T, E> {
-        let answer = cell.answer(clock::now);
-        let pass = match answer.unwrap_or_else(|now| self.admit_under_lock(cell, now)) {
-            Ok(pass) => pass,
-            Err(refusal) => {
-                self.tell_refused(refusal);
-                if self.enforce {
-                    return Err(self.open(refusal).into());
+        let refusal = match cell.answer(clock::now) {
+            Ok(Ok(pass)) => return Ok(permit(pass)),
+            Ok(Err(refusal)) => refusal,
+            Err(now) => match self.admit_under_lock(cell, now) {
+                Ok(pass) => return Ok(permit(pass)),
+                Err(Denial::Open(refusal)) => refusal,
+                Err(Denial::Store(cause)) => {
+                    return self.refuse_without_store(cause).map(permit);
                 }
-                Pass::STRAY
-            }
+            },
         };
-        Ok(permit(pass))
+        self.tell_refused(refusal);
+        if self.enforce {
+            return Err(self.open(refusal).into());
+        }
+        Ok(permit(Pass::STRAY))
     }
 
     #[inline(never)]
-    fn admit_under_lock(&self, cell: &Cell, now: Nanos) -> Result<Pass, Refusal> {
+    fn admit_under_lock(&self, cell: &Cell, now: Nanos) -> Result<Pass, Denial> {
+        if let (Some(hub), Some(outpost)) = (&self.hub, &cell.shared) {
+            return self.admit_shared(hub, outpost, cell, now);
+        }
         let (admitted, aftermath) = cell.acquire_under_lock(now);
-        self.follow(aftermath);
-        admitted
+        self.tell_of(aftermath);
+        admitted.map_err(Denial::from)
+    }
+
+    /// Refuses where there is no store, or it is away and that is what was asked for.
+    #[cold]
+    fn refuse_without_store<E: RefusedWith>(&self, cause: Arc<StoreError>) -> Result<Pass, E> {
+        let unavailable = StoreUnavailable {
+            policy: self.name.clone(),
+            retry_after: None,
+            cause,
+        };
+        self.totals.add(REFUSED, 1);
+        self.sink.tell_debug(|| {
+            Event::Refused(Refused {
+                policy: self.name.clone(),
+                kind: PolicyKind::CircuitBreaker,
+                rejection: unavailable.clone().into(),
+                enforced: self.enforce,
+            })
+        });
+        if self.enforce {
+            return Err(E::unavailable(unavailable));
+        }
+        Ok(Pass::STRAY)
     }
 
     #[inline]
@@ -215,12 +304,31 @@ impl Core {
     fn moved(&self, cell: &Cell, pass: Pass, outcome: Outcome, now: Option<Nanos>) {
         self.count(outcome);
         if cell.is_unmoved_by(pass, outcome) {
+            if self.hub.is_some() && !cell.is_unmoved_by_success(pass) {
+                self.set_apart(outcome);
+            }
             return;
         }
         let now = now.unwrap_or_else(clock::now);
         if outcome != Outcome::QUICK_SUCCESS || !cell.add(pass, now) {
+            if self.hub.is_some() {
+                self.set_apart(outcome);
+            }
             self.record(cell, pass, outcome, now);
         }
+    }
+
+    /// Keeps a success, which was counted, out of what the fleet is told by the count of them all.
+    fn set_apart(&self, outcome: Outcome) {
+        if outcome.verdict == Verdict::Success {
+            self.totals.add(TOLD, 1);
+        }
+    }
+
+    /// Successes of the only circuit that were not told under its lock: nearly all while all is well.
+    pub(super) fn successes_elsewhere(&self) -> u64 {
+        let told = self.totals.ever(TOLD);
+        self.totals.ever(SUCCESSES).wrapping_sub(told)
     }
 
     /// What a call counts as that its caller dropped.
@@ -244,7 +352,7 @@ impl Core {
 
     #[inline(never)]
     fn record(&self, cell: &Cell, pass: Pass, outcome: Outcome, now: Nanos) {
-        self.follow(cell.record(pass, outcome, now, fastrand::f64));
+        self.follow(cell, cell.record(pass, outcome, now, fastrand::f64));
     }
 
     #[inline]
@@ -260,9 +368,9 @@ impl Core {
         }
     }
 
-    /// What has to wait until the circuit's lock is gone: subscribers and wakers may call back in.
+    /// Tells what had to wait until the circuit's lock was gone: subscribers and wakers may call back in.
     #[inline]
-    fn follow(&self, aftermath: Aftermath) {
+    pub(super) fn tell_of(&self, aftermath: Aftermath) {
         if let Some(transition) = aftermath.wake() {
             self.tell(transition);
         }
@@ -286,25 +394,54 @@ impl Core {
     }
 
     pub(super) fn force_open(&self) {
-        self.follow(self.cell.force_open());
+        self.rouse_if_shared(&self.cell);
+        self.follow(&self.cell, self.cell.force_open());
     }
 
     pub(super) fn disable(&self) {
-        self.follow(self.cell.disable());
+        self.rouse_if_shared(&self.cell);
+        self.follow(&self.cell, self.cell.disable());
     }
 
     /// Circuits of keys are forgotten: calls that still hold one report to what nobody asks any more.
     pub(super) fn reset(&self) {
-        let mut aftermaths = vec![self.cell.reset()];
-        if let Some(keyed) = self.keyed.get() {
-            keyed.retain(|cell| {
-                aftermaths.push(cell.reset());
-                false
-            });
-        }
+        self.rouse_if_shared(&self.cell);
+        let aftermath = self.cell.reset();
+        self.forget_keys();
+        self.follow(&self.cell, aftermath);
+    }
+
+    pub(super) fn forget_keys(&self) {
+        let Some(keyed) = self.keyed.get() else {
+            return;
+        };
+        let mut aftermaths = Vec::new();
+        keyed.retain(|cell| {
+            aftermaths.push(cell.abandon());
+            false
+        });
         for aftermath in aftermaths {
-            self.follow(aftermath);
+            self.tell_of(aftermath);
         }
+    }
+
+    /// Before what concerns the whole fleet.
+    pub(super) fn rouse_if_shared(&self, cell: &Cell) {
+        if let (Some(hub), Some(outpost)) = (&self.hub, &cell.shared) {
+            self.rouse(hub, outpost, cell);
+        }
+    }
+
+    /// Whether the fleet decides.
+    #[cfg(test)]
+    pub(super) fn is_led(&self) -> bool {
+        let outpost = self.cell.shared.as_ref();
+        outpost.is_some_and(|outpost| outpost.tally().is_some())
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_keys(&self) -> bool {
+        self.keyed.get().is_some()
     }
 
     pub(super) fn reset_totals(&self) {

@@ -11,6 +11,8 @@ pub(super) struct Gate(pub(super) u64);
 
 const CLEAN: u64 = 1 << 3;
 const PHASE: u64 = CLEAN - 1;
+/// In place of a phase: whoever comes has to ask under the lock, whatever the state is.
+const SEALED: u64 = 5;
 
 impl Gate {
     pub(super) fn of(circuit: &Circuit) -> Self {
@@ -18,14 +20,29 @@ impl Gate {
         Self(Pass::ordinary(circuit.generation()).word() | clean | circuit.phase() as u64)
     }
 
+    /// The same, where nobody passes who has not asked under the lock.
+    pub(super) fn sealed(self) -> Self {
+        Self(self.0 & !(CLEAN | PHASE) | SEALED)
+    }
+
+    pub(super) fn is_sealed(self) -> bool {
+        self.0 & PHASE == SEALED
+    }
+
+    /// The same, where every success has to be told.
+    pub(super) fn never_clean(self) -> Self {
+        Self(self.0 & !CLEAN)
+    }
+
+    /// The state. A sealed gate is as that of a half-open circuit: there is nothing to say without the lock.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn phase(self) -> Phase {
         match self.0 & PHASE {
             phase if phase == Phase::Closed as u64 => Phase::Closed,
             phase if phase == Phase::Open as u64 => Phase::Open,
-            phase if phase == Phase::HalfOpen as u64 => Phase::HalfOpen,
             phase if phase == Phase::ForcedOpen as u64 => Phase::ForcedOpen,
-            _ => Phase::Disabled,
+            phase if phase == Phase::Disabled as u64 => Phase::Disabled,
+            _ => Phase::HalfOpen,
         }
     }
 

@@ -11,6 +11,7 @@ mod pending;
 mod permit;
 mod ready;
 mod settings;
+mod shared;
 mod stopwatch;
 mod when;
 mod window;

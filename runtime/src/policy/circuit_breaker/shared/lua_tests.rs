@@ -1,0 +1,75 @@
+//! The script on a real server against its twin: the same answers to the same reports at the same times.
+
+use std::cell::{Cell, RefCell};
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+
+use steadfast_servers::{Client, RedisServer};
+
+use super::script::{EXCHANGE, answer, args};
+use crate::{
+    algorithm::fleet_circuit::brute::{rules, said, step},
+    store::{Arg, PRELUDE, Reply, Table, Value},
+};
+
+/// One run of the script at this time.
+fn exchange(client: &mut Client, key: &[u8], now: i64, args: &[Arg]) -> Vec<Value> {
+    let mut words = vec![
+        b"EVAL".to_vec(),
+        format!("{PRELUDE}{}", EXCHANGE.lua).into_bytes(),
+        b"1".to_vec(),
+        key.to_vec(),
+        now.to_string().into_bytes(),
+    ];
+    words.extend(args.iter().map(|arg| match arg {
+        Arg::Int(int) => int.to_string().into_bytes(),
+        Arg::Bytes(bytes) => bytes.clone(),
+    }));
+    let reply = client.command(&words).unwrap();
+    assert!(!reply.is_error(), "{reply:?}");
+    reply
+        .items()
+        .iter()
+        .map(|item| Value::Int(item.integer()))
+        .collect()
+}
+
+#[test]
+fn the_script_and_its_twin_answer_alike() {
+    let server = RedisServer::start();
+    let client = RefCell::new(server.client().unwrap());
+    let key = Cell::new(0_u32);
+    let config = Config {
+        cases: 60,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..Config::default()
+    };
+    let steps = (rules(), prop::collection::vec((step(), said()), 1..120));
+    let mut runner = TestRunner::new(config);
+    let outcome = runner.run(&steps, |(rules, steps)| {
+        let mut client = client.borrow_mut();
+        key.set(key.get() + 1);
+        let keys = vec![key.get().to_string().into_bytes()];
+        let (mut table, mut now) = (Table::default(), 1_700_000_000_000_000_i64);
+        let (mut generation, mut epoch, mut numbers) = (now, 0, Vec::new());
+        for (step, said) in steps {
+            let report = said.report(generation, epoch, &mut numbers);
+            let args = args(&rules, &report);
+            let twin = (EXCHANGE.twin)(&mut table.records(&keys, now), &args).unwrap();
+            let lua = Reply(exchange(&mut client, &keys[0], now, &args));
+            prop_assert_eq!(&lua, &Reply(twin));
+            let answer = answer(&lua).unwrap();
+            (generation, epoch) = (answer.generation, answer.epoch);
+            // Not beyond the life of a record: the server's goes by a clock that is not the test's.
+            now += step.clamp(-1_000_000_000, 1_000_000_000);
+        }
+        let ttl = client.command(&[b"PTTL".to_vec(), keys[0].clone()]);
+        prop_assert!(ttl.unwrap().integer() > 0, "written without an end");
+        Ok(())
+    });
+    outcome.unwrap();
+}

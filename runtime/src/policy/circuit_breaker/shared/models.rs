@@ -1,0 +1,1 @@
+//! Every interleaving of a circuit and what stands beside it.
