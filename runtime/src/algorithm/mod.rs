@@ -6,6 +6,7 @@ pub(crate) mod budget;
 pub(crate) mod circuit;
 pub(crate) mod decision;
 pub(crate) mod fixed_window;
+pub(crate) mod fleet;
 pub(crate) mod gcra;
 pub(crate) mod grid;
 pub(crate) mod jitter;

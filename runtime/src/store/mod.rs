@@ -41,6 +41,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     #[doc(hidden)]
     fn attach(&self, member: Weak<dyn Member>);
 
+    /// How long a job may take.
+    #[doc(hidden)]
+    fn deadline(&self) -> Duration {
+        Duration::from_millis(50)
+    }
+
     /// Whether it answers at present, as far as is known without asking.
     fn is_up(&self) -> bool;
 

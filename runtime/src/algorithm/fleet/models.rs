@@ -1,0 +1,1 @@
+//! Every limit against the most naive one.

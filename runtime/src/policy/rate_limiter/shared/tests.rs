@@ -1,0 +1,1 @@
+//! Shared limits, as a whole.
