@@ -23,6 +23,8 @@ pub use health::{StoreHealth, StoreStatus};
 pub use job::Job;
 pub(crate) use job::{Arg, Reply, Value};
 pub(crate) use link::{Link, StoreSlot};
+#[cfg(test)]
+pub(crate) use script::PRELUDE;
 pub(crate) use script::{Records, Script, Table};
 
 /// Where the state of `shared` policies lives, so that all instances of a service act as one:

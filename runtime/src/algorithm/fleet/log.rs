@@ -47,9 +47,7 @@ impl LogState {
 
     /// Permits taken before that entry.
     fn before(&self, index: usize) -> i64 {
-        self.entries
-            .get(index)
-            .map_or(self.total, |entry| entry.1)
+        self.entries.get(index).map_or(self.total, |entry| entry.1)
     }
 
     /// Permits from one entry up to another.

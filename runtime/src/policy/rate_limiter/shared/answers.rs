@@ -82,7 +82,10 @@ impl Answers {
 
     /// What to remember of how the limit stands; of the former, where nobody asked.
     pub(super) fn told(&self, former: Option<Told>, now: Nanos) -> Told {
-        let last = self.len().checked_sub(1).and_then(|last| self.decision(last));
+        let last = self
+            .len()
+            .checked_sub(1)
+            .and_then(|last| self.decision(last));
         let (remaining, reset) = match (last, former) {
             (Some(last), _) => (last.remaining, now.after(last.reset_after)),
             (None, Some(former)) => (former.remaining, former.reset),

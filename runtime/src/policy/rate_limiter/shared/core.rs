@@ -264,7 +264,9 @@ impl Core {
         for lane in lanes {
             let held = lane.books().drain(clock::now());
             let Some((rate, lots)) = held else { continue };
-            let Some(terms) = self.terms(rate) else { continue };
+            let Some(terms) = self.terms(rate) else {
+                continue;
+            };
             for lot in lots {
                 if let Some(job) = self.refund(&lane, &terms, lot) {
                     store.run(job);
@@ -300,7 +302,9 @@ fn args(terms: &Terms, flight: &Flight) -> Vec<Arg> {
 /// In whole microseconds, rounded down.
 fn patience(give_up: Option<Nanos>, now: Nanos) -> i64 {
     let patience = give_up.map_or(Duration::ZERO, |give_up| give_up.since(now));
-    i64::try_from(patience.as_micros()).unwrap_or(i64::MAX).min(1 << 52)
+    i64::try_from(patience.as_micros())
+        .unwrap_or(i64::MAX)
+        .min(1 << 52)
 }
 
 /// Keys that are to be forgotten once those before are.

@@ -24,7 +24,12 @@ const LONGEST: Duration = Duration::from_secs(1);
 
 impl Denial {
     /// What a decision says that was asked for at `sent`.
-    pub(super) fn new(cost: u32, rate: Option<Rate>, decision: &Decision, sent: Nanos) -> Option<Self> {
+    pub(super) fn new(
+        cost: u32,
+        rate: Option<Rate>,
+        decision: &Decision,
+        sent: Nanos,
+    ) -> Option<Self> {
         let retry = decision.retry_after?;
         Some(Self {
             cost,

@@ -155,7 +155,10 @@ impl RateLimiter {
         let Wish { cost, rate, .. } = wish;
         let decided = |decision| Start::Landed(Landed::Decided(decision, lane.place()));
         let Some(terms) = core.terms(rate).filter(|terms| cost <= terms.limit) else {
-            return decided(hopeless(core.terms(rate).map_or(0, |terms| terms.limit), cost));
+            return decided(hopeless(
+                core.terms(rate).map_or(0, |terms| terms.limit),
+                cost,
+            ));
         };
         let give_up = wish.patience.map(|patience| patience.until(now));
         let arrival = {
@@ -341,7 +344,11 @@ impl RateLimiter {
     }
 
     /// Waits until a request has come to something.
-    pub(in super::super) async fn landed<'p>(&'p self, call: &Call, start: Start<'p>) -> Landed<'p> {
+    pub(in super::super) async fn landed<'p>(
+        &'p self,
+        call: &Call,
+        start: Start<'p>,
+    ) -> Landed<'p> {
         let start = match start {
             Start::Asks(asking) => {
                 let began = clock::now();
@@ -368,7 +375,11 @@ impl RateLimiter {
     }
 
     /// The same, blocking the thread.
-    pub(in super::super) fn landed_blocking<'p>(&'p self, call: &Call, start: Start<'p>) -> Landed<'p> {
+    pub(in super::super) fn landed_blocking<'p>(
+        &'p self,
+        call: &Call,
+        start: Start<'p>,
+    ) -> Landed<'p> {
         let start = match start {
             Start::Asks(asking) => {
                 let began = Instant::now();
@@ -395,10 +406,7 @@ impl RateLimiter {
     }
 
     /// Counts and tells what a request came to.
-    pub(in super::super) fn pass<'p>(
-        &'p self,
-        landed: Landed<'p>,
-    ) -> Result<Pass<'p>, Rejection> {
+    pub(in super::super) fn pass<'p>(&'p self, landed: Landed<'p>) -> Result<Pass<'p>, Rejection> {
         match landed {
             Landed::Decided(decision, place) => {
                 self.conclude(&decision)?;
@@ -473,7 +481,11 @@ impl RateLimiter {
         let limit = self.0.settings.rate.map_or(0, Rate::count);
         Ok(Pass {
             limiter: self,
-            allowance: Decision { limit, ..Decision::NOTHING }.into(),
+            allowance: Decision {
+                limit,
+                ..Decision::NOTHING
+            }
+            .into(),
             taken: None,
         })
     }

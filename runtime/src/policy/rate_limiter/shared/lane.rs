@@ -329,10 +329,9 @@ impl Books {
     pub(super) fn is_short(&mut self, rules: &Rules, now: Nanos) -> bool {
         let rate = self.rate;
         rules.ahead > 0
-            && self
-                .line
-                .as_mut()
-                .is_some_and(|line| line.flights == 0 && line.lots.short(now, rules.ahead, rate) > 0)
+            && self.line.as_mut().is_some_and(|line| {
+                line.flights == 0 && line.lots.short(now, rules.ahead, rate) > 0
+            })
     }
 
     /// The next question, if it is time for one. `due`: even if nobody asks anything.
@@ -346,7 +345,10 @@ impl Books {
             self.tidy();
             return None;
         }
-        let rate = line.queue.front().map_or(self.rate, |first| first.data.rate);
+        let rate = line
+            .queue
+            .front()
+            .map_or(self.rate, |first| first.data.rate);
         let mut flight = Flight {
             calls: Vec::new(),
             rate,
@@ -567,7 +569,11 @@ impl Line {
     fn board(&mut self, flight: &mut Flight, rules: &Rules) {
         let now = flight.sent;
         while flight.calls.len() < BATCH {
-            if self.queue.front().is_none_or(|first| first.data.rate != flight.rate) {
+            if self
+                .queue
+                .front()
+                .is_none_or(|first| first.data.rate != flight.rate)
+            {
                 break;
             }
             let (Some(ticket), Some(waiter)) = (self.queue.front_ticket(), self.queue.pop_front())

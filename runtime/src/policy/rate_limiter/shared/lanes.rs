@@ -3,10 +3,7 @@
 use std::{
     fmt,
     hash::BuildHasher,
-    sync::{
-        Arc,
-        atomic::Ordering::Relaxed,
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 use foldhash::fast::RandomState;
@@ -77,7 +74,10 @@ impl Lanes {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).lanes.len()).sum()
+        self.shards
+            .iter()
+            .map(|shard| lock(shard).lanes.len())
+            .sum()
     }
 
     fn shard(&self, hash: u64) -> &Mutex<Shard> {

@@ -24,13 +24,7 @@ pub(super) use entrance::{Landed, Pass, Start};
 
 use self::core::Core;
 use super::RateLimiterSettings;
-use crate::{
-    event::Sink,
-    keyed::Place,
-    kind::PolicyKind,
-    name::PolicyName,
-    store::Link,
-};
+use crate::{event::Sink, keyed::Place, kind::PolicyKind, name::PolicyName, store::Link};
 
 /// What a shared limiter has beside a local one.
 #[derive(Debug)]
@@ -43,7 +37,11 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Where the settings ask for it.
-    pub(super) fn new(name: &PolicyName, settings: &RateLimiterSettings, sink: &Sink) -> Option<Box<Self>> {
+    pub(super) fn new(
+        name: &PolicyName,
+        settings: &RateLimiterSettings,
+        sink: &Sink,
+    ) -> Option<Box<Self>> {
         settings.shared.filter(|shared| *shared)?;
         let link = Link::new(sink.store().clone(), PolicyKind::RateLimiter, name.clone());
         Some(Box::new(Self {
@@ -68,7 +66,8 @@ impl Shared {
         for lane in self.core.lanes.all() {
             waiting += lane.books().waiting();
         }
-        self.locals.for_each(|local| waiting += local.metrics().waiting as usize);
+        self.locals
+            .for_each(|local| waiting += local.metrics().waiting as usize);
         waiting
     }
 

@@ -25,30 +25,52 @@ macro_rules! script {
         };
     };
 }
-script!(BUCKET, "bucket", |records, args| decide(records, args, 3, |p| Bucket(ratio(p))));
-script!(WINDOW, "window", |records, args| decide(records, args, 2, |p| Window {
-    per: p[0],
-    count: p[1],
+script!(BUCKET, "bucket", |records, args| decide(
+    records,
+    args,
+    3,
+    |p| Bucket(ratio(p))
+));
+script!(WINDOW, "window", |records, args| decide(
+    records,
+    args,
+    2,
+    |p| Window {
+        per: p[0],
+        count: p[1],
+    }
+));
+script!(LOG, "log", |records, args| decide(records, args, 2, |p| {
+    Log {
+        per: p[0],
+        count: p[1],
+    }
 }));
-script!(LOG, "log", |records, args| decide(records, args, 2, |p| Log {
-    per: p[0],
-    count: p[1],
-}));
-script!(COUNTERS, "counters", |records, args| decide(records, args, 3, |p| Counters {
-    per: p[0],
-    count: p[1],
-    tick: p[2],
-}));
-script!(ADAPTING, "adapting", |records, args| decide(records, args, 10, |p| Adapting {
-    ratio: ratio(p),
-    lowest: p[3],
-    interval: p[4],
-    threshold: p[5],
-    backoff: p[6],
-    recovery: p[7],
-    well: p[8],
-    badly: p[9],
-}));
+script!(COUNTERS, "counters", |records, args| decide(
+    records,
+    args,
+    3,
+    |p| Counters {
+        per: p[0],
+        count: p[1],
+        tick: p[2],
+    }
+));
+script!(ADAPTING, "adapting", |records, args| decide(
+    records,
+    args,
+    10,
+    |p| Adapting {
+        ratio: ratio(p),
+        lowest: p[3],
+        interval: p[4],
+        threshold: p[5],
+        backoff: p[6],
+        recovery: p[7],
+        well: p[8],
+        badly: p[9],
+    }
+));
 
 /// Gives permits of a bucket back.
 pub(super) static REFUND: Script = Script {
@@ -94,9 +116,7 @@ fn decide<R: Rules>(
     });
     let (rules, now) = (rules(given), records.now());
     // A list of many entries is moved, not copied.
-    let state = records
-        .get::<Option<R::State>>(0)?
-        .and_then(std::mem::take);
+    let state = records.get::<Option<R::State>>(0)?.and_then(std::mem::take);
     let (decided, commit) = fleet::decide(&rules, state, now, calls, extra);
     match commit {
         Commit::Put(state, ttl) => records.put(0, Some(state), ttl.max(1)),
@@ -111,7 +131,9 @@ fn decide<R: Rules>(
         .answers
         .iter()
         .flat_map(|answer| [answer.retry, answer.remaining, answer.reset]);
-    let reply = [decided.granted, mark, limit, share].into_iter().chain(calls);
+    let reply = [decided.granted, mark, limit, share]
+        .into_iter()
+        .chain(calls);
     Ok(reply.map(Value::Int).collect())
 }
 
@@ -121,7 +143,9 @@ fn refund(records: &mut Records<'_>, args: &[Arg]) -> Result<Vec<Value>, StoreEr
         return Err(StoreError::BadReply);
     };
     let (now, bucket) = (records.now(), Bucket(ratio(given)));
-    let state = records.get::<Option<BucketState>>(0)?.and_then(|held| *held);
+    let state = records
+        .get::<Option<BucketState>>(0)?
+        .and_then(|held| *held);
     let refunded = bucket.refund(state.as_ref(), now, mark, cost);
     let back = refunded.as_ref().map_or(0, |refunded| refunded.back);
     if let Some(Refunded { state, ttl, .. }) = refunded {

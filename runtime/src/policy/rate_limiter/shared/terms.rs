@@ -65,7 +65,11 @@ impl Terms {
             Algorithm::TokenBucket | Algorithm::LeakyBucket => {
                 let burst = settings.burst.unwrap_or(rate.count());
                 let ratio = Ratio::new(rate, burst, 1);
-                let Ratio { permit, pace, burst } = ratio;
+                let Ratio {
+                    permit,
+                    pace,
+                    burst,
+                } = ratio;
                 of(&scripts::BUCKET, &[permit, pace, burst], burst, even(ratio))
             }
             Algorithm::FixedWindow => of(&scripts::WINDOW, &[per, count], count, windows),
@@ -76,7 +80,11 @@ impl Terms {
             }
             Algorithm::Adaptive => {
                 let ratio = Ratio::new(rate, rate.count(), WHOLE);
-                let Ratio { permit, pace, burst } = ratio;
+                let Ratio {
+                    permit,
+                    pace,
+                    burst,
+                } = ratio;
                 let interval = micros(settings.interval.unwrap_or(default::INTERVAL));
                 let params = [
                     permit,
@@ -95,7 +103,9 @@ impl Terms {
 
     /// What the script is told of the limit.
     pub(super) fn args(&self) -> impl Iterator<Item = Arg> + '_ {
-        self.params[..self.used].iter().map(|param| Arg::Int(*param))
+        self.params[..self.used]
+            .iter()
+            .map(|param| Arg::Int(*param))
     }
 
     /// The three numbers that a bucket is.

@@ -1,1 +1,4 @@
 //! Shared limits, as a whole.
+
+mod redis;
+mod twins;
