@@ -18,7 +18,7 @@ use std::{
 const BASE: u64 = 1 << 60;
 
 /// A point in time, in nanoseconds on the process's monotonic line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Nanos(pub(crate) u64);
 
 impl Nanos {

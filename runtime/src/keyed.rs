@@ -39,7 +39,7 @@ impl Place {
         Self(hash | SHARED)
     }
 
-    const fn hash(self) -> u64 {
+    pub(crate) const fn hash(self) -> u64 {
         self.0 & !SHARED
     }
 

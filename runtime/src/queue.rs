@@ -62,6 +62,22 @@ impl<T> Queue<T> {
         ticket
     }
 
+    /// Gives a place back to one who was taken out as the first, and comes before all who are there.
+    pub(crate) fn put_back(&mut self, ticket: Ticket, waiter: Waiter<T>) {
+        debug_assert!(self.front_ticket().is_none_or(|front| ticket < front));
+        self.living += 1;
+        self.weight += u64::from(waiter.weight);
+        let waiter = Some(waiter);
+        self.slots.push_front(Slot { ticket, waiter });
+    }
+
+    /// The first place of which that is so.
+    pub(crate) fn find(&self, is: impl Fn(&Waiter<T>) -> bool) -> Option<Ticket> {
+        let mut slots = self.slots.iter();
+        let found = slots.find(|slot| slot.waiter.as_ref().is_some_and(&is))?;
+        Some(found.ticket)
+    }
+
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
         self.living

@@ -7,6 +7,7 @@ pub(crate) mod circuit;
 pub(crate) mod decision;
 pub(crate) mod desk;
 pub(crate) mod fixed_window;
+pub(crate) mod fleet;
 pub(crate) mod fleet_circuit;
 pub(crate) mod gcra;
 pub(crate) mod grid;

@@ -87,9 +87,14 @@ impl Taken<'_> {
     }
 
     fn report(&self, success: bool) {
-        if self.rules.is_adaptive() {
-            self.spot
-                .with(|lane| lane.report(self.rules, clock::now(), success));
+        if !self.rules.is_adaptive() {
+            return;
+        }
+        match self.spot {
+            Spot::Fleet(shared, place) => shared.report(place, success),
+            spot => {
+                spot.with(|lane| lane.report(self.rules, clock::now(), success));
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
     lane::{Arrival, Lane},
     limiter::{ALLOWED, BYPASSED, REJECTED},
     rules::Rules,
+    shared::{Landed, Start},
     turn::{Spot, Turn},
 };
 use crate::{
@@ -35,6 +36,8 @@ pub(super) enum Begun<'p> {
     Past,
     Ended(Ended<'p>),
     Waits(Turn<'p>, u32),
+    /// At a limit that is in the store.
+    Shared(Start<'p>),
 }
 
 /// How a request ended: whether it was let through is part of the decision.
@@ -54,22 +57,31 @@ impl<'p> Open<'p> {
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        if let Begun::Ended(ended) = &self.0 {
-            ended.taken.refund();
+        match &self.0 {
+            Begun::Ended(ended) | Begun::Shared(Start::Landed(Landed::Local(_, ended))) => {
+                ended.taken.refund();
+            }
+            _ => {}
         }
     }
 }
 
 /// How long a call may wait: less where a timeout further out ends it earlier.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     max_wait: Duration,
     deadline: Nanos,
 }
 
 impl Patience {
-    fn until(self, now: Nanos) -> Nanos {
+    pub(super) fn until(self, now: Nanos) -> Nanos {
         now.after(self.max_wait).min(self.deadline)
+    }
+
+    /// The same for one who goes on waiting later.
+    pub(super) fn from(self, now: Nanos) -> Self {
+        let deadline = self.until(now);
+        Self { deadline, ..self }
     }
 }
 
@@ -221,10 +233,11 @@ impl RateLimiter {
     ) -> Result<Admission<'c>, Begun<'c>> {
         let cost = request.cost;
         let (place, came) = self.come(call, key, cost, request.rate);
+        let mark = came?;
         let taken = Taken {
             rules: self.rules(),
             spot: Spot::Key(self.keys(), place),
-            mark: came?,
+            mark,
             cost,
         };
         Ok(Admission::new(call, Some(taken)))
@@ -240,10 +253,15 @@ impl RateLimiter {
         cost: u32,
         rate: Option<Rate>,
     ) -> (Place, Result<u64, Begun<'c>>) {
+        let patience = self.patience(call);
+        if let Some(shared) = &self.0.shared {
+            let start = self.start(shared, Some(key), cost, rate, patience);
+            return (Place::own(0), Err(Begun::Shared(start)));
+        }
         let wish = Wish {
             cost,
             rate,
-            patience: self.patience(call),
+            patience,
         };
         // Not before the key is there: making it is the user's, and may take its time.
         let (place, reply) = with_bytes(key, |key| self.ask(key, call.now(), &wish));
@@ -316,13 +334,19 @@ impl RateLimiter {
     }
 
     fn attempt_at_lane(&self, cost: u32) -> Decision {
+        if let Some(shared) = &self.0.shared {
+            return self.attempt_shared(shared, None, cost);
+        }
         let take = |lane: &mut Lane| lane.take(self.rules(), clock::now(), cost);
         self.0.gate.with(take)
     }
 
     /// The same for one key.
     pub(super) fn attempt_at_key(&self, key: Shown<'_>, cost: u32) -> Decision {
-        let (_, reply) = self.ask_key(key, cost, None);
+        if let Some(shared) = &self.0.shared {
+            return self.attempt_shared(shared, Some(key), cost);
+        }
+        let (_, reply) = self.ask_key(key, cost, None, None);
         match reply.into_full_arrival(self.rules(), cost) {
             Arrival::Ended(decision) => decision,
             Arrival::Waits(..) => unreachable!("nobody waits without patience"),
@@ -336,9 +360,23 @@ impl RateLimiter {
         cost: u32,
         patience: Option<Patience>,
     ) -> Begun<'_> {
+        self.begin_at(key, cost, None, patience)
+    }
+
+    /// The same of a key that brings its rate.
+    pub(super) fn begin_at(
+        &self,
+        key: Option<Shown<'_>>,
+        cost: u32,
+        rate: Option<Rate>,
+        patience: Option<Patience>,
+    ) -> Begun<'_> {
+        if let Some(shared) = &self.0.shared {
+            return Begun::Shared(self.start(shared, key, cost, rate, patience));
+        }
         match (key, patience) {
             (Some(key), _) => {
-                let (place, reply) = self.ask_key(key, cost, patience);
+                let (place, reply) = self.ask_key(key, cost, rate, patience);
                 let arrival = reply.into_full_arrival(self.rules(), cost);
                 self.begun(Spot::Key(self.keys(), place), cost, arrival)
             }
@@ -364,10 +402,16 @@ impl RateLimiter {
             .get_or_init(|| Keyed::new(self.rules().max_keys))
     }
 
-    fn ask_key(&self, key: Shown<'_>, cost: u32, patience: Option<Patience>) -> (Place, Reply) {
+    fn ask_key(
+        &self,
+        key: Shown<'_>,
+        cost: u32,
+        rate: Option<Rate>,
+        patience: Option<Patience>,
+    ) -> (Place, Reply) {
         let wish = Wish {
             cost,
-            rate: None,
+            rate,
             patience,
         };
         with_bytes(key, |key| self.ask(key, clock::now(), &wish))
@@ -484,6 +528,10 @@ impl RateLimiter {
 
     pub(super) async fn finish(&self, mut open: Open<'_>) -> Result<Allowance, Rejection> {
         let decision = match open.take() {
+            Begun::Shared(start) => {
+                let landed = self.landed(&Call::new(), start).await;
+                return self.pass(landed).map(|pass| pass.allowance);
+            }
             Begun::Past => Decision::NOTHING,
             Begun::Ended(ended) => ended.decision,
             Begun::Waits(turn, cost) => self.wait(&Call::new(), turn, cost).await.decision,
@@ -493,6 +541,10 @@ impl RateLimiter {
 
     pub(super) fn finish_blocking(&self, begun: Begun<'_>) -> Result<Allowance, Rejection> {
         let decision = match begun {
+            Begun::Shared(start) => {
+                let landed = self.landed_blocking(&Call::new(), start);
+                return self.pass(landed).map(|pass| pass.allowance);
+            }
             Begun::Past => Decision::NOTHING,
             Begun::Ended(ended) => ended.decision,
             Begun::Waits(turn, cost) => self.wait_blocking(&Call::new(), turn, cost).decision,

@@ -127,9 +127,11 @@ impl Gate {
 
     fn on_terms(rules: &Rules, now: Nanos, terms: Terms, clock: fn() -> Nanos) -> Self {
         let bucket = match rules.limit {
-            Limit::Bucket(bucket) => Some(bucket),
+            Limit::Bucket(bucket) if !rules.shared => Some(bucket),
             _ => None,
         };
+        // A shared limit gives out nothing here: its word is held for ever, and nobody owns it.
+        let word = if rules.shared { HELD } else { 0 };
         // Where nothing is ever leased, nobody has to know who was there last.
         let lease = bucket.is_some_and(|bucket| terms.lease(&bucket));
         Self {
@@ -138,7 +140,7 @@ impl Gate {
             terms,
             clock,
             shared: Shared {
-                word: AtomicU64::new(0),
+                word: AtomicU64::new(word),
                 refunded: AtomicU64::new(0),
                 scene: AtomicU64::new(0),
                 books: Mutex::new(Books {

@@ -14,6 +14,8 @@ use super::{
     lane::Aftermath,
     one::{Limits, OfKey, OnePermit, Shared},
     rules::Rules,
+    shared::{Pass, Shared as Fleet, Start},
+    turn::Spot,
 };
 use crate::{
     admission::{Admits, Permit as _, Waits},
@@ -23,7 +25,7 @@ use crate::{
     event::Sink,
     judge::Judge,
     key::Shown,
-    keyed::Keyed,
+    keyed::{Keyed, Place},
     name::PolicyName,
     outcome::Outcome,
     policy::{
@@ -94,6 +96,8 @@ pub(super) struct Inner {
     /// Made when the first key is seen: most limiters have none.
     pub(super) keys: OnceLock<Keyed<KeyLane>>,
     pub(super) sink: Sink,
+    /// Where the limit is in the store: asked for only where no permit is found here.
+    pub(super) shared: Option<Box<Fleet>>,
 }
 
 pub(super) const ALLOWED: usize = 0;
@@ -136,7 +140,24 @@ impl RateLimiter {
     /// Where it stands.
     #[must_use]
     pub fn metrics(&self) -> RateLimiterMetrics {
-        let (rules, totals) = (self.rules(), &self.0.gate.totals);
+        let totals = &self.0.gate.totals;
+        let (limit, success_rate, waiting) = self.standing();
+        RateLimiterMetrics {
+            limit,
+            allowed: totals.sum(ALLOWED),
+            rejected: totals.sum(REJECTED),
+            bypassed: totals.sum(BYPASSED),
+            waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
+            success_rate,
+        }
+    }
+
+    fn standing(&self) -> (u32, Option<f64>, usize) {
+        if let Some(shared) = &self.0.shared {
+            let (limit, success_rate) = shared.standing();
+            return (limit, success_rate, shared.waiting());
+        }
+        let rules = self.rules();
         let (limit, success_rate, mut waiting) = self.0.gate.with(|lane| {
             let now = clock::now();
             (
@@ -148,21 +169,21 @@ impl RateLimiter {
         if let Some(keys) = self.0.keys.get() {
             keys.for_each(|lane| waiting += lane.waiting());
         }
-        RateLimiterMetrics {
-            limit,
-            allowed: totals.sum(ALLOWED),
-            rejected: totals.sum(REJECTED),
-            bypassed: totals.sum(BYPASSED),
-            waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
-            success_rate,
-        }
+        (limit, success_rate, waiting)
     }
 
     /// Back to the initial state: every limit as if unused, every count zero. Those who wait keep their
     /// places, and find their turn come.
+    ///
+    /// A shared limit is reset in the store, too, for all instances: the limit of calls without a key, and
+    /// those of the keys that this instance has asked for lately (the last 10 000). Others notice within a
+    /// second. It returns before that is done; while the store is away only this instance is reset.
     pub fn reset(&self) {
         let rules = self.rules();
         self.0.gate.totals.reset();
+        if let Some(shared) = &self.0.shared {
+            return shared.reset();
+        }
         self.0
             .gate
             .with(|lane| lane.reset(rules, clock::now()))
@@ -328,10 +349,26 @@ impl RateLimiter {
     ) -> Entered<'c, Admission<'c>> {
         match begun {
             Begun::Past => Entered::In(Admission::new(call, None)),
+            Begun::Shared(start) => self.conclude_shared(call, start),
             Begun::Ended(ended) => self.admitted(call, ended).into(),
             Begun::Waits(turn, cost) => Entered::wait(async move {
                 let ended = self.wait(call, turn, cost).await;
                 self.admitted(call, ended)
+            }),
+        }
+    }
+
+    fn conclude_shared<'c>(
+        &'c self,
+        call: &'c Call,
+        start: Start<'c>,
+    ) -> Entered<'c, Admission<'c>> {
+        let admit = move |pass: Pass<'c>| Admission::new(call, pass.taken);
+        match start {
+            Start::Landed(landed) => self.pass(landed).map(admit).into(),
+            start => Entered::wait(async move {
+                let landed = self.landed(call, start).await;
+                self.pass(landed).map(admit)
             }),
         }
     }
@@ -361,6 +398,10 @@ impl RateLimiter {
         };
         let ended = match begun {
             Begun::Past => return Ok(Admission::new(call, None)),
+            Begun::Shared(start) => {
+                let pass = self.pass(self.landed_blocking(call, start))?;
+                return Ok(Admission::new(call, pass.taken));
+            }
             Begun::Ended(ended) => ended,
             Begun::Waits(turn, cost) => self.wait_blocking(call, turn, cost),
         };
@@ -381,6 +422,10 @@ impl<'c> Admits<'c> for RateLimiter {
     fn admit_blocking(&'c self, call: &'c Call) -> Result<Self::Permit, Rejection> {
         let ended = match self.begin(None, 1, self.patience(call)) {
             Begun::Past => return Ok(OnePermit::untaken(self, call, Shared)),
+            Begun::Shared(start) => {
+                let pass = self.pass(self.landed_blocking(call, start))?;
+                return Ok(OnePermit::passed(&pass, call, Shared));
+            }
             Begun::Ended(ended) => ended,
             Begun::Waits(turn, cost) => self.wait_blocking(call, turn, cost),
         };
@@ -393,6 +438,7 @@ impl<'c> Waits<'c> for RateLimiter {
     fn admit(&'c self, call: &'c Call) -> Entered<'c, Self::Permit> {
         match self.begin(None, 1, self.patience(call)) {
             Begun::Past => Entered::In(OnePermit::untaken(self, call, Shared)),
+            Begun::Shared(start) => self.admit_shared(call, start, |_| Shared),
             Begun::Ended(ended) => self.admit_one(call, Shared, &ended).into(),
             Begun::Waits(turn, cost) => Entered::wait(async move {
                 let ended = self.wait(call, turn, cost).await;
@@ -455,6 +501,7 @@ impl RateLimiter {
         match came {
             Ok(mark) => Entered::In(OnePermit::new(self, call, limit, mark)),
             Err(Begun::Past) => Entered::In(OnePermit::untaken(self, call, limit)),
+            Err(Begun::Shared(start)) => self.admit_shared(call, start, of_key),
             Err(Begun::Ended(ended)) => self.admit_one(call, limit, &ended).into(),
             Err(Begun::Waits(turn, cost)) => Entered::wait(async move {
                 let ended = self.wait(call, turn, cost).await;
@@ -474,10 +521,30 @@ impl RateLimiter {
         let ended = match came {
             Ok(mark) => return Ok(OnePermit::new(self, call, limit, mark)),
             Err(Begun::Past) => return Ok(OnePermit::untaken(self, call, limit)),
+            Err(Begun::Shared(start)) => {
+                let pass = self.pass(self.landed_blocking(call, start))?;
+                return Ok(OnePermit::passed(&pass, call, of_key(&pass)));
+            }
             Err(Begun::Ended(ended)) => ended,
             Err(Begun::Waits(turn, cost)) => self.wait_blocking(call, turn, cost),
         };
         self.admit_one(call, limit, &ended)
+    }
+
+    fn admit_shared<'c, L: Limits + Send + 'c>(
+        &'c self,
+        call: &'c Call,
+        start: Start<'c>,
+        limit: fn(&Pass<'_>) -> L,
+    ) -> Entered<'c, OnePermit<'c, L>> {
+        let admit = move |pass: Pass<'c>| OnePermit::passed(&pass, call, limit(&pass));
+        match start {
+            Start::Landed(landed) => self.pass(landed).map(admit).into(),
+            start => Entered::wait(async move {
+                let landed = self.landed(call, start).await;
+                self.pass(landed).map(admit)
+            }),
+        }
     }
 
     fn admit_one<'c, L: Limits>(
@@ -491,17 +558,28 @@ impl RateLimiter {
     }
 }
 
+/// The key whose limit a call has passed.
+fn of_key(pass: &Pass<'_>) -> OfKey {
+    let place = match pass.taken.map(|taken| taken.spot) {
+        Some(Spot::Key(_, place) | Spot::Fleet(_, Some(place))) => place,
+        // It holds nothing that anybody would ask for.
+        _ => Place::own(0),
+    };
+    OfKey(place)
+}
+
 impl Policy for RateLimiter {
     type Settings = RateLimiterSettings;
 
     fn assemble(name: PolicyName, settings: &RateLimiterSettings, sink: Sink) -> Self {
         let rules = Rules::new(settings);
         Self(Arc::new(Inner {
-            name,
             settings: *settings,
             gate: Gate::new(&rules, clock::now()),
             rules,
             keys: OnceLock::new(),
+            shared: Fleet::new(&name, settings, &sink),
+            name,
             sink,
         }))
     }

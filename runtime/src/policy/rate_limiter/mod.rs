@@ -13,6 +13,7 @@ mod one;
 mod request;
 mod rules;
 mod settings;
+mod shared;
 mod till;
 mod turn;
 

@@ -2,7 +2,7 @@
 
 use std::mem::ManuallyDrop;
 
-use super::{RateLimiter, admission::Taken, entrance::Ended, turn::Spot};
+use super::{RateLimiter, admission::Taken, entrance::Ended, shared::Pass, turn::Spot};
 use crate::{
     admission::Permit,
     call::{Call, Fate},
@@ -67,6 +67,15 @@ impl<'p, L: Limits> OnePermit<'p, L> {
         Self::new(limiter, call, limit, NOTHING)
     }
 
+    /// For a call that a shared limit has let through, or what stands in for it.
+    pub(super) fn passed(pass: &Pass<'p>, call: &'p Call, limit: L) -> Self {
+        let mark = match &pass.taken {
+            Some(taken) if taken.cost > 0 => taken.mark,
+            _ => NOTHING,
+        };
+        Self::new(pass.limiter, call, limit, mark)
+    }
+
     pub(super) fn of(
         limiter: &'p RateLimiter,
         call: &'p Call,
@@ -86,8 +95,10 @@ impl<'p, L: Limits> OnePermit<'p, L> {
     }
 
     fn end(&self, verdict: Verdict) {
-        let spot = match (self.limit.key(), self.limiter.0.keys.get()) {
-            (Some(OfKey(place)), Some(keys)) => Spot::Key(keys, place),
+        let inner = &self.limiter.0;
+        let spot = match (self.limit.key(), inner.keys.get(), &inner.shared) {
+            (key, _, Some(shared)) => Spot::Fleet(shared, key.map(|OfKey(place)| place)),
+            (Some(OfKey(place)), Some(keys), None) => Spot::Key(keys, place),
             _ => self.limiter.spot(),
         };
         let taken = Taken {

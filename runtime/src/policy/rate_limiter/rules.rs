@@ -19,6 +19,8 @@ pub(super) struct Rules {
     pub(super) max_wait: Option<Duration>,
     pub(super) max_keys: u32,
     pub(super) enforce: bool,
+    /// The limit is not here, but in the store.
+    pub(super) shared: bool,
 }
 
 impl Rules {
@@ -32,6 +34,7 @@ impl Rules {
             max_wait: settings.max_wait,
             max_keys: settings.max_keys.unwrap_or(default::MAX_KEYS),
             enforce: settings.enforce.unwrap_or(true),
+            shared: settings.shared.unwrap_or(false),
         }
     }
 

@@ -7,6 +7,7 @@ use super::{
     key_lane::KeyLane,
     lane::{Aftermath, Lane},
     rules::Rules,
+    shared::Shared,
 };
 use crate::{
     algorithm::decision::Decision,
@@ -21,6 +22,8 @@ use crate::{
 pub(super) enum Spot<'p> {
     Gate(&'p Gate),
     Key(&'p Keyed<KeyLane>, Place),
+    /// In the store, of a key or of all.
+    Fleet(&'p Shared, Option<Place>),
 }
 
 impl Spot<'_> {
@@ -29,6 +32,8 @@ impl Spot<'_> {
         match self {
             Self::Gate(gate) => Some(gate.with(act)),
             Self::Key(keys, place) => keys.at(*place, |key| act(key.lane())),
+            // Nothing of it is here.
+            Self::Fleet(..) => None,
         }
     }
 

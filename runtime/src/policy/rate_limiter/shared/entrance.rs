@@ -1,0 +1,526 @@
+//! How a request to a shared limit begins, waits and ends.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Shared,
+    lane::{Arrival, Lane, Outcome},
+    locals,
+    turn::Turn,
+};
+use crate::{
+    algorithm::decision::Decision,
+    call::Call,
+    clock::{self, Nanos},
+    error::ConfigError,
+    event::{Event, Misconfigured, Refused},
+    key::{Shown, with_bytes},
+    keyed::Place,
+    kind::PolicyKind,
+    policy::{
+        rate_limiter::{
+            Allowance, RateLimiter,
+            admission::Taken,
+            entrance::{Begun, Ended, Patience},
+            limiter::{ALLOWED, REJECTED},
+            turn::{Spot, Turn as LocalTurn},
+        },
+        shared::OnStoreError,
+    },
+    rate::Rate,
+    rejection::{Rejection, StoreUnavailable},
+    store::{StoreError, StoreStatus},
+    waiter::{wait, wait_blocking},
+};
+
+/// How a request began.
+pub(in super::super) enum Start<'p> {
+    Landed(Landed<'p>),
+    /// The store is being asked, or it is not its turn.
+    Asks(Asking<'p>),
+    /// The store is away, and it is not its turn here.
+    Waits(&'p RateLimiter, LocalTurn<'p>, u32),
+}
+
+/// What a request came to.
+pub(in super::super) enum Landed<'p> {
+    /// The store's decision, at this key.
+    Decided(Decision, Option<Place>),
+    /// That of the limit that is this instance's own.
+    Local(&'p RateLimiter, Ended<'p>),
+    /// There is no decision, for want of the store.
+    Undecided(Absent, OnStoreError),
+}
+
+/// Why the store does not decide.
+#[derive(Debug)]
+pub(in super::super) enum Absent {
+    NotSet,
+    /// It is known to be away.
+    Away,
+    /// It was asked, and this came of it.
+    Failed(Arc<StoreError>),
+}
+
+/// A request that the store decides.
+pub(in super::super) struct Asking<'p> {
+    limiter: &'p RateLimiter,
+    shared: &'p Shared,
+    turn: Turn,
+    wish: Wish,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+struct Wish {
+    cost: u32,
+    rate: Option<Rate>,
+    patience: Option<Patience>,
+}
+
+/// A call that was let through: by whom, and what it holds there.
+pub(in super::super) struct Pass<'p> {
+    pub(in super::super) limiter: &'p RateLimiter,
+    pub(in super::super) allowance: Allowance,
+    pub(in super::super) taken: Option<Taken<'p>>,
+}
+
+/// After this it is worth asking again for a store that is away.
+const AGAIN: Duration = Duration::from_secs(1);
+
+impl RateLimiter {
+    /// Asks for permits of a shared limit.
+    #[inline(never)]
+    pub(in super::super) fn start<'p>(
+        &'p self,
+        shared: &'p Shared,
+        key: Option<Shown<'_>>,
+        cost: u32,
+        rate: Option<Rate>,
+        patience: Option<Patience>,
+    ) -> Start<'p> {
+        let wish = Wish {
+            cost,
+            rate,
+            patience,
+        };
+        match key {
+            None => self.start_at(shared, None, wish),
+            Some(key) => with_bytes(key, |key| self.start_at(shared, Some(key), wish)),
+        }
+    }
+
+    fn start_at<'p>(&'p self, shared: &'p Shared, key: Option<&[u8]>, wish: Wish) -> Start<'p> {
+        let now = clock::now();
+        // Whatever it waits for, it waits no longer than from now on.
+        let patience = wish.patience.map(|patience| patience.from(now));
+        let wish = Wish { patience, ..wish };
+        if let Err(absent) = shared.is_up() {
+            return self.without_store(shared, key, wish, absent);
+        }
+        match key {
+            None => self.start_in(shared, &shared.core.alone, now, wish),
+            Some(key) => {
+                let known = shared.core.lanes.with(key, |lane| {
+                    // Most who are refused keep nothing.
+                    self.glance(lane, now, wish).ok_or_else(|| Arc::clone(lane))
+                });
+                match known {
+                    Ok(landed) => Start::Landed(landed),
+                    Err(lane) => self.start_in(shared, &lane, now, wish),
+                }
+            }
+        }
+    }
+
+    /// What can be said without asking, and needs nothing fetched after it.
+    fn glance<'p>(&self, lane: &Arc<Lane>, now: Nanos, wish: Wish) -> Option<Landed<'p>> {
+        let give_up = wish.patience.map(|patience| patience.until(now));
+        let books = lane.books();
+        let refused = books.refusal(now, wish.cost, wish.rate, give_up)?;
+        Some(Landed::Decided(refused, lane.place()))
+    }
+
+    fn start_in<'p>(
+        &'p self,
+        shared: &'p Shared,
+        lane: &Arc<Lane>,
+        now: Nanos,
+        wish: Wish,
+    ) -> Start<'p> {
+        let core = &shared.core;
+        let Wish { cost, rate, .. } = wish;
+        let decided = |decision| Start::Landed(Landed::Decided(decision, lane.place()));
+        let Some(terms) = core.terms(rate).filter(|terms| cost <= terms.limit) else {
+            return decided(hopeless(
+                core.terms(rate).map_or(0, |terms| terms.limit),
+                cost,
+            ));
+        };
+        let give_up = wish.patience.map(|patience| patience.until(now));
+        let arrival = {
+            let mut books = lane.books();
+            match books.glance(now, cost, rate, give_up) {
+                Some(decision) => Arrival::Ended(decision),
+                None => books.arrive(&terms, now, cost, rate, give_up),
+            }
+        };
+        let ticket = match arrival {
+            Arrival::Asks(ticket) => ticket,
+            Arrival::Ended(decision) => {
+                if decision.allowed {
+                    core.refill(lane, now);
+                }
+                return decided(decision);
+            }
+        };
+        let mut turn = Turn::new(Arc::clone(core), Arc::clone(lane), ticket);
+        core.pump(lane, now, false);
+        // A store in memory has answered.
+        match turn.peek(now) {
+            Some(outcome) => self.came_to(shared, lane, wish, outcome),
+            None => Start::Asks(Asking {
+                limiter: self,
+                shared,
+                turn,
+                wish,
+            }),
+        }
+    }
+
+    fn came_to<'p>(
+        &'p self,
+        shared: &'p Shared,
+        lane: &Arc<Lane>,
+        wish: Wish,
+        outcome: Outcome,
+    ) -> Start<'p> {
+        match outcome {
+            Outcome::Decided(decision) => Start::Landed(Landed::Decided(decision, lane.place())),
+            Outcome::Failed(error) => {
+                let key = lane.key.as_deref();
+                self.without_store(shared, key, wish, Absent::Failed(error))
+            }
+        }
+    }
+
+    /// Permits now or never, of those that are held here.
+    pub(in super::super) fn attempt_shared(
+        &self,
+        shared: &Shared,
+        key: Option<Shown<'_>>,
+        cost: u32,
+    ) -> Decision {
+        match key {
+            None => self.attempt_shared_at(shared, None, cost),
+            Some(key) => with_bytes(key, |key| self.attempt_shared_at(shared, Some(key), cost)),
+        }
+    }
+
+    fn attempt_shared_at(&self, shared: &Shared, key: Option<&[u8]>, cost: u32) -> Decision {
+        if let Err(absent) = shared.is_up() {
+            return self.attempt_without_store(shared, key, cost, &absent);
+        }
+        let core = &shared.core;
+        let now = clock::now();
+        let lane = match key {
+            None => Arc::clone(&core.alone),
+            Some(key) => core.lanes.with(key, Arc::clone),
+        };
+        let Some(terms) = core.terms(None).filter(|terms| cost <= terms.limit) else {
+            return hopeless(core.terms(None).map_or(0, |terms| terms.limit), cost);
+        };
+        if let Some(decision) = lane.books().glance(now, cost, None, None) {
+            if decision.allowed {
+                core.refill(&lane, now);
+            }
+            return decision;
+        }
+        {
+            let mut books = lane.books();
+            if let Some(ready) = books.ready(&terms, now, cost) {
+                return books.behind(now, ready);
+            }
+            books.fetch(now, cost, None);
+        }
+        core.pump(&lane, now, false);
+        // A store in memory has answered. Another's answer is there in about the time that it takes.
+        let mut books = lane.books();
+        books.glance(now, cost, None, None).unwrap_or_else(|| {
+            let soon = now.after(core.usual());
+            let remaining = books.held(now, None);
+            Decision {
+                limit: terms.limit,
+                remaining,
+                ..books.behind(now, soon)
+            }
+        })
+    }
+
+    fn attempt_without_store(
+        &self,
+        shared: &Shared,
+        key: Option<&[u8]>,
+        cost: u32,
+        absent: &Absent,
+    ) -> Decision {
+        let limit = shared.core.terms(None).map_or(0, |terms| terms.limit);
+        match self.on_store_error(shared, absent) {
+            OnStoreError::Local => {
+                let local = self.local(shared);
+                match key {
+                    None => local.attempt(cost),
+                    Some(key) => local.attempt_at_key(Shown::Text(&text(key)), cost),
+                }
+            }
+            OnStoreError::Allow => Decision {
+                allowed: true,
+                limit,
+                retry_after: Some(Duration::ZERO),
+                ..Decision::NOTHING
+            },
+            OnStoreError::Deny if matches!(absent, Absent::NotSet) => Decision::NOTHING,
+            OnStoreError::Deny => Decision {
+                limit,
+                retry_after: Some(AGAIN),
+                ..Decision::NOTHING
+            },
+        }
+    }
+
+    /// A request that the store cannot decide, or whose decision never came.
+    #[cold]
+    fn without_store<'p>(
+        &'p self,
+        shared: &'p Shared,
+        key: Option<&[u8]>,
+        wish: Wish,
+        absent: Absent,
+    ) -> Start<'p> {
+        match self.on_store_error(shared, &absent) {
+            OnStoreError::Local => {
+                let local = self.local(shared);
+                let key = key.map(text);
+                let key = key.as_deref().map(Shown::Text);
+                let instances = shared.core.instances();
+                let rate = wish.rate.map(|rate| locals::share_of(rate, instances));
+                match local.begin_at(key, wish.cost, rate, wish.patience) {
+                    Begun::Ended(ended) => Start::Landed(Landed::Local(local, ended)),
+                    Begun::Waits(turn, cost) => Start::Waits(local, turn, cost),
+                    Begun::Past | Begun::Shared(_) => {
+                        Start::Landed(Landed::Undecided(absent, OnStoreError::Allow))
+                    }
+                }
+            }
+            choice => Start::Landed(Landed::Undecided(absent, choice)),
+        }
+    }
+
+    /// What to do without the store. Where there never was one, nothing is let through, and that is told
+    /// once.
+    fn on_store_error(&self, shared: &Shared, absent: &Absent) -> OnStoreError {
+        if !matches!(absent, Absent::NotSet) {
+            return shared.core.settings.on_store_error.unwrap_or_default();
+        }
+        if shared.tells_now() {
+            let (kind, policy) = (PolicyKind::RateLimiter, self.name().clone());
+            self.0.sink.tell(&Event::Misconfigured(Misconfigured {
+                policy: policy.clone(),
+                error: ConfigError::NoStore { kind, policy },
+            }));
+        }
+        OnStoreError::Deny
+    }
+
+    /// The limit that is this instance's own.
+    fn local<'p>(&'p self, shared: &'p Shared) -> &'p RateLimiter {
+        let settings = &shared.core.settings;
+        shared
+            .locals
+            .of(shared.core.instances(), self.name(), settings, &self.0.sink)
+    }
+
+    /// Waits until a request has come to something.
+    pub(in super::super) async fn landed<'p>(
+        &'p self,
+        call: &Call,
+        start: Start<'p>,
+    ) -> Landed<'p> {
+        let start = match start {
+            Start::Asks(asking) => {
+                let began = clock::now();
+                let Asking {
+                    limiter,
+                    shared,
+                    turn,
+                    wish,
+                } = asking;
+                let lane = Arc::clone(&turn.lane);
+                let outcome = wait(turn).await;
+                call.add_waited(clock::now().since(began));
+                limiter.came_to(shared, &lane, wish, outcome)
+            }
+            start => start,
+        };
+        match start {
+            Start::Landed(landed) => landed,
+            Start::Waits(local, turn, cost) => {
+                Landed::Local(local, local.wait(call, turn, cost).await)
+            }
+            Start::Asks(_) => unreachable!("it was asked once"),
+        }
+    }
+
+    /// The same, blocking the thread.
+    pub(in super::super) fn landed_blocking<'p>(
+        &'p self,
+        call: &Call,
+        start: Start<'p>,
+    ) -> Landed<'p> {
+        let start = match start {
+            Start::Asks(asking) => {
+                let began = Instant::now();
+                let Asking {
+                    limiter,
+                    shared,
+                    turn,
+                    wish,
+                } = asking;
+                let lane = Arc::clone(&turn.lane);
+                let outcome = wait_blocking(turn);
+                call.add_waited(began.elapsed());
+                limiter.came_to(shared, &lane, wish, outcome)
+            }
+            start => start,
+        };
+        match start {
+            Start::Landed(landed) => landed,
+            Start::Waits(local, turn, cost) => {
+                Landed::Local(local, local.wait_blocking(call, turn, cost))
+            }
+            Start::Asks(_) => unreachable!("it was asked once"),
+        }
+    }
+
+    /// Counts and tells what a request came to.
+    pub(in super::super) fn pass<'p>(&'p self, landed: Landed<'p>) -> Result<Pass<'p>, Rejection> {
+        match landed {
+            Landed::Decided(decision, place) => {
+                self.conclude(&decision)?;
+                let taken = self.rules().is_adaptive().then(|| Taken {
+                    rules: self.rules(),
+                    spot: self.fleet_spot(place),
+                    mark: 0,
+                    cost: 0,
+                });
+                Ok(Pass {
+                    limiter: self,
+                    allowance: decision.into(),
+                    taken,
+                })
+            }
+            Landed::Local(limiter, ended) => {
+                self.conclude(ended.decision())?;
+                Ok(Pass {
+                    limiter,
+                    allowance: (*ended.decision()).into(),
+                    taken: Some(*ended.taken()),
+                })
+            }
+            Landed::Undecided(absent, choice) => self.undecided(absent, choice),
+        }
+    }
+
+    fn fleet_spot(&self, place: Option<Place>) -> Spot<'_> {
+        match &self.0.shared {
+            Some(shared) => Spot::Fleet(shared, place),
+            None => self.spot(),
+        }
+    }
+
+    fn cause(&self, absent: Absent) -> Arc<StoreError> {
+        let store = self.0.sink.store().get();
+        match (absent, store.map(|store| store.health().status)) {
+            (Absent::Failed(error), _) => error,
+            (Absent::NotSet, _) | (_, None) => StoreError::NotSet.into(),
+            (Absent::Away, Some(StoreStatus::Down { cause, .. })) => cause.into(),
+            (Absent::Away, Some(_)) => StoreError::Unreachable {
+                problem: "there is no connection yet".to_owned(),
+            }
+            .into(),
+        }
+    }
+
+    #[cold]
+    fn undecided(&self, absent: Absent, choice: OnStoreError) -> Result<Pass<'_>, Rejection> {
+        let enforced = choice == OnStoreError::Deny && self.rules().enforce;
+        let unavailable = StoreUnavailable {
+            policy: self.name().clone(),
+            retry_after: (!matches!(absent, Absent::NotSet)).then_some(AGAIN),
+            cause: self.cause(absent),
+        };
+        let counter = match choice {
+            OnStoreError::Deny => REJECTED,
+            _ => ALLOWED,
+        };
+        self.0.gate.totals.add(counter, 1);
+        self.0.sink.tell_debug(|| {
+            Event::Refused(Refused {
+                policy: self.name().clone(),
+                kind: PolicyKind::RateLimiter,
+                rejection: Rejection::StoreUnavailable(unavailable.clone()),
+                enforced,
+            })
+        });
+        if enforced {
+            return Err(Rejection::StoreUnavailable(unavailable));
+        }
+        let limit = self.0.settings.rate.map_or(0, Rate::count);
+        Ok(Pass {
+            limiter: self,
+            allowance: Decision {
+                limit,
+                ..Decision::NOTHING
+            }
+            .into(),
+            taken: None,
+        })
+    }
+}
+
+impl Shared {
+    /// Whether the store can be asked.
+    #[inline]
+    fn is_up(&self) -> Result<(), Absent> {
+        match self.core.store() {
+            Ok(store) if store.is_up() => Ok(()),
+            Ok(_) => Err(Absent::Away),
+            Err(_) => Err(Absent::NotSet),
+        }
+    }
+}
+
+impl Lane {
+    /// Where it is among the keys.
+    fn place(&self) -> Option<Place> {
+        self.key.as_ref().map(|_| Place::own(self.hash))
+    }
+}
+
+/// The refusal of more than the limit ever holds.
+fn hopeless(limit: u32, cost: u32) -> Decision {
+    Decision {
+        allowed: cost == 0,
+        limit,
+        retry_after: (cost == 0).then_some(Duration::ZERO),
+        ..Decision::NOTHING
+    }
+}
+
+/// Keys are text.
+fn text(key: &[u8]) -> String {
+    String::from_utf8_lossy(key).into_owned()
+}

@@ -1,0 +1,126 @@
+//! The limits that this instance has asked for lately.
+
+use std::{
+    fmt,
+    hash::BuildHasher,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::lane::Lane;
+use crate::sync::{Mutex, lock};
+
+/// A lane for each key: those that somebody is at, and of the others as many as are worth remembering for
+/// what the store has refused.
+///
+/// Nothing is decided here: a forgotten key is asked for anew, so that a flood of keys costs the network
+/// and no memory.
+pub(super) struct Lanes {
+    shards: Box<[Mutex<Shard>]>,
+    hasher: RandomState,
+    /// In a shard; those that somebody is at do not count.
+    most: usize,
+}
+
+#[derive(Default)]
+struct Shard {
+    lanes: HashTable<Arc<Lane>>,
+    /// At how many it is swept next.
+    full: usize,
+}
+
+/// Keys that are remembered though nobody is at them.
+const REMEMBERED: usize = 10_000;
+const SHARDS: usize = 16;
+
+impl Lanes {
+    pub(super) fn new(max_keys: u32) -> Self {
+        let keys = REMEMBERED.min(max_keys as usize).max(1);
+        let shards = if keys < REMEMBERED { 1 } else { SHARDS };
+        Self {
+            shards: (0..shards).map(|_| Mutex::new(Shard::default())).collect(),
+            hasher: RandomState::default(),
+            most: keys.div_ceil(shards),
+        }
+    }
+
+    /// Looks at a key's lane, made if need be, under the lock of its shard. Whoever keeps the lane clones
+    /// it there.
+    #[inline]
+    pub(super) fn with<R>(&self, key: &[u8], act: impl FnOnce(&Arc<Lane>) -> R) -> R {
+        let hash = self.hasher.hash_one(key);
+        let mut shard = lock(self.shard(hash));
+        if let Some(lane) = shard.lanes.find(hash, |lane| lane.is(hash, key)) {
+            lane.used.store(true, Relaxed);
+            return act(lane);
+        }
+        act(shard.insert(hash, key, self.most))
+    }
+
+    /// The lane with that hash, if it is there.
+    pub(super) fn at(&self, hash: u64) -> Option<Arc<Lane>> {
+        let shard = lock(self.shard(hash));
+        shard.lanes.find(hash, |lane| lane.hash == hash).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Lane>> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            all.extend(lock(shard).lanes.iter().cloned());
+        }
+        all
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.shards
+            .iter()
+            .map(|shard| lock(shard).lanes.len())
+            .sum()
+    }
+
+    fn shard(&self, hash: u64) -> &Mutex<Shard> {
+        // The table goes by the other end of the hash.
+        &self.shards[(hash >> 32) as usize % self.shards.len()]
+    }
+}
+
+impl Shard {
+    #[cold]
+    fn insert(&mut self, hash: u64, key: &[u8], most: usize) -> &Arc<Lane> {
+        if self.lanes.len() >= self.full.max(most) {
+            self.sweep(most);
+            // Where everybody is busy, the next look is worth it only when there are many more.
+            self.full = self.lanes.len() * 2;
+        }
+        let lane = Arc::new(Lane::of_key(hash, key));
+        self.lanes
+            .insert_unique(hash, lane, |lane| lane.hash)
+            .into_mut()
+    }
+
+    /// Forgets at least half of those that nobody is at, and first those that nobody has come to since
+    /// the last time.
+    fn sweep(&mut self, most: usize) {
+        let mut kept = 0;
+        self.lanes.retain(|lane| {
+            // Only under the shard's lock does anybody come to a lane that nobody is at.
+            let busy = Arc::strong_count(lane) > 1;
+            let again = lane.used.swap(false, Relaxed) && kept < most / 2;
+            kept += usize::from(again && !busy);
+            busy || again
+        });
+        let room = self.lanes.len().max(most);
+        self.lanes.shrink_to(room, |lane| lane.hash);
+    }
+}
+
+impl fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the keys.
+        f.debug_struct("Lanes")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}

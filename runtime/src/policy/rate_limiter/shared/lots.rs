@@ -1,0 +1,115 @@
+//! Permits that were taken ahead.
+
+use std::collections::VecDeque;
+
+use crate::{clock::Nanos, rate::Rate};
+
+/// Permits that the store has given out and nobody here has used yet, oldest first. They are counted as
+/// taken there, and worth nothing here once they have expired.
+#[derive(Debug, Default)]
+pub(super) struct Lots {
+    lots: VecDeque<Lot>,
+    rate: Option<Rate>,
+    /// How many are held at a time: more after they ran out, fewer after some expired.
+    want: u32,
+}
+
+/// Permits that were taken together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lot {
+    pub(super) permits: u32,
+    pub(super) until: Nanos,
+    pub(super) mark: i64,
+}
+
+/// More lots than this are not kept apart.
+const APART: usize = 4;
+
+impl Lots {
+    /// Takes `cost` permits, or none.
+    pub(super) fn take(&mut self, now: Nanos, cost: u32, rate: Option<Rate>) -> bool {
+        self.expire(now);
+        if rate != self.rate || self.left() < u64::from(cost) || cost == 0 {
+            return false;
+        }
+        let mut needed = cost;
+        while let Some(lot) = self.lots.front_mut() {
+            let taken = lot.permits.min(needed);
+            lot.permits -= taken;
+            needed -= taken;
+            if lot.permits > 0 {
+                break;
+            }
+            self.lots.pop_front();
+        }
+        if self.lots.is_empty() {
+            self.want = self.want.saturating_mul(2).max(2);
+        }
+        true
+    }
+
+    /// Keeps permits; those of another rate are lost.
+    pub(super) fn put(&mut self, lot: Lot, rate: Option<Rate>) {
+        if rate != self.rate {
+            self.lots.clear();
+            self.rate = rate;
+        }
+        if lot.permits == 0 {
+            return;
+        }
+        let is_apart = self.lots.len() < APART;
+        match self.lots.back_mut() {
+            Some(last) if !is_apart => {
+                // Together they expire as the older does, and nothing of them is given back.
+                last.permits = last.permits.saturating_add(lot.permits);
+                last.mark = i64::MIN;
+            }
+            _ => self.lots.push_back(lot),
+        }
+    }
+
+    /// How many to take on top, so that there is something ahead, at most `most` in all: none while half
+    /// of what is wanted is there.
+    pub(super) fn short(&mut self, now: Nanos, most: u32, rate: Option<Rate>) -> u32 {
+        self.expire(now);
+        self.want = self.want.clamp(1, most.max(1));
+        let held = match rate == self.rate {
+            true => u32::try_from(self.left()).unwrap_or(u32::MAX),
+            false => 0,
+        };
+        match held <= self.want / 2 {
+            true => self.want - held,
+            false => 0,
+        }
+    }
+
+    /// What is left of them.
+    pub(super) fn left(&self) -> u64 {
+        self.lots.iter().map(|lot| u64::from(lot.permits)).sum()
+    }
+
+    pub(super) fn held(&mut self, now: Nanos, rate: Option<Rate>) -> u32 {
+        self.expire(now);
+        match rate == self.rate {
+            true => u32::try_from(self.left()).unwrap_or(u32::MAX),
+            false => 0,
+        }
+    }
+
+    /// Takes them all out.
+    pub(super) fn drain(&mut self, now: Nanos) -> (Option<Rate>, Vec<Lot>) {
+        self.expire(now);
+        (self.rate, self.lots.drain(..).collect())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lots.is_empty()
+    }
+
+    fn expire(&mut self, now: Nanos) {
+        while self.lots.front().is_some_and(|lot| lot.until <= now) {
+            self.lots.pop_front();
+            self.want /= 2;
+        }
+    }
+}

@@ -1,0 +1,70 @@
+local permit, flow, count = int(3) * 1000000, int(4), int(5)
+local lowest, interval, threshold, backoff, recovery = int(6), int(7), int(8), int(9), int(10)
+local ended_well, ended_badly = int(11), int(12)
+local whole = 1000000
+local at, debt, level, stepped, well, badly, share = now, 0, whole, now, 0, 0, -1
+local changed = ended_well + ended_badly > 0
+local function recovered(from) return math.ceil(from * recovery / whole) end
+local function drain(till)
+  local pace = flow * level
+  local passed = math.min(math.max(till - at, 0), math.ceil(debt / pace))
+  debt, at = math.max(debt - passed * pace, 0), math.max(at, till)
+end
+local held = redis.call('GET', KEYS[1])
+if held then
+  local fields = {}
+  for field in string.gmatch(held, '%-?%d+') do fields[#fields + 1] = tonumber(field) end
+  if #fields ~= 8 then return foreign() end
+  at, debt, level, stepped = fields[1], fields[2], fields[3], fields[4]
+  well, badly, share = fields[5], fields[6], fields[7]
+  local unit = fields[8]
+  if unit ~= permit then
+    debt = math.min(math.floor(debt / unit), count) * permit + math.ceil(debt % unit / unit * permit)
+  end
+  debt, level = math.min(debt, count * permit), math.min(math.max(level, lowest), whole)
+  if at > now then at, stepped, changed = now, now, true end
+  local steps = math.floor((now - stepped) / interval)
+  if steps > 0 then
+    drain(stepped + interval)
+    stepped = stepped + steps * interval
+    local all = well + badly
+    if all > 0 then
+      share = math.floor(well * whole / all)
+      if well * whole < threshold * all then
+        level = math.floor(level * backoff / whole)
+      else
+        level = recovered(level)
+      end
+      level, well, badly = math.min(math.max(level, lowest), whole), 0, 0
+    end
+  end
+  drain(now)
+end
+well, badly = math.min(well + ended_well, 1000000000), math.min(badly + ended_badly, 1000000000)
+local limit = math.min(math.max(math.floor((count * level + whole / 2) / whole), 1), count)
+local full, pace = limit * permit, flow * level
+local function take(cost)
+  local retry = 0
+  if cost > count then
+    retry = -1
+  elseif cost > 0 then
+    local units = cost * permit
+    local room = math.max(full, units)
+    if debt + units <= room then
+      debt, changed = debt + units, true
+    else
+      retry = math.ceil((debt + units - room) / pace)
+    end
+  end
+  return retry, math.floor(math.max(full - debt, 0) / permit), math.ceil(debt / pace)
+end
+local reply = batch(13, limit, take)
+local all = well + badly
+reply[4] = all > 0 and math.floor(well * whole / all) or share
+if changed then
+  local state = string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f', at, debt, level, stepped, well, badly, share, permit)
+  local learned, steps = level, 2
+  while learned < whole and steps < 1000 do learned, steps = recovered(learned), steps + 1 end
+  redis.call('SET', KEYS[1], state, 'PX', lasting(math.ceil(debt / pace) + steps * interval))
+end
+return reply

@@ -1,0 +1,17 @@
+local permit, pace, burst, cost, mark = int(1), int(2), int(3), int(4), int(5)
+local round = 4503599627370496
+local held = redis.call('GET', KEYS[1])
+if not held then return {0} end
+local at, owed, total, unit, flow = string.match(held, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+if not at then return redis.error_reply('WRONGTYPE a record of another kind') end
+at, owed, total, unit, flow = tonumber(at), tonumber(owed), tonumber(total), tonumber(unit), tonumber(flow)
+if unit ~= permit then return {0} end
+local passed = math.min(math.max(now - at, 0), math.ceil(owed / flow))
+local debt = math.min(math.max(owed - passed * flow, 0), permit * burst)
+local ahead = (mark - (total - debt)) % round
+if ahead >= round / 2 then return {0} end
+local back = math.min(ahead, math.min(cost, burst) * permit, debt)
+debt = debt - back
+local state = string.format('%.0f %.0f %.0f %.0f %.0f', now, debt, total, permit, pace)
+redis.call('SET', KEYS[1], state, 'PX', math.max(1, math.ceil(math.ceil(debt / pace) / 1000)))
+return {back}

@@ -1,0 +1,29 @@
+local per, count = int(3), int(4)
+local ends = (math.floor(now / per) + 1) * per
+local used, changed = 0, false
+local held = redis.call('GET', KEYS[1])
+if held then
+  local e, u = string.match(held, '^(%d+) (%d+)$')
+  if not e then return foreign() end
+  e = tonumber(e)
+  if e > now then used, changed = tonumber(u), e > ends end
+end
+local rest = ends - now
+local function take(cost)
+  local retry = 0
+  if cost > count then
+    retry = -1
+  elseif cost > 0 then
+    if used + cost <= count then
+      used, changed = used + cost, true
+    else
+      retry = rest
+    end
+  end
+  return retry, math.max(count - used, 0), used > 0 and rest or 0
+end
+local reply = batch(5, count, take)
+if changed then
+  redis.call('SET', KEYS[1], string.format('%.0f %.0f', ends, used), 'PX', lasting(rest))
+end
+return reply

@@ -1,0 +1,100 @@
+//! Limits that all instances of a service share: decided in the store, one script for each decision.
+
+mod answers;
+mod core;
+mod denial;
+mod entrance;
+mod lane;
+mod lanes;
+mod locals;
+mod lots;
+mod scripts;
+mod terms;
+mod turn;
+
+#[cfg(all(test, not(steadfast_loom)))]
+mod tests;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+pub(super) use entrance::{Landed, Pass, Start};
+
+use self::core::Core;
+use super::RateLimiterSettings;
+use crate::{event::Sink, keyed::Place, kind::PolicyKind, name::PolicyName, store::Link};
+
+/// What a shared limiter has beside a local one.
+#[derive(Debug)]
+pub(super) struct Shared {
+    core: Arc<Core>,
+    locals: locals::Locals,
+    /// Whether it was told that there is no store.
+    told: AtomicBool,
+}
+
+impl Shared {
+    /// Where the settings ask for it.
+    pub(super) fn new(
+        name: &PolicyName,
+        settings: &RateLimiterSettings,
+        sink: &Sink,
+    ) -> Option<Box<Self>> {
+        settings.shared.filter(|shared| *shared)?;
+        let link = Link::new(sink.store().clone(), PolicyKind::RateLimiter, name.clone());
+        Some(Box::new(Self {
+            core: Core::new(settings, link),
+            locals: locals::Locals::default(),
+            told: AtomicBool::new(false),
+        }))
+    }
+
+    /// Where the limit is, as far as it is known here, and the share of successes.
+    pub(super) fn standing(&self) -> (u32, Option<f64>) {
+        let told = self.core.alone.books().told;
+        match told {
+            Some(told) => (told.limit, told.share),
+            None => (self.core.terms(None).map_or(0, |terms| terms.limit), None),
+        }
+    }
+
+    /// Callers that are waiting.
+    pub(super) fn waiting(&self) -> usize {
+        let mut waiting = self.core.alone.books().waiting();
+        for lane in self.core.lanes.all() {
+            waiting += lane.books().waiting();
+        }
+        self.locals
+            .for_each(|local| waiting += local.metrics().waiting as usize);
+        waiting
+    }
+
+    pub(super) fn reset(&self) {
+        self.core.reset();
+        self.locals.for_each(super::RateLimiter::reset);
+    }
+
+    /// How a call ended, for an adaptive limit.
+    pub(super) fn report(&self, place: Option<Place>, success: bool) {
+        let lane = match place {
+            None => Some(Arc::clone(&self.core.alone)),
+            Some(place) => self.core.lanes.at(place.hash()),
+        };
+        if let Some(lane) = lane {
+            self.core.report(lane, success);
+        }
+    }
+
+    /// Whether this is the first time.
+    fn tells_now(&self) -> bool {
+        !self.told.swap(true, Relaxed)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.core.give_back();
+    }
+}

@@ -1,0 +1,4 @@
+//! Shared limits, as a whole.
+
+mod redis;
+mod twins;
