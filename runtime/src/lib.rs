@@ -272,7 +272,11 @@ pub use policy::{
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
 };
 pub use rate::{ParseRateError, Rate};
-pub use registry::{PolicySnapshot, Registry, Snapshot, registry};
+pub use registry::{
+    PolicySnapshot, Registry, Snapshot,
+    listing::{Definition, Origin, Site, SitePolicy, SiteSetting},
+    registry,
+};
 pub use rejection::{
     BulkheadFull, CircuitOpen, ConditionNotMet, RateLimited, Rejection, StoreUnavailable, TimedOut,
 };

@@ -9,6 +9,8 @@ pub(crate) mod settings;
 pub(crate) mod shared;
 #[cfg(all(test, not(any(feature = "test-util", steadfast_loom))))]
 mod skewed_cores;
+#[cfg(all(test, not(steadfast_loom)))]
+pub(crate) mod spelling;
 pub(crate) mod timeout;
 
 use crate::{error::ConfigError, event::Sink, kind::PolicyKind, name::PolicyName};

@@ -3,12 +3,15 @@
 
 use std::{fmt, time::Duration};
 
-use crate::kind::PolicyKind;
+use crate::{kind::PolicyKind, units};
 
 /// What the declaration of settings answers by itself, whatever they are.
 pub(crate) trait Written {
     /// Whether anything is written at all; a site that only names a policy joins it.
     fn is_empty(&self) -> bool;
+
+    /// Whether this setting is written.
+    fn is_written(&self, setting: &str) -> bool;
 
     /// The first mistake.
     fn check(&self) -> Result<(), Problem>;
@@ -131,11 +134,18 @@ macro_rules! show_by_display {
         }
     )*};
 }
-show_by_display!(u32, f64, bool);
+show_by_display!(u32, bool);
+
+impl Show for f64 {
+    fn show(&self) -> String {
+        // Attributes know no `-0`.
+        if *self == 0.0 { 0.0 } else { *self }.to_string()
+    }
+}
 
 impl Show for Duration {
     fn show(&self) -> String {
-        format!("{self:?}")
+        units::format(*self).to_string()
     }
 }
 
@@ -191,8 +201,27 @@ macro_rules! settings {
                 true $(&& self.$field.is_none())*
             }
 
+            fn is_written(&self, setting: &str) -> bool {
+                match setting {
+                    $(stringify!($field) => self.$field.is_some(),)*
+                    _ => false,
+                }
+            }
+
             fn check(&self) -> Result<(), $crate::policy::settings::Problem> {
                 self.problem().map_or(Ok(()), Err)
+            }
+        }
+
+        #[cfg(all(test, not(steadfast_loom)))]
+        impl $crate::policy::spelling::Respelt for $Settings {
+            fn write(&mut self, setting: &str, value: &str) {
+                match setting {
+                    $(stringify!($field) => {
+                        self.$field = Some(<$ty as $crate::policy::spelling::Read>::read(value));
+                    })*
+                    _ => panic!("no setting `{setting}`"),
+                }
             }
         }
 

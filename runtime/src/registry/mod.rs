@@ -2,6 +2,9 @@
 
 mod catalog;
 mod declared;
+mod describe;
+pub(crate) mod listing;
+mod names;
 mod policies;
 mod registry;
 mod shelf;

@@ -12,7 +12,8 @@ use super::policies::*;
 use super::{
     catalog::{self, Ruling},
     declared::AnySettings,
-    shelf::{Shelved, Shelves},
+    describe, listing,
+    shelf::{Installed, Shelved, Shelves},
     site::Site,
     snapshot::{PolicySnapshot, Snapshot},
 };
@@ -98,7 +99,7 @@ impl Registry {
             return policy;
         }
         let Ruling { settings, mistakes } = catalog::rule::<P>(name);
-        let (policy, new) = shelf.find_or_make(name, false, || {
+        let (policy, new) = shelf.find_or_make(name, None, || {
             P::assemble(name.clone(), &settings, self.0.sink.clone())
         });
         if new {
@@ -123,12 +124,12 @@ impl Registry {
         caller: &'static Location<'static>,
     ) -> Result<P, ConfigError> {
         policy::check::<P>(&name, settings)?;
+        let here = Place {
+            function: "install",
+            file: caller.file(),
+            line: caller.line(),
+        };
         if let Some((site, (setting, first, second))) = catalog::dissenter::<P>(&name, settings) {
-            let here = Place {
-                function: "install",
-                file: caller.file(),
-                line: caller.line(),
-            };
             return Err(ConfigError::Conflict {
                 kind: kind_of::<P>(),
                 policy: name,
@@ -139,7 +140,11 @@ impl Registry {
         }
         let shelf = P::shelf(&self.0.shelves);
         let make = || P::assemble(name.clone(), settings, self.0.sink.clone());
-        match shelf.find_or_make(&name, true, make) {
+        let installed = Installed {
+            settings: *settings,
+            place: here,
+        };
+        match shelf.find_or_make(&name, Some(installed), make) {
             (policy, true) => Ok(policy.clone()),
             (_, false) => Err(ConfigError::AlreadyInUse {
                 kind: kind_of::<P>(),
@@ -171,6 +176,42 @@ impl Registry {
     /// ```
     pub fn subscribe(&self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
         self.0.sink.subscribe(callback)
+    }
+
+    /// Every annotated function that is linked into the program, in the order of their places: known
+    /// before any of them is called, also those of libraries, generic ones, and those that macros wrote.
+    ///
+    /// A function that joins a policy by name shows the settings of the place that defines it. A crate
+    /// that the program depends on but never mentions is not linked: `use that_crate as _;` does it.
+    ///
+    /// ```
+    /// use steadfast::{Definition, Origin, PolicyKind, retry, timeout};
+    ///
+    /// #[retry(max_attempts = 4)]
+    /// #[timeout("2s")]
+    /// async fn fetch(url: &str) -> std::io::Result<String> {
+    ///     // ...
+    /// #   Ok(url.to_owned())
+    /// }
+    ///
+    /// # fn main() {
+    /// let sites = steadfast::registry().sites();
+    /// let fetch = sites.iter().find(|site| site.function.ends_with("::fetch")).unwrap();
+    /// let kinds: Vec<_> = fetch.policies.iter().map(|policy| policy.kind).collect();
+    /// assert_eq!(kinds, [PolicyKind::Retry, PolicyKind::Timeout]); // the outermost first
+    ///
+    /// let retry = fetch.policy(PolicyKind::Retry).unwrap();
+    /// assert!(matches!(retry.definition, Definition::Attribute { .. }));
+    /// let attempts = retry.setting("max_attempts").unwrap();
+    /// assert_eq!(attempts.value, "4");
+    /// assert!(matches!(attempts.origin, Origin::Attribute { .. }));
+    /// let delay = retry.setting("base_delay").unwrap();
+    /// assert_eq!((&*delay.value, &delay.origin), ("1s", &Origin::Default));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sites(&self) -> Vec<listing::Site> {
+        describe::sites(&self.0.shelves)
     }
 
     /// What every policy is set to, counts, and stands at, those never called included.

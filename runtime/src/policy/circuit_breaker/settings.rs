@@ -230,6 +230,15 @@ impl CircuitBreakerSettings {
         }
     }
 
+    /// The outcomes that a rate needs: what is written, else what the window can hold.
+    fn minimum(&self) -> u32 {
+        let most = match self.window.unwrap_or(Window::DEFAULT) {
+            Window::Count(calls) => calls,
+            Window::Time(_) => u32::MAX,
+        };
+        self.minimum_calls.unwrap_or(MINIMUM_CALLS.min(most))
+    }
+
     const fn recovery_time(&self) -> Duration {
         match self.recovery_timeout {
             Some(timeout) => timeout,
@@ -264,7 +273,7 @@ impl CircuitBreakerSettings {
             failure_rate: self.failure_rate,
             slow_rate: self.slow_rate(),
             window: self.window.unwrap_or(Window::DEFAULT).span(),
-            minimum_calls: at_least_one(self.minimum_calls.unwrap_or(MINIMUM_CALLS)),
+            minimum_calls: at_least_one(self.minimum()),
             recovery: Recovery {
                 timeout: recovery_timeout,
                 longest: self.max_recovery_timeout,
@@ -312,7 +321,7 @@ impl PolicySettings for CircuitBreakerSettings {
             Setting::new("failure_threshold", self.threshold()),
             Setting::new("failure_rate", self.failure_rate),
             Setting::new("window", self.window.unwrap_or(Window::DEFAULT)),
-            Setting::new("minimum_calls", self.minimum_calls.unwrap_or(MINIMUM_CALLS)),
+            Setting::new("minimum_calls", self.has_rate().then(|| self.minimum())),
             Setting::new("slow_call", self.slow_call),
             Setting::new("slow_call_rate", self.slow_rate()),
             Setting::new("recovery_timeout", recovery_timeout),
@@ -336,7 +345,12 @@ impl PolicySettings for CircuitBreakerSettings {
                 self.is_shared()
                     .then(|| self.on_store_error.unwrap_or_default()),
             ),
-            Setting::new("quorum", self.is_shared().then(|| self.quorum.unwrap_or(1))),
+            Setting::new(
+                "quorum",
+                self.threshold()
+                    .filter(|_| self.is_shared())
+                    .map(|_| self.quorum.unwrap_or(1)),
+            ),
         ]
     }
 }

@@ -145,6 +145,12 @@ impl RetrySettings {
         }
     }
 
+    /// What an exponential delay is multiplied by; the others are not.
+    fn multiplier_in_force(&self) -> Option<f64> {
+        let is_exponential = self.backoff.unwrap_or_default() == Backoff::Exponential;
+        is_exponential.then(|| self.multiplier.unwrap_or(MULTIPLIER))
+    }
+
     pub(super) fn plan(&self) -> Plan {
         Plan {
             schedule: Schedule::new(
@@ -174,7 +180,7 @@ impl PolicySettings for RetrySettings {
             Setting::new("backoff", self.backoff.unwrap_or_default()),
             Setting::new("base_delay", self.base_in_force()),
             Setting::new("max_delay", self.max_in_force()),
-            Setting::new("multiplier", self.multiplier.unwrap_or(MULTIPLIER)),
+            Setting::new("multiplier", self.multiplier_in_force()),
             Setting::new("jitter", self.jitter.unwrap_or_default()),
             Setting::new("max_elapsed", plan.max_elapsed),
             Setting::new("timeouts", plan.timeouts),
@@ -192,7 +198,11 @@ impl Show for Backoff {
 
 impl Show for Jitter {
     fn show(&self) -> String {
-        self.to_string()
+        match self {
+            // An attribute says it in a word.
+            Self::Fraction(0.0) => Self::None.to_string(),
+            jitter => jitter.to_string(),
+        }
     }
 }
 
@@ -267,7 +277,7 @@ mod tests {
                 ("max_attempts", "3"),
                 ("backoff", "exponential"),
                 ("base_delay", "1s"),
-                ("max_delay", "60s"),
+                ("max_delay", "1m"),
                 ("multiplier", "2"),
                 ("jitter", "equal"),
                 ("max_elapsed", "none"),
