@@ -210,7 +210,7 @@ mod emitted;
 mod entered;
 mod error;
 mod event;
-
+mod health;
 mod judge;
 mod key;
 mod keyed;
@@ -251,6 +251,7 @@ pub use event::{
     Bypassed, CutOff, Event, Exhausted, FellBack, LeaseLost, Misconfigured, Refused,
     RetriesExhausted, RetryEvent, StateChanged, StoreDown, StoreUp, Subscription,
 };
+pub use health::{HealthStatus, Verdict};
 pub use kind::PolicyKind;
 pub use name::PolicyName;
 pub use outcome::Outcome;
@@ -273,7 +274,7 @@ pub use policy::{
 };
 pub use rate::{ParseRateError, Rate};
 pub use registry::{
-    PolicySnapshot, Registry, Snapshot,
+    CheckHealth, Health, HealthCheck, PolicyHealth, PolicySnapshot, Registry, Snapshot,
     listing::{Definition, Origin, Site, SitePolicy, SiteSetting},
     registry,
 };

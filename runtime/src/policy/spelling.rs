@@ -1,6 +1,8 @@
 //! What is shown of settings can be written again: the inverse of [`Show`](super::settings::Show), and
 //! the proof.
 
+#![allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+
 use std::{fmt::Debug, time::Duration};
 
 use proptest::{option, prelude::*};

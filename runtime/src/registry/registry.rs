@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    future::Future,
     panic::Location,
     sync::{Arc, LazyLock},
     time::Duration,
@@ -11,15 +12,20 @@ use std::{
 use super::policies::*;
 use super::{
     catalog::{self, Ruling},
+    checks::{Checks, HealthCheck},
     declared::AnySettings,
-    describe, listing,
+    describe,
+    health::{self, Health, PolicyHealth},
+    listing,
     shelf::{Installed, Shelved, Shelves},
     site::Site,
     snapshot::{PolicySnapshot, Snapshot},
 };
 use crate::{
+    clock,
     error::{ConfigError, ConfigErrors, Said},
     event::{Event, Misconfigured, Sink, StoreDown, StoreUp, Subscription},
+    health::Verdict,
     kind::PolicyKind,
     name::PolicyName,
     place::Place,
@@ -36,6 +42,7 @@ pub struct Registry(Arc<Inner>);
 struct Inner {
     shelves: Shelves,
     sink: Sink,
+    checks: Arc<Checks>,
     /// Kept for the store, which tells those who live.
     teller: Arc<Teller>,
 }
@@ -83,6 +90,7 @@ impl Registry {
     pub(crate) fn with(sink: Sink) -> Self {
         Self(Arc::new(Inner {
             shelves: Shelves::default(),
+            checks: Arc::default(),
             teller: Arc::new(Teller(sink.clone())),
             sink,
         }))
@@ -262,6 +270,124 @@ impl Registry {
     #[must_use]
     pub fn store_health(&self) -> Option<StoreHealth> {
         self.0.sink.store().get().map(|store| store.health())
+    }
+
+    /// How the program is doing: the policies' states, the store, and [your own
+    /// checks](Self::register_check), which are asked at the same time.
+    ///
+    /// | what | state | status |
+    /// |---|---|---|
+    /// | circuit breaker | `closed`; `disabled` by hand | healthy |
+    /// | | `open`, `half_open`; `forced_open` by hand | degraded |
+    /// | | with a `key`: some circuits are not closed (those that nobody has used for a whole recovery do not count) | degraded |
+    /// | | `enforce = false`, whatever its state | healthy |
+    /// | bulkhead | the next caller would be refused: all places are taken, and nobody may wait, or no more may. Places of a `key` are not looked at | degraded |
+    /// | | otherwise; `enforce = false` | healthy |
+    /// | rate limiter, retry, timeout, fallback | not listed: stepping in is their work, and leaves no state | |
+    /// | store | up | healthy |
+    /// | | connecting, down: `on_store_error` decides | degraded |
+    /// | your check | `Ok`, healthy | healthy |
+    /// | | degraded | degraded |
+    /// | | `Err`, unhealthy, a panic, no answer in time | unhealthy; degraded where it is [optional](HealthCheck::optional) |
+    ///
+    /// The worst of all is the status of the whole; so only a check of your own makes it unhealthy. That a
+    /// dependency is away is what the policies are there for: a program that is restarted, or gets no more
+    /// calls, because of it is worse off, and an open circuit needs a call to find out that it may close.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use steadfast::HealthStatus;
+    ///
+    /// # async fn ping() -> Result<(), std::io::Error> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let registry = steadfast::registry();
+    /// let _database = registry.register_check("database", ping).timeout(Duration::from_millis(200));
+    ///
+    /// // In the handler of `/health`:
+    /// let health = registry.health().await;
+    /// let code = match health.status {
+    ///     HealthStatus::Unhealthy => 503,
+    ///     _ => 200,
+    /// };
+    /// # #[cfg(feature = "serde")] {
+    /// let body = serde_json::to_string(&health).unwrap();
+    /// # drop(body); }
+    /// # assert_eq!(code, 200);
+    /// # }
+    /// ```
+    ///
+    /// It takes no longer than the longest timeout of a check. Each check is a task of its own: one that
+    /// panics or hangs is unhealthy and hurts no other. It must not block its thread, though, which no
+    /// timeout can end (`tokio::task::spawn_blocking` is for that): on a runtime of one thread all would
+    /// wait for it. While a run that was given up has not ended, its check is not asked again.
+    ///
+    /// Checks need a Tokio runtime with time enabled; without, they are unhealthy and say so.
+    ///
+    /// # Cancellation
+    /// Dropping it drops the checks that are running.
+    pub async fn health(&self) -> Health {
+        let start = clock::now();
+        let policies = self.conditions();
+        let store = self.store_health();
+        let checks = self.0.checks.ask().await;
+        let took = clock::now().since(start);
+        Health::of(policies, store.as_ref().map(health::of_store), checks, took)
+    }
+
+    fn conditions(&self) -> Vec<PolicyHealth> {
+        let mut policies = Vec::new();
+        self.0.shelves.for_each(|kind, name, policy| {
+            if let Some(Verdict { status, detail }) = policy.condition() {
+                policies.push(PolicyHealth {
+                    kind,
+                    name: name.clone(),
+                    status,
+                    detail,
+                });
+            }
+        });
+        policies
+    }
+
+    /// Has [`health`](Self::health) ask a check of your own, as long as what it gives back is kept.
+    ///
+    /// The check answers with a `Result` (an error is unhealthy, and its text says why), a
+    /// [`HealthStatus`](crate::HealthStatus), or a [`Verdict`]. It is critical, which means that the
+    /// program cannot do without, unless it is made [optional](HealthCheck::optional), and it has 500 ms
+    /// unless [told otherwise](HealthCheck::timeout). An error's text is part of the answer: mind what
+    /// it says, and who may read it.
+    ///
+    /// ```
+    /// use steadfast::{HealthStatus, Verdict};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let registry = steadfast::registry();
+    /// let free = 7; // gigabytes, say
+    /// let disk = registry.register_check("disk", move || async move {
+    ///     match free {
+    ///         0 => Verdict::unhealthy("no space left"),
+    ///         1..10 => Verdict::degraded(format!("{free} GB left")),
+    ///         _ => Verdict::healthy(),
+    ///     }
+    /// });
+    /// let mail = registry.register_check("mail", || async { Err::<(), _>("refused") }).optional();
+    ///
+    /// let health = registry.health().await;
+    /// assert_eq!(health.status, HealthStatus::Degraded);
+    /// assert_eq!(health.checks[1].detail.as_deref(), Some("refused"));
+    ///
+    /// drop((disk, mail)); // takes them out
+    /// assert_eq!(registry.health().await.checks.len(), 0);
+    /// # }
+    /// ```
+    pub fn register_check<F, Fut>(&self, name: impl Into<String>, check: F) -> HealthCheck
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Into<Verdict>> + Send + 'static,
+    {
+        self.0.checks.register(name.into(), check)
     }
 
     /// Every policy back to its initial state; settings, and permits that are out, are kept.

@@ -9,6 +9,7 @@ use super::declared::AnySettings;
 #[allow(clippy::wildcard_imports)]
 use super::policies::*;
 use crate::{
+    health::Verdict,
     kind::PolicyKind,
     name::PolicyName,
     place::Place,
@@ -29,6 +30,7 @@ pub(crate) trait Shelved: Policy {
 pub(crate) trait Observed {
     fn settings(&self) -> Vec<Setting>;
     fn observe(&self) -> Vec<(&'static str, Value)>;
+    fn condition(&self) -> Option<Verdict>;
     fn reset(&self);
 }
 
@@ -39,6 +41,10 @@ impl<P: Policy> Observed for P {
 
     fn observe(&self) -> Vec<(&'static str, Value)> {
         Policy::observe(self)
+    }
+
+    fn condition(&self) -> Option<Verdict> {
+        Policy::condition(self)
     }
 
     fn reset(&self) {
