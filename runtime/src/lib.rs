@@ -259,15 +259,15 @@ pub use place::Place;
 pub use policy::{
     bulkhead::{Bulkhead, BulkheadBuilder, BulkheadMetrics, BulkheadPermit},
     circuit_breaker::{
-        Cancelled, CircuitBreaker, CircuitBreakerBuilder, CircuitMetrics, CircuitWhen, Permit,
-        Window,
+        Cancelled, CircuitBreaker, CircuitBreakerBuilder, CircuitMetrics, CircuitPreset,
+        CircuitWhen, Permit, Window,
     },
     fallback::{
         Answer, Answering, Fallback, FallbackBuilder, FallbackMetrics, Forgetful, Memory, OrElse,
         Pass,
     },
     rate_limiter::{Algorithm, Allowance, RateLimiter, RateLimiterBuilder, RateLimiterMetrics},
-    retry::{Retry, RetryBuilder, RetryMetrics, RetryWhen},
+    retry::{Retry, RetryBuilder, RetryMetrics, RetryPreset, RetryWhen},
     settings::{Setting, Value},
     shared::{Mode, OnStoreError},
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use steadfast::{
-    CircuitBreaker, Definition, Origin, PolicyKind, Rate, RateLimiter, Rejection, Site, SitePolicy,
-    Timeout, bulkhead, circuit_breaker, fallback, rate_limited, retry, timeout,
+    CircuitBreaker, ConfigError, Definition, Origin, PolicyKind, Rate, RateLimiter, Rejection,
+    Site, SitePolicy, Timeout, bulkhead, circuit_breaker, fallback, rate_limited, retry, timeout,
 };
 use steadfast_tests_library::forms;
 
@@ -98,7 +98,7 @@ fn settings_are_spelt_as_in_the_attribute_and_say_where_they_come_from() {
     ];
     for (kind, name, value) in by_default {
         let policy = site.policy(kind).unwrap();
-        assert_eq!(setting(policy, name), (value, &Origin::Default), "{name}");
+        assert_eq!(setting(policy, name), (value, &Origin::BuiltIn), "{name}");
     }
 }
 
@@ -153,8 +153,8 @@ async fn joins_installed() -> Result<(), Rejection> {
 fn what_is_installed_by_hand_says_so_in_the_registry_where_it_is() {
     let test = steadfast::test::isolated();
     let before = policy("catalog::joins_installed");
-    assert_eq!(before.definition, Definition::Default);
-    assert_eq!(setting(&before, "rate"), ("none", &Origin::Default));
+    assert_eq!(before.definition, Definition::BuiltIn);
+    assert_eq!(setting(&before, "rate"), ("none", &Origin::BuiltIn));
     let line = line!() + 3;
     RateLimiter::builder("installed by hand")
         .rate(Rate::per_second(3))
@@ -170,7 +170,7 @@ fn what_is_installed_by_hand_says_so_in_the_registry_where_it_is() {
         place: place.clone(),
     };
     assert_eq!(setting(&after, "rate"), ("3/s", &installed));
-    assert_eq!(setting(&after, "burst"), ("3", &Origin::Default));
+    assert_eq!(setting(&after, "burst"), ("3", &Origin::BuiltIn));
     drop(test);
     assert_eq!(policy("catalog::joins_installed"), before);
 }
@@ -252,6 +252,113 @@ fn a_library_s_functions_of_every_form_are_listed() {
     listed.sort_unstable();
     expected.sort_unstable();
     assert_eq!(listed, expected);
+}
+
+#[retry(preset = fast_api, max_attempts = 5)]
+async fn preset() -> Result<(), Rejection> {
+    Ok(())
+}
+
+#[circuit_breaker("quoted preset", preset = "high_volume", window = 40)]
+async fn quoted_preset() -> Result<(), Rejection> {
+    Ok(())
+}
+
+#[test]
+fn what_a_preset_says_is_said_to_be_its() {
+    let retry = policy("catalog::preset");
+    let own = |name| said_by(setting(&retry, name).1);
+    assert_eq!(setting(&retry, "preset").0, "fast_api");
+    assert_eq!(setting(&retry, "max_attempts").0, "5");
+    assert_eq!(
+        (own("preset"), own("max_attempts")),
+        ("catalog::preset", "catalog::preset")
+    );
+    assert_eq!(setting(&retry, "base_delay"), ("50ms", &Origin::Preset));
+    assert_eq!(setting(&retry, "budget"), ("0.2", &Origin::Preset));
+    assert_eq!(setting(&retry, "jitter"), ("full", &Origin::BuiltIn));
+
+    let breaker = policy("catalog::quoted_preset");
+    assert_eq!(setting(&breaker, "preset").0, "high_volume");
+    assert_eq!(setting(&breaker, "window").0, "40");
+    assert_eq!(setting(&breaker, "failure_rate"), ("0.5", &Origin::Preset));
+    // No more than the window that is written holds.
+    assert_eq!(setting(&breaker, "minimum_calls"), ("40", &Origin::Preset));
+    // The default is what another setting is, and that is the preset's.
+    assert_eq!(
+        setting(&breaker, "half_open_requests"),
+        ("10", &Origin::BuiltIn)
+    );
+}
+
+#[circuit_breaker("spelt out", preset = low_volume)]
+async fn by_preset() -> Result<(), Rejection> {
+    Ok(())
+}
+
+#[circuit_breaker(
+    "spelt out",
+    failure_threshold = 3,
+    failure_rate = 0.5,
+    window = 20,
+    minimum_calls = 5,
+    recovery_timeout = "30s",
+    success_threshold = 1
+)]
+async fn spelt_out() -> Result<(), Rejection> {
+    Ok(())
+}
+
+#[retry("not the same", preset = critical)]
+async fn critical() -> Result<(), Rejection> {
+    Ok(())
+}
+
+#[retry("not the same", preset = critical, max_attempts = 9)]
+async fn less_critical() -> Result<(), Rejection> {
+    Ok(())
+}
+
+#[test]
+fn sites_agree_where_the_settings_in_force_do_whether_by_a_preset_or_not() {
+    let errors = steadfast::registry().validate().unwrap_err();
+    let about = |name: &str| errors.iter().find(|error| error.policy() == name);
+    assert_eq!(about("spelt out"), None);
+    let ConfigError::Conflict {
+        setting,
+        first,
+        second,
+        ..
+    } = about("not the same").unwrap()
+    else {
+        panic!("{errors}")
+    };
+    assert_eq!(
+        (*setting, &*first.value, &*second.value),
+        ("max_attempts", "10", "9")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preset_is_what_a_call_runs_under() {
+    #[retry(preset = streaming, max_attempts = 4, jitter = none)]
+    async fn fails(calls: &mut u32) -> Result<(), &'static str> {
+        *calls += 1;
+        Err("down")
+    }
+    #[circuit_breaker(preset = low_volume)]
+    async fn breaks() -> std::io::Result<()> {
+        Err(std::io::ErrorKind::TimedOut.into())
+    }
+    let _test = steadfast::test::isolated();
+    let (start, mut calls) = (tokio::time::Instant::now(), 0);
+    fails(&mut calls).await.unwrap_err();
+    assert_eq!(calls, 4);
+    assert_eq!(start.elapsed(), Duration::from_millis(100 + 200 + 400));
+    for expected in ["TimedOut", "TimedOut", "TimedOut", "ResourceBusy"] {
+        let kind = breaks().await.unwrap_err().kind();
+        assert_eq!(format!("{kind:?}"), expected);
+    }
 }
 
 #[test]

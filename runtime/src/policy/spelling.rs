@@ -9,10 +9,10 @@ use proptest::{option, prelude::*};
 
 use super::{
     bulkhead::BulkheadSettings,
-    circuit_breaker::{Cancelled, CircuitBreakerSettings, Window},
+    circuit_breaker::{Cancelled, CircuitBreakerSettings, CircuitPreset, Window},
     fallback::FallbackSettings,
     rate_limiter::{Algorithm, RateLimiterSettings},
-    retry::RetrySettings,
+    retry::{RetryPreset, RetrySettings},
     settings::PolicySettings,
     shared::{Mode, OnStoreError},
     timeout::TimeoutSettings,
@@ -81,6 +81,10 @@ read_words! {
         SlidingWindow: "sliding_window", SlidingWindowCounter: "sliding_window_counter",
         Adaptive: "adaptive"
     };
+    RetryPreset {
+        FastApi: "fast_api", SlowBatch: "slow_batch", Critical: "critical", Streaming: "streaming"
+    };
+    CircuitPreset { LowVolume: "low_volume", HighVolume: "high_volume" };
     Mode { Exact: "exact", Lease: "lease" };
     OnStoreError { Local: "local", Allow: "allow", Deny: "deny" };
 }
@@ -141,6 +145,7 @@ proptest! {
     fn every_retry_can_be_written_as_it_is_shown(
         (max_attempts, base_delay, max_delay, max_elapsed) in
             (maybe(count()), maybe(duration()), maybe(duration()), maybe(duration())),
+        preset in maybe(proptest::sample::select(RetryPreset::ALL.to_vec())),
         backoff in maybe(proptest::sample::select(vec![Backoff::Exponential, Backoff::Linear, Backoff::Fixed])),
         jitter in maybe(prop_oneof![
             proptest::sample::select(vec![Jitter::Full, Jitter::Equal, Jitter::Decorrelated, Jitter::None]),
@@ -150,6 +155,7 @@ proptest! {
         (timeouts, rejections) in (any::<Option<bool>>(), any::<Option<bool>>()),
     ) {
         comes_back(&RetrySettings {
+            preset,
             max_attempts, backoff, base_delay, max_delay, multiplier, jitter, max_elapsed, timeouts,
             budget, rejections,
         })?;
@@ -163,11 +169,13 @@ proptest! {
         (slow_call, recovery_timeout, max_recovery_timeout, half_open_timeout) in
             (maybe(duration()), maybe(duration()), maybe(duration()), maybe(duration())),
         window in maybe(prop_oneof![count().prop_map(Window::Count), duration().prop_map(Window::Time)]),
+        preset in maybe(proptest::sample::select(CircuitPreset::ALL.to_vec())),
         cancelled in maybe(proptest::sample::select(vec![Cancelled::Ignore, Cancelled::Failure])),
         (enforce, shared) in (any::<Option<bool>>(), any::<Option<bool>>()),
         on_store_error in maybe(on_store_error()),
     ) {
         comes_back(&CircuitBreakerSettings {
+            preset,
             failure_threshold, failure_rate, window, minimum_calls, slow_call, slow_call_rate,
             recovery_timeout, recovery_jitter, max_recovery_timeout, half_open_requests,
             success_threshold, half_open_timeout, cancelled, max_keys, enforce, shared,

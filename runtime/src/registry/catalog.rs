@@ -13,7 +13,7 @@ use crate::{
     name::PolicyName,
     policy::{
         Policy, kind_of,
-        settings::{PolicySettings, Written},
+        settings::{PRESET, PolicySettings, Written},
     },
 };
 
@@ -144,14 +144,15 @@ fn conflict<P: Policy>(
     })
 }
 
-/// The first setting in which two sets differ, as they are in force.
+/// The first setting in which two sets differ, as they are in force; what they started from is no
+/// difference.
 pub(crate) fn difference<S: PolicySettings>(
     first: &S,
     second: &S,
 ) -> Option<(&'static str, String, String)> {
     let pairs = first.effective().into_iter().zip(second.effective());
     pairs
-        .filter(|(a, b)| a.value != b.value)
+        .filter(|(a, b)| a.value != b.value && a.name != PRESET)
         .map(|(a, b)| (a.name, a.value, b.value))
         .next()
 }

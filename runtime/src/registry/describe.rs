@@ -78,7 +78,7 @@ fn definition<P: Shelved>(shelf: &Shelf<P>, name: &PolicyName) -> (P::Settings, 
             let place = site.place();
             (*settings, Definition::Attribute { place })
         }
-        None => (P::Settings::default(), Definition::Default),
+        None => (P::Settings::default(), Definition::BuiltIn),
     }
 }
 
@@ -92,7 +92,8 @@ fn described_setting<S: PolicySettings>(
     let (value, origin) = match is_missing && declared.varying {
         true => ("of the call".to_owned(), Origin::Call),
         false if written.is_written(name) => (value, definition.origin()),
-        false => (value, Origin::Default),
+        false if written.is_preset(name) => (value, Origin::Preset),
+        false => (value, Origin::BuiltIn),
     };
     SiteSetting {
         name,

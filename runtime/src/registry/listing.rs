@@ -51,14 +51,17 @@ pub struct SiteSetting {
     pub origin: Origin,
 }
 
+// No variant is called `Default`: the compiler would no longer call the trait so in users' errors.
+
 /// Who says what a policy is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(tag = "by", rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Definition {
-    /// Nobody: every setting has its default.
-    Default,
+    /// Nobody: every setting has its default. `default` where serialised.
+    #[cfg_attr(feature = "serde", serde(rename = "default"))]
+    BuiltIn,
     /// An attribute, of this function or of another one that gives the same name.
     Attribute {
         /// Where it stands.
@@ -79,8 +82,9 @@ pub enum Definition {
 #[cfg_attr(feature = "serde", serde(tag = "from", rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Origin {
-    /// It is the default, also where that follows another setting.
-    Default,
+    /// It is the default, also where that follows another setting. `default` where serialised.
+    #[cfg_attr(feature = "serde", serde(rename = "default"))]
+    BuiltIn,
     /// The preset that the policy starts from.
     Preset,
     /// An attribute says so.
@@ -123,7 +127,7 @@ impl Definition {
             Self::Installed { place } => Origin::Installed {
                 place: place.clone(),
             },
-            Self::Default | Self::Supplied => Origin::Default,
+            Self::BuiltIn | Self::Supplied => Origin::BuiltIn,
         }
     }
 }

@@ -214,7 +214,7 @@ impl Registry {
     /// assert_eq!(attempts.value, "4");
     /// assert!(matches!(attempts.origin, Origin::Attribute { .. }));
     /// let delay = retry.setting("base_delay").unwrap();
-    /// assert_eq!((&*delay.value, &delay.origin), ("1s", &Origin::Default));
+    /// assert_eq!((&*delay.value, &delay.origin), ("1s", &Origin::BuiltIn));
     /// # }
     /// ```
     #[must_use]

@@ -249,7 +249,7 @@ impl Policy for CircuitBreaker {
     type Settings = CircuitBreakerSettings;
 
     fn assemble(name: PolicyName, settings: &CircuitBreakerSettings, sink: Sink) -> Self {
-        Self(Arc::new(Core::new(name, settings, sink)))
+        Self(Arc::new(Core::new(name, &settings.filled(), sink)))
     }
 
     fn settings(&self) -> Vec<Setting> {
