@@ -17,6 +17,7 @@
 ///
 /// | argument | meaning | default |
 /// |---|---|---|
+/// | `preset` | `fast_api`, `slow_batch`, `critical` or `streaming`: what the other settings are where they are not written; [`RetryPreset`](crate::RetryPreset) has the values | none |
 /// | `max_attempts` | attempts in all, the first included | 3 |
 /// | `backoff` | `exponential`, `linear`, `fixed`, or a path or closure `fn(retry: u32) -> Duration` (the first retry is 1) ◦ | `exponential` |
 /// | `base_delay` | the delay *d* before the first retry | `"1s"` |
@@ -75,6 +76,7 @@ pub use steadfast_macros::retry;
 ///
 /// | argument | meaning | default |
 /// |---|---|---|
+/// | `preset` | `low_volume` or `high_volume`: what the other settings are where they are not written; [`CircuitPreset`](crate::CircuitPreset) has the values | none |
 /// | `failure_threshold` | consecutive failures that open it | 5; off where `failure_rate` is set |
 /// | `failure_rate` | share of failures in the window that opens it (at or above) | off |
 /// | `window` | a number of calls, or a duration. Both really slide | 100 |

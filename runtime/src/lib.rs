@@ -210,7 +210,7 @@ mod emitted;
 mod entered;
 mod error;
 mod event;
-
+mod health;
 mod judge;
 mod key;
 mod keyed;
@@ -251,6 +251,7 @@ pub use event::{
     Bypassed, CutOff, Event, Exhausted, FellBack, LeaseLost, Misconfigured, Refused,
     RetriesExhausted, RetryEvent, StateChanged, StoreDown, StoreUp, Subscription,
 };
+pub use health::{HealthStatus, Verdict};
 pub use kind::PolicyKind;
 pub use name::PolicyName;
 pub use outcome::Outcome;
@@ -258,21 +259,25 @@ pub use place::Place;
 pub use policy::{
     bulkhead::{Bulkhead, BulkheadBuilder, BulkheadMetrics, BulkheadPermit},
     circuit_breaker::{
-        Cancelled, CircuitBreaker, CircuitBreakerBuilder, CircuitMetrics, CircuitWhen, Permit,
-        Window,
+        Cancelled, CircuitBreaker, CircuitBreakerBuilder, CircuitMetrics, CircuitPreset,
+        CircuitWhen, Permit, Window,
     },
     fallback::{
         Answer, Answering, Fallback, FallbackBuilder, FallbackMetrics, Forgetful, Memory, OrElse,
         Pass, Shareable, SharedKey,
     },
     rate_limiter::{Algorithm, Allowance, RateLimiter, RateLimiterBuilder, RateLimiterMetrics},
-    retry::{Retry, RetryBuilder, RetryMetrics, RetryWhen},
+    retry::{Retry, RetryBuilder, RetryMetrics, RetryPreset, RetryWhen},
     settings::{Setting, Value},
     shared::{Mode, OnStoreError},
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
 };
 pub use rate::{ParseRateError, Rate};
-pub use registry::{PolicySnapshot, Registry, Snapshot, registry};
+pub use registry::{
+    CheckHealth, Health, HealthCheck, PolicyHealth, PolicySnapshot, Registry, Snapshot,
+    listing::{Definition, Origin, Site, SitePolicy, SiteSetting},
+    registry,
+};
 pub use rejection::{
     BulkheadFull, CircuitOpen, ConditionNotMet, RateLimited, Rejection, StoreUnavailable, TimedOut,
 };

@@ -19,7 +19,6 @@ use std::{
     marker::PhantomData,
     pin::pin,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
-    task::Poll,
 };
 
 use crate::{event::Sink, registry::Registry};
@@ -64,18 +63,27 @@ impl Isolated {
     /// Runs a future under this registry on whatever thread polls it: for what is spawned on a
     /// multi-threaded runtime.
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        let registry = self.registry.clone();
-        async move {
-            let mut future = pin!(future);
-            std::future::poll_fn(|context| {
-                enter(&registry);
-                let _leave = Leave;
-                match future.as_mut().poll(context) {
-                    Poll::Ready(output) => Poll::Ready(output),
-                    Poll::Pending => Poll::Pending,
-                }
-            })
-            .await
+        scope(self.registry.clone(), future)
+    }
+}
+
+async fn scope<F: Future>(registry: Registry, future: F) -> F::Output {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        enter(&registry);
+        let _leave = Leave;
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
+/// Has a task that is spawned here run under the registry that is in force here.
+pub(crate) fn inherit<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
+    let registry = current();
+    async move {
+        match registry {
+            Some(registry) => scope(registry, future).await,
+            None => future.await,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{
 use crate::model::layer::{Layer, Policy};
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
+use syn::spanned::Spanned;
 
 /// The site with its declarations, its entry in the registry, and a slot for each policy that the
 /// registry provides.
@@ -42,10 +43,15 @@ pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
 }
 
 fn declaration(context: &Context<'_>, layer: &Layer) -> TokenStream {
-    let (here, krate) = (context.here, &context.krate);
+    // What contradicts a preset is found when this is evaluated, and told at its place.
+    let preset = layer.settings.find("preset");
+    let here = preset.map_or(context.here, |preset| {
+        context.here.located_at(preset.source.span())
+    });
+    let krate = &context.krate_at(here);
     let kind = Ident::new(layer.kind.declaration(), here);
     let settings = format_ident!("{}Settings", layer.kind.policy(), span = here);
-    let setters = setters(&layer.settings, krate);
+    let setters = setters(&layer.settings, &context.krate);
     let supplied = layer
         .with
         .is_some()

@@ -12,6 +12,11 @@ const CANCELLED: Choice = Choice {
     words: &[("ignore", "Ignore"), ("failure", "Failure")],
 };
 
+const PRESET: Choice = Choice {
+    of: "CircuitPreset",
+    words: &[("low_volume", "LowVolume"), ("high_volume", "HighVolume")],
+};
+
 /// The site arguments of `#[circuit_breaker]`.
 pub(crate) struct CircuitBreaker {
     pub(crate) when: Option<Expr>,
@@ -22,6 +27,7 @@ pub(crate) struct CircuitBreaker {
 
 impl CircuitBreaker {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+        reader.named("preset", PRESET);
         reader.count("failure_threshold", "5");
         reader.number("failure_rate", Range::SHARE, "0.5");
         reader.window("window");

@@ -29,6 +29,16 @@ const JITTER: Choice = Choice {
     ],
 };
 
+const PRESET: Choice = Choice {
+    of: "RetryPreset",
+    words: &[
+        ("fast_api", "FastApi"),
+        ("slow_batch", "SlowBatch"),
+        ("critical", "Critical"),
+        ("streaming", "Streaming"),
+    ],
+};
+
 /// The site arguments of `#[retry]`.
 pub(crate) struct Retry {
     pub(crate) backoff: Option<Expr>,
@@ -43,6 +53,7 @@ pub(crate) struct Retry {
 
 impl Retry {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+        reader.named("preset", PRESET);
         reader.count("max_attempts", "3");
         let backoff = reader.choice_or_function("backoff", BACKOFF, "retry");
         reader.duration("base_delay", "100ms");

@@ -350,6 +350,25 @@ impl<'e> Reader<'e> {
         }
     }
 
+    /// One of a few words, which may stand in quotes, as in a configuration file.
+    pub(crate) fn named(&mut self, name: &'static str, choice: Choice) {
+        let Some((key, source)) = self.setting(name, choice.words[0].0) else {
+            return;
+        };
+        let quoted = match literal(&source) {
+            Some(Literal::Text(text)) => Some(text.value()),
+            _ => None,
+        };
+        let value = match quoted {
+            Some(word) => variant(name, &word, choice),
+            None => chosen(name, &source, choice),
+        };
+        match value {
+            Ok(value) => self.set(key, source, value, Shape::Plain),
+            Err(message) => self.errors.on(source, message),
+        }
+    }
+
     /// One of a few words, or a function, which is handed back.
     pub(crate) fn choice_or_function(
         &mut self,
@@ -579,7 +598,12 @@ fn chosen(name: &str, source: &Expr, choice: Choice) -> Result<Value, String> {
         }
         _ => return Err(one_of(name, choice)),
     };
-    if let Some(variant) = choice.variant(&written) {
+    variant(name, &written, choice)
+}
+
+/// What a word stands for.
+fn variant(name: &str, written: &str, choice: Choice) -> Result<Value, String> {
+    if let Some(variant) = choice.variant(written) {
         return Ok(Value::Choice(choice.of, variant));
     }
     let names = choice.names();

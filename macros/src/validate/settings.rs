@@ -103,7 +103,8 @@ fn check_breaker(settings: &Settings, errors: &mut Errors) {
         "say which calls are slow, `slow_call = \"2s\"`",
         errors,
     );
-    let has_rate = settings.is_written("failure_rate") || settings.is_written("slow_call");
+    let rates = ["failure_rate", "slow_call", "preset"];
+    let has_rate = rates.iter().any(|rate| settings.is_written(rate));
     if !has_rate {
         refuse(
             settings,
@@ -124,7 +125,7 @@ fn check_breaker(settings: &Settings, errors: &mut Errors) {
 
 fn minimum_in_window(settings: &Settings, errors: &mut Errors) {
     let window = match settings.value("window") {
-        None if !settings.is_written("window") => Some(100),
+        None if !settings.is_written("window") => has_defaults(settings).then_some(100),
         Some(Value::Count(count)) => Some(count),
         _ => None,
     };
@@ -276,7 +277,9 @@ fn shared(layer: &Layer, errors: &mut Errors) {
             errors,
         );
     }
-    if settings.is_written("failure_rate") && !settings.is_written("failure_threshold") {
+    let thresholds = ["failure_threshold", "preset"];
+    let has_threshold = thresholds.iter().any(|name| settings.is_written(name));
+    if settings.is_written("failure_rate") && !has_threshold {
         refuse(
             settings,
             "quorum",
@@ -353,6 +356,12 @@ fn blame(settings: &Settings, name: &str, message: &str, errors: &mut Errors) {
     }
 }
 
+/// Do settings that are left out have their plain defaults? What a preset says is not known here: a
+/// contradiction to it is found where the compiler evaluates the settings.
+fn has_defaults(settings: &Settings) -> bool {
+    !settings.is_written("preset")
+}
+
 /// A cap under what it caps; where one of the two is left out, its default counts (0: there is none).
 fn capped(
     settings: &Settings,
@@ -365,6 +374,9 @@ fn capped(
         return;
     }
     let written_cap = settings.duration(cap);
+    if !has_defaults(settings) && (value.is_none() || written_cap.is_none()) {
+        return;
+    }
     let limit = match written_cap {
         None if cap_default == 0 => return,
         None => Duration::from_secs(cap_default),

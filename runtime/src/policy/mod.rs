@@ -9,9 +9,11 @@ pub(crate) mod settings;
 pub(crate) mod shared;
 #[cfg(all(test, not(any(feature = "test-util", steadfast_loom))))]
 mod skewed_cores;
+#[cfg(all(test, not(steadfast_loom)))]
+pub(crate) mod spelling;
 pub(crate) mod timeout;
 
-use crate::{error::ConfigError, event::Sink, kind::PolicyKind, name::PolicyName};
+use crate::{error::ConfigError, event::Sink, health::Verdict, kind::PolicyKind, name::PolicyName};
 use settings::{PolicySettings, Setting, Value, Written};
 
 /// What the registry needs of a policy.
@@ -27,6 +29,11 @@ pub(crate) trait Policy: Clone + Send + Sync + 'static {
 
     /// What it counts and which state it is in, for snapshots. Never a key's value.
     fn observe(&self) -> Vec<(&'static str, Value)>;
+
+    /// How well it is, where its state tells.
+    fn condition(&self) -> Option<Verdict> {
+        None
+    }
 
     /// Back to the initial state, settings kept.
     fn reset(&self);

@@ -3,12 +3,15 @@
 
 use std::{fmt, time::Duration};
 
-use crate::kind::PolicyKind;
+use crate::{kind::PolicyKind, units};
 
 /// What the declaration of settings answers by itself, whatever they are.
 pub(crate) trait Written {
     /// Whether anything is written at all; a site that only names a policy joins it.
     fn is_empty(&self) -> bool;
+
+    /// Whether this setting is written.
+    fn is_written(&self, setting: &str) -> bool;
 
     /// The first mistake.
     fn check(&self) -> Result<(), Problem>;
@@ -23,6 +26,11 @@ pub(crate) trait PolicySettings:
 
     /// Every setting as it is in force, defaults filled in: what two sites of one name must agree on.
     fn effective(&self) -> Vec<Setting>;
+
+    /// Whether the preset that they start from says this setting, and nothing written does.
+    fn is_preset(&self, _setting: &str) -> bool {
+        false
+    }
 
     /// A required setting that is not written.
     fn missing(&self) -> Option<&'static str> {
@@ -41,6 +49,9 @@ pub(crate) trait PolicySettings:
         self
     }
 }
+
+/// The setting that gives the others their values where they are not written.
+pub(crate) const PRESET: &str = "preset";
 
 /// A mistake in a setting, in words that fit a compile error as well as a run-time one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,11 +142,18 @@ macro_rules! show_by_display {
         }
     )*};
 }
-show_by_display!(u32, f64, bool);
+show_by_display!(u32, bool);
+
+impl Show for f64 {
+    fn show(&self) -> String {
+        // Attributes know no `-0`.
+        if *self == 0.0 { 0.0 } else { *self }.to_string()
+    }
+}
 
 impl Show for Duration {
     fn show(&self) -> String {
-        format!("{self:?}")
+        units::format(*self).to_string()
     }
 }
 
@@ -177,6 +195,17 @@ macro_rules! settings {
                 }
             )*
 
+            /// These settings, and those of `others` where nothing is written.
+            #[allow(dead_code)] // only where there are presets
+            pub(crate) const fn or(self, others: Self) -> Self {
+                Self {
+                    $($field: match self.$field {
+                        Some(value) => Some(value),
+                        None => others.$field,
+                    },)*
+                }
+            }
+
             /// Stops the compilation at the first mistake.
             pub(crate) const fn checked(self) -> Self {
                 match self.problem() {
@@ -191,8 +220,27 @@ macro_rules! settings {
                 true $(&& self.$field.is_none())*
             }
 
+            fn is_written(&self, setting: &str) -> bool {
+                match setting {
+                    $(stringify!($field) => self.$field.is_some(),)*
+                    _ => false,
+                }
+            }
+
             fn check(&self) -> Result<(), $crate::policy::settings::Problem> {
                 self.problem().map_or(Ok(()), Err)
+            }
+        }
+
+        #[cfg(all(test, not(steadfast_loom)))]
+        impl $crate::policy::spelling::Respelt for $Settings {
+            fn write(&mut self, setting: &str, value: &str) {
+                match setting {
+                    $(stringify!($field) => {
+                        self.$field = Some(<$ty as $crate::policy::spelling::Read>::read(value));
+                    })*
+                    _ => panic!("no setting `{setting}`"),
+                }
             }
         }
 
@@ -239,3 +287,44 @@ macro_rules! settings {
     (@value $value:ident, into) => { $value.into() };
 }
 pub(crate) use settings;
+
+#[cfg(all(test, not(steadfast_loom)))]
+pub(crate) mod tests {
+    use super::PolicySettings;
+
+    /// The rows of the table of presets, each given by its name, the settings that start from it, and
+    /// what it writes: the settings that some preset changes.
+    pub(crate) fn table<S: PolicySettings>(presets: &[(&str, S, S)]) -> Vec<String> {
+        let defaults = S::default().effective().into_iter().skip(1);
+        let row = |(nth, default): (usize, super::Setting)| {
+            let name = default.name;
+            let cell = |(_, settings, written): &(&str, S, S)| {
+                let value = settings.effective().swap_remove(nth + 1).value;
+                let is_changed = written.is_written(name) || value != default.value;
+                is_changed.then_some(value)
+            };
+            let cells: Vec<_> = presets.iter().map(cell).collect();
+            let is_changed = cells.iter().any(Option::is_some);
+            let cells = cells
+                .into_iter()
+                .map(|cell| cell.unwrap_or_else(|| "–".to_owned()));
+            let cells: Vec<_> = [default.value].into_iter().chain(cells).collect();
+            is_changed.then(|| format!("| `{name}` | {} |", cells.join(" | ")))
+        };
+        let head: Vec<_> = presets
+            .iter()
+            .map(|(name, ..)| format!("`{name}`"))
+            .collect();
+        let head = format!("| setting | without | {} |", head.join(" | "));
+        let rows = defaults.enumerate().filter_map(row);
+        [head].into_iter().chain(rows).collect()
+    }
+
+    /// The rows of the table in the documentation of a file.
+    pub(crate) fn documented(source: &str) -> Vec<&str> {
+        let lines = source.lines().filter_map(|line| line.strip_prefix("/// "));
+        lines
+            .filter(|line| line.starts_with("| ") && line.ends_with(" |"))
+            .collect()
+    }
+}

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use super::{
     declared::Declared,
+    names::Names,
     shelf::{Shelf, Shelved},
     site::{Registered, Site},
 };
@@ -12,77 +13,40 @@ use crate::{
     name::PolicyName,
     policy::{
         Policy, kind_of,
-        settings::{PolicySettings, Written},
+        settings::{PRESET, PolicySettings, Written},
     },
 };
 
-/// Every site, in the order of their places.
-pub(crate) fn sites() -> &'static [&'static Site] {
-    static SITES: OnceLock<Vec<&'static Site>> = OnceLock::new();
-    SITES.get_or_init(|| {
+/// Every site, and what its policies are called.
+struct Catalog {
+    sites: Vec<&'static Site>,
+    names: Names,
+}
+
+fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(|| {
         let mut sites: Vec<_> = inventory::iter::<Registered>
             .into_iter()
             .map(|r| r.0)
             .collect();
         sites.sort_by_key(|site| site.order());
-        sites
+        Catalog {
+            names: Names::of(&sites),
+            sites,
+        }
     })
+}
+
+/// Every site, in the order of their places.
+pub(crate) fn sites() -> &'static [&'static Site] {
+    &catalog().sites
 }
 
 /// The name of a site's policy. One without a name belongs to its function, and is called by the
 /// function's path; functions that share a path are told apart by their places.
 pub(crate) fn name_of(site: &Site, index: usize) -> PolicyName {
-    let declared = &site.policies[index];
-    if let Some(name) = declared.name {
-        return PolicyName::from_static(name);
-    }
-    // Timeouts may stand at several heights of one stack; the outermost has the plain name.
-    let is_like = |d: &&Declared| d.name.is_none() && d.kind() == declared.kind();
-    let above = site.policies[..index].iter().filter(is_like).count();
-    match above {
-        0 => own_name(site, declared),
-        nth => format!("{}#{}", own_name(site, declared), nth + 1).into(),
-    }
-}
-
-/// The name of the function, told apart from others of its path.
-fn own_name(site: &Site, declared: &Declared) -> PolicyName {
-    let unnamed_here = |other: &Site| {
-        other.function == site.function
-            && other
-                .policies
-                .iter()
-                .any(|d| d.name.is_none() && d.kind() == declared.kind())
-    };
-    let rivals: Vec<&'static Site> = sites()
-        .iter()
-        .copied()
-        .filter(|other| unnamed_here(other))
-        .collect();
-    if rivals.len() <= 1 {
-        return PolicyName::from_static(site.function);
-    }
-    let Site {
-        function,
-        file,
-        line,
-        column,
-        ..
-    } = site;
-    let here = |other: &&&Site| other.file == *file && other.line == *line;
-    let neighbours: Vec<_> = rivals.iter().filter(here).collect();
-    if neighbours.len() <= 1 {
-        return format!("{function}@{file}:{line}").into();
-    }
-    // Of one line, as from one macro call: the column, and the order in the program.
-    let nth = neighbours
-        .iter()
-        .position(|other| std::ptr::eq(**other, site));
-    format!(
-        "{function}@{file}:{line}:{column}#{}",
-        nth.unwrap_or_default()
-    )
-    .into()
+    catalog().names.get(site, index)
 }
 
 /// The declarations of one kind and name, in the order of their places.
@@ -109,13 +73,20 @@ pub(crate) fn declares<P: Shelved>(name: &PolicyName) -> bool {
     declarations::<P>(name).next().is_some()
 }
 
+/// The first site in file and line order that gives settings decides.
+pub(crate) fn definer<P: Shelved>(
+    name: &PolicyName,
+) -> Option<(&'static Site, &'static P::Settings)> {
+    declarations::<P>(name).find(|(_, settings)| !settings.is_empty())
+}
+
 /// The settings in force for a name, and every mistake in how the sites give them.
 pub(crate) struct Ruling<S> {
     pub(crate) settings: S,
     pub(crate) mistakes: Vec<ConfigError>,
 }
 
-/// The first site in file and line order that gives settings decides.
+/// What the sites of a name give it.
 pub(crate) fn rule<P: Shelved>(name: &PolicyName) -> Ruling<P::Settings> {
     let mut given = declarations::<P>(name).filter(|(_, settings)| !settings.is_empty());
     let Some((first_site, first)) = given.next() else {
@@ -173,14 +144,15 @@ fn conflict<P: Policy>(
     })
 }
 
-/// The first setting in which two sets differ, as they are in force.
+/// The first setting in which two sets differ, as they are in force; what they started from is no
+/// difference.
 pub(crate) fn difference<S: PolicySettings>(
     first: &S,
     second: &S,
 ) -> Option<(&'static str, String, String)> {
     let pairs = first.effective().into_iter().zip(second.effective());
     pairs
-        .filter(|(a, b)| a.value != b.value)
+        .filter(|(a, b)| a.value != b.value && a.name != PRESET)
         .map(|(a, b)| (a.name, a.value, b.value))
         .next()
 }
@@ -197,7 +169,7 @@ pub(crate) fn dissenter<P: Shelved>(
 
 /// Every mistake in what the sites say of one kind of policy. A name that was installed is complete.
 pub(crate) fn mistakes<P: Shelved>(shelf: &Shelf<P>) -> Vec<ConfigError> {
-    let installed = |error: &ConfigError| matches!(error, ConfigError::Undefined { policy, .. } if shelf.is_installed(policy));
+    let installed = |error: &ConfigError| matches!(error, ConfigError::Undefined { policy, .. } if shelf.installed(policy).is_some());
     names::<P>()
         .iter()
         .flat_map(|name| rule::<P>(name).mistakes)

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    future::Future,
     panic::Location,
     sync::{Arc, LazyLock},
     time::Duration,
@@ -11,14 +12,20 @@ use std::{
 use super::policies::*;
 use super::{
     catalog::{self, Ruling},
+    checks::{Checks, HealthCheck},
     declared::AnySettings,
-    shelf::{Shelved, Shelves},
+    describe,
+    health::{self, Health, PolicyHealth},
+    listing,
+    shelf::{Installed, Shelved, Shelves},
     site::Site,
     snapshot::{PolicySnapshot, Snapshot},
 };
 use crate::{
+    clock,
     error::{ConfigError, ConfigErrors, Said},
     event::{Event, Misconfigured, Sink, StoreDown, StoreUp, Subscription},
+    health::Verdict,
     kind::PolicyKind,
     name::PolicyName,
     place::Place,
@@ -35,6 +42,7 @@ pub struct Registry(Arc<Inner>);
 struct Inner {
     shelves: Shelves,
     sink: Sink,
+    checks: Arc<Checks>,
     /// Kept for the store, which tells those who live.
     teller: Arc<Teller>,
 }
@@ -82,6 +90,7 @@ impl Registry {
     pub(crate) fn with(sink: Sink) -> Self {
         Self(Arc::new(Inner {
             shelves: Shelves::default(),
+            checks: Arc::default(),
             teller: Arc::new(Teller(sink.clone())),
             sink,
         }))
@@ -98,7 +107,7 @@ impl Registry {
             return policy;
         }
         let Ruling { settings, mistakes } = catalog::rule::<P>(name);
-        let (policy, new) = shelf.find_or_make(name, false, || {
+        let (policy, new) = shelf.find_or_make(name, None, || {
             P::assemble(name.clone(), &settings, self.0.sink.clone())
         });
         if new {
@@ -123,12 +132,12 @@ impl Registry {
         caller: &'static Location<'static>,
     ) -> Result<P, ConfigError> {
         policy::check::<P>(&name, settings)?;
+        let here = Place {
+            function: "install",
+            file: caller.file(),
+            line: caller.line(),
+        };
         if let Some((site, (setting, first, second))) = catalog::dissenter::<P>(&name, settings) {
-            let here = Place {
-                function: "install",
-                file: caller.file(),
-                line: caller.line(),
-            };
             return Err(ConfigError::Conflict {
                 kind: kind_of::<P>(),
                 policy: name,
@@ -139,7 +148,11 @@ impl Registry {
         }
         let shelf = P::shelf(&self.0.shelves);
         let make = || P::assemble(name.clone(), settings, self.0.sink.clone());
-        match shelf.find_or_make(&name, true, make) {
+        let installed = Installed {
+            settings: *settings,
+            place: here,
+        };
+        match shelf.find_or_make(&name, Some(installed), make) {
             (policy, true) => Ok(policy.clone()),
             (_, false) => Err(ConfigError::AlreadyInUse {
                 kind: kind_of::<P>(),
@@ -171,6 +184,42 @@ impl Registry {
     /// ```
     pub fn subscribe(&self, callback: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
         self.0.sink.subscribe(callback)
+    }
+
+    /// Every annotated function that is linked into the program, in the order of their places: known
+    /// before any of them is called, also those of libraries, generic ones, and those that macros wrote.
+    ///
+    /// A function that joins a policy by name shows the settings of the place that defines it. A crate
+    /// that the program depends on but never mentions is not linked: `use that_crate as _;` does it.
+    ///
+    /// ```
+    /// use steadfast::{Definition, Origin, PolicyKind, retry, timeout};
+    ///
+    /// #[retry(max_attempts = 4)]
+    /// #[timeout("2s")]
+    /// async fn fetch(url: &str) -> std::io::Result<String> {
+    ///     // ...
+    /// #   Ok(url.to_owned())
+    /// }
+    ///
+    /// # fn main() {
+    /// let sites = steadfast::registry().sites();
+    /// let fetch = sites.iter().find(|site| site.function.ends_with("::fetch")).unwrap();
+    /// let kinds: Vec<_> = fetch.policies.iter().map(|policy| policy.kind).collect();
+    /// assert_eq!(kinds, [PolicyKind::Retry, PolicyKind::Timeout]); // the outermost first
+    ///
+    /// let retry = fetch.policy(PolicyKind::Retry).unwrap();
+    /// assert!(matches!(retry.definition, Definition::Attribute { .. }));
+    /// let attempts = retry.setting("max_attempts").unwrap();
+    /// assert_eq!(attempts.value, "4");
+    /// assert!(matches!(attempts.origin, Origin::Attribute { .. }));
+    /// let delay = retry.setting("base_delay").unwrap();
+    /// assert_eq!((&*delay.value, &delay.origin), ("1s", &Origin::BuiltIn));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sites(&self) -> Vec<listing::Site> {
+        describe::sites(&self.0.shelves)
     }
 
     /// What every policy is set to, counts, and stands at, those never called included.
@@ -221,6 +270,124 @@ impl Registry {
     #[must_use]
     pub fn store_health(&self) -> Option<StoreHealth> {
         self.0.sink.store().get().map(|store| store.health())
+    }
+
+    /// How the program is doing: the policies' states, the store, and [your own
+    /// checks](Self::register_check), which are asked at the same time.
+    ///
+    /// | what | state | status |
+    /// |---|---|---|
+    /// | circuit breaker | `closed`; `disabled` by hand | healthy |
+    /// | | `open`, `half_open`; `forced_open` by hand | degraded |
+    /// | | with a `key`: some circuits are not closed (those that nobody has used for a whole recovery do not count) | degraded |
+    /// | | `enforce = false`, whatever its state | healthy |
+    /// | bulkhead | the next caller would be refused: all places are taken, and nobody may wait, or no more may. Places of a `key` are not looked at | degraded |
+    /// | | otherwise; `enforce = false` | healthy |
+    /// | rate limiter, retry, timeout, fallback | not listed: stepping in is their work, and leaves no state | |
+    /// | store | up | healthy |
+    /// | | connecting, down: `on_store_error` decides | degraded |
+    /// | your check | `Ok`, healthy | healthy |
+    /// | | degraded | degraded |
+    /// | | `Err`, unhealthy, a panic, no answer in time | unhealthy; degraded where it is [optional](HealthCheck::optional) |
+    ///
+    /// The worst of all is the status of the whole; so only a check of your own makes it unhealthy. That a
+    /// dependency is away is what the policies are there for: a program that is restarted, or gets no more
+    /// calls, because of it is worse off, and an open circuit needs a call to find out that it may close.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use steadfast::HealthStatus;
+    ///
+    /// # async fn ping() -> Result<(), std::io::Error> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let registry = steadfast::registry();
+    /// let _database = registry.register_check("database", ping).timeout(Duration::from_millis(200));
+    ///
+    /// // In the handler of `/health`:
+    /// let health = registry.health().await;
+    /// let code = match health.status {
+    ///     HealthStatus::Unhealthy => 503,
+    ///     _ => 200,
+    /// };
+    /// # #[cfg(feature = "serde")] {
+    /// let body = serde_json::to_string(&health).unwrap();
+    /// # drop(body); }
+    /// # assert_eq!(code, 200);
+    /// # }
+    /// ```
+    ///
+    /// It takes no longer than the longest timeout of a check. Each check is a task of its own: one that
+    /// panics or hangs is unhealthy and hurts no other. It must not block its thread, though, which no
+    /// timeout can end (`tokio::task::spawn_blocking` is for that): on a runtime of one thread all would
+    /// wait for it. While a run that was given up has not ended, its check is not asked again.
+    ///
+    /// Checks need a Tokio runtime with time enabled; without, they are unhealthy and say so.
+    ///
+    /// # Cancellation
+    /// Dropping it drops the checks that are running.
+    pub async fn health(&self) -> Health {
+        let start = clock::now();
+        let policies = self.conditions();
+        let store = self.store_health();
+        let checks = self.0.checks.ask().await;
+        let took = clock::now().since(start);
+        Health::of(policies, store.as_ref().map(health::of_store), checks, took)
+    }
+
+    fn conditions(&self) -> Vec<PolicyHealth> {
+        let mut policies = Vec::new();
+        self.0.shelves.for_each(|kind, name, policy| {
+            if let Some(Verdict { status, detail }) = policy.condition() {
+                policies.push(PolicyHealth {
+                    kind,
+                    name: name.clone(),
+                    status,
+                    detail,
+                });
+            }
+        });
+        policies
+    }
+
+    /// Has [`health`](Self::health) ask a check of your own, as long as what it gives back is kept.
+    ///
+    /// The check answers with a `Result` (an error is unhealthy, and its text says why), a
+    /// [`HealthStatus`](crate::HealthStatus), or a [`Verdict`]. It is critical, which means that the
+    /// program cannot do without, unless it is made [optional](HealthCheck::optional), and it has 500 ms
+    /// unless [told otherwise](HealthCheck::timeout). An error's text is part of the answer: mind what
+    /// it says, and who may read it.
+    ///
+    /// ```
+    /// use steadfast::{HealthStatus, Verdict};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let registry = steadfast::registry();
+    /// let free = 7; // gigabytes, say
+    /// let disk = registry.register_check("disk", move || async move {
+    ///     match free {
+    ///         0 => Verdict::unhealthy("no space left"),
+    ///         1..10 => Verdict::degraded(format!("{free} GB left")),
+    ///         _ => Verdict::healthy(),
+    ///     }
+    /// });
+    /// let mail = registry.register_check("mail", || async { Err::<(), _>("refused") }).optional();
+    ///
+    /// let health = registry.health().await;
+    /// assert_eq!(health.status, HealthStatus::Degraded);
+    /// assert_eq!(health.checks[1].detail.as_deref(), Some("refused"));
+    ///
+    /// drop((disk, mail)); // takes them out
+    /// assert_eq!(registry.health().await.checks.len(), 0);
+    /// # }
+    /// ```
+    pub fn register_check<F, Fut>(&self, name: impl Into<String>, check: F) -> HealthCheck
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Into<Verdict>> + Send + 'static,
+    {
+        self.0.checks.register(name.into(), check)
     }
 
     /// Every policy back to its initial state; settings, and permits that are out, are kept.

@@ -9,8 +9,10 @@ use super::declared::AnySettings;
 #[allow(clippy::wildcard_imports)]
 use super::policies::*;
 use crate::{
+    health::Verdict,
     kind::PolicyKind,
     name::PolicyName,
+    place::Place,
     policy::{
         Policy,
         settings::{Setting, Value},
@@ -28,6 +30,7 @@ pub(crate) trait Shelved: Policy {
 pub(crate) trait Observed {
     fn settings(&self) -> Vec<Setting>;
     fn observe(&self) -> Vec<(&'static str, Value)>;
+    fn condition(&self) -> Option<Verdict>;
     fn reset(&self);
 }
 
@@ -40,6 +43,10 @@ impl<P: Policy> Observed for P {
         Policy::observe(self)
     }
 
+    fn condition(&self) -> Option<Verdict> {
+        Policy::condition(self)
+    }
+
     fn reset(&self) {
         Policy::reset(self);
     }
@@ -47,14 +54,30 @@ impl<P: Policy> Observed for P {
 
 /// Instances live as long as the program: sites keep references to them. They are few (one a name) and
 /// never replaced.
-pub(crate) struct Shelf<P: 'static>(Mutex<BTreeMap<PolicyName, Kept<P>>>);
+pub(crate) struct Shelf<P: Policy>(Mutex<BTreeMap<PolicyName, Kept<P>>>);
 
-struct Kept<P: 'static> {
+struct Kept<P: Policy> {
     policy: &'static P,
-    installed: bool,
+    /// Where it was installed by hand, and with which settings.
+    installed: Option<Installed<P>>,
 }
 
-impl<P> Default for Shelf<P> {
+/// What was installed by hand.
+pub(crate) struct Installed<P: Policy> {
+    pub(crate) settings: P::Settings,
+    pub(crate) place: Place,
+}
+
+impl<P: Policy> Clone for Installed<P> {
+    fn clone(&self) -> Self {
+        Self {
+            settings: self.settings,
+            place: self.place.clone(),
+        }
+    }
+}
+
+impl<P: Policy> Default for Shelf<P> {
     fn default() -> Self {
         Self(Mutex::new(BTreeMap::new()))
     }
@@ -69,15 +92,16 @@ impl<P: Policy> Shelf<P> {
         self.lock().get(name).map(|kept| kept.policy)
     }
 
-    pub(crate) fn is_installed(&self, name: &str) -> bool {
-        self.lock().get(name).is_some_and(|kept| kept.installed)
+    /// What was installed under that name.
+    pub(crate) fn installed(&self, name: &str) -> Option<Installed<P>> {
+        self.lock().get(name)?.installed.clone()
     }
 
     /// The instance of that name, and whether `make` has just made it.
     pub(crate) fn find_or_make(
         &self,
         name: &PolicyName,
-        installed: bool,
+        installed: Option<Installed<P>>,
         make: impl FnOnce() -> P,
     ) -> (&'static P, bool) {
         let mut shelf = self.lock();

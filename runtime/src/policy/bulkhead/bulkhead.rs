@@ -23,6 +23,7 @@ use crate::{
     counter::Counters,
     entered::Entered,
     event::{Event, Refused, Sink},
+    health::{HealthStatus, Verdict},
     key::{Shown, with_bytes},
     keyed::Keyed,
     kind::PolicyKind,
@@ -636,6 +637,21 @@ impl Policy for Bulkhead {
             ("max_concurrent", u64::from(metrics.max_concurrent).into()),
             ("refused", metrics.refused.into()),
         ]
+    }
+
+    /// Of its own places: one key that is full says nothing of the others.
+    fn condition(&self) -> Option<Verdict> {
+        let limits = &self.0.limits;
+        let waiting = self.places().gate().waiting();
+        let in_flight = self.places().in_flight();
+        let is_full = in_flight >= self.places().gate().max_concurrent();
+        let refuses = is_full && (limits.max_wait.is_none() || waiting >= limits.max_queue);
+        let status = match refuses && limits.enforce {
+            true => HealthStatus::Degraded,
+            false => HealthStatus::Healthy,
+        };
+        let detail = format!("{in_flight} in flight, {waiting} waiting");
+        Some(Verdict::new(status, detail))
     }
 
     /// Places that are taken stay taken, and waiters keep theirs: they belong to calls that run.

@@ -148,7 +148,7 @@ impl PolicySettings for BulkheadSettings {
         vec![
             Setting::new("max_concurrent", limits.max_concurrent),
             Setting::new("max_wait", limits.max_wait),
-            Setting::new("max_queue", limits.max_queue),
+            Setting::new("max_queue", limits.max_wait.map(|_| limits.max_queue)),
             Setting::new("max_keys", limits.max_keys),
             Setting::new("enforce", limits.enforce),
             Setting::new("shared", self.is_shared()),
@@ -209,7 +209,7 @@ mod tests {
             [
                 ("max_concurrent", "10"),
                 ("max_wait", "none"),
-                ("max_queue", "1000"),
+                ("max_queue", "none"),
                 ("max_keys", "10000"),
                 ("enforce", "true"),
                 ("shared", "false"),

@@ -13,7 +13,9 @@ use crate::{
     admission::{Admits, Permit as _},
     call::{Body, Call},
     circuit_state::CircuitState,
+    clock,
     event::Sink,
+    health::{HealthStatus, Verdict},
     judge::Judge,
     key::Shown,
     name::PolicyName,
@@ -253,7 +255,7 @@ impl Policy for CircuitBreaker {
 
     fn assemble(name: PolicyName, settings: &CircuitBreakerSettings, sink: Sink) -> Self {
         Self(Arc::new_cyclic(|this| {
-            Core::new(name, settings, sink, this)
+            Core::new(name, &settings.filled(), sink, this)
         }))
     }
 
@@ -276,6 +278,23 @@ impl Policy for CircuitBreaker {
             ("total_ignored", metrics.total_ignored.into()),
             ("total_refused", metrics.total_refused.into()),
         ]
+    }
+
+    fn condition(&self) -> Option<Verdict> {
+        let state = self.state();
+        let (troubled, keys) = self.0.circuits_of_keys(clock::now());
+        let detail = match (state, troubled) {
+            (CircuitState::Closed, 1..) => format!("{troubled} of {keys} circuits are not closed"),
+            (state, _) => state.to_string(),
+        };
+        let status = match state {
+            // Every call is made, and somebody wants it so.
+            _ if !self.0.enforce => HealthStatus::Healthy,
+            CircuitState::Disabled => HealthStatus::Healthy,
+            CircuitState::Closed if troubled == 0 => HealthStatus::Healthy,
+            _ => HealthStatus::Degraded,
+        };
+        Some(Verdict::new(status, detail))
     }
 
     fn reset(&self) {

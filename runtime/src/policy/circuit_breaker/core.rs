@@ -464,6 +464,20 @@ impl Core {
         }
     }
 
+    /// How many circuits of keys are not closed, of how many. One that has been quiet for a whole
+    /// recovery no longer counts: a host that is gone would be told of for ever.
+    pub(super) fn circuits_of_keys(&self, now: Nanos) -> (u64, u64) {
+        let (mut troubled, mut all) = (0, 0);
+        if let Some(keyed) = self.keyed.get() {
+            keyed.for_each(|cell| {
+                all += 1;
+                let is_closed = cell.gate().phase() == Phase::Closed;
+                troubled += u64::from(!is_closed && !cell.is_forgettable(now));
+            });
+        }
+        (troubled, all)
+    }
+
     /// Over all circuits.
     fn tally(&self, now: Nanos) -> Tally {
         let mut sum = self.cell.tally(now);

@@ -2,12 +2,12 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use super::{Cancelled, CircuitBreaker, Window};
+use super::{Cancelled, CircuitBreaker, CircuitPreset, Window};
 use crate::{
     algorithm::circuit::{CircuitConfig, Recovery},
     kind::PolicyKind,
     policy::{
-        settings::{PolicySettings, Problem, Setting, settings},
+        settings::{PRESET, PolicySettings, Problem, Setting, Written, settings},
         shared::{OnStoreError, needs_shared},
     },
 };
@@ -35,6 +35,8 @@ settings! {
     /// ```
     CircuitBreakerSettings, CircuitBreakerBuilder => CircuitBreaker;
 
+    /// What the settings are that nothing else sets. Default: those named with each.
+    preset: CircuitPreset,
     /// Consecutive failures that open it, at least 1. Default 5; off where `failure_rate` is set and
     /// this is not.
     failure_threshold: u32,
@@ -104,7 +106,10 @@ impl CircuitBreakerSettings {
         if is_zero(self.quorum) {
             return Some(Problem::new("quorum", "`quorum` must be at least 1"));
         }
-        if self.quorum.is_some() && self.failure_rate.is_some() && self.failure_threshold.is_none()
+        let filled = self.filled();
+        if self.quorum.is_some()
+            && filled.failure_rate.is_some()
+            && filled.failure_threshold.is_none()
         {
             return Some(Problem::new(
                 "quorum",
@@ -115,6 +120,7 @@ impl CircuitBreakerSettings {
     }
 
     const fn problem_with_counts(&self) -> Option<Problem> {
+        let filled = self.filled();
         let (setting, message) = if is_zero(self.failure_threshold) {
             (
                 "failure_threshold",
@@ -122,10 +128,15 @@ impl CircuitBreakerSettings {
             )
         } else if is_zero(self.minimum_calls) {
             ("minimum_calls", "`minimum_calls` must be at least 1")
-        } else if self.minimum_calls.is_some() && !self.has_rate() {
+        } else if self.minimum_calls.is_some() && !filled.has_rate() {
             (
                 "minimum_calls",
                 "`minimum_calls` is for rates: set `failure_rate` or `slow_call`, or leave it away",
+            )
+        } else if self.minimum_exceeds_window() && self.preset.is_some() && self.window.is_none() {
+            (
+                "minimum_calls",
+                "`minimum_calls` exceeds the `window` of the preset, and would never be reached: write `window` too",
             )
         } else if self.minimum_exceeds_window() {
             (
@@ -175,6 +186,15 @@ impl CircuitBreakerSettings {
             )
         } else if let Some(longest) = self.max_recovery_timeout
             && longest.as_nanos() < self.recovery_time().as_nanos()
+            && self.preset.is_some()
+            && self.recovery_timeout.is_none()
+        {
+            (
+                "max_recovery_timeout",
+                "`max_recovery_timeout` is under the `recovery_timeout` of the preset: write `recovery_timeout` too",
+            )
+        } else if let Some(longest) = self.max_recovery_timeout
+            && longest.as_nanos() < self.recovery_time().as_nanos()
         {
             (
                 "max_recovery_timeout",
@@ -215,12 +235,29 @@ impl CircuitBreakerSettings {
         Some(Problem::new(setting, message))
     }
 
+    /// With what the preset says where nothing is written.
+    pub(super) const fn filled(self) -> Self {
+        let Some(preset) = self.preset else {
+            return self;
+        };
+        let mut filled = self.or(preset.settings());
+        if let (None, Some(minimum), Some(Window::Count(calls))) =
+            (self.minimum_calls, filled.minimum_calls, filled.window)
+            && calls > 0
+            && calls < minimum
+        {
+            // A minimum that nobody has written never keeps a window from meaning something.
+            filled.minimum_calls = Some(calls);
+        }
+        filled
+    }
+
     const fn has_rate(&self) -> bool {
         self.failure_rate.is_some() || self.slow_call.is_some()
     }
 
     const fn minimum_exceeds_window(&self) -> bool {
-        let window = match self.window {
+        let window = match self.filled().window {
             Some(window) => window,
             None => Window::DEFAULT,
         };
@@ -230,8 +267,17 @@ impl CircuitBreakerSettings {
         }
     }
 
+    /// The outcomes that a rate needs: what is written, else what the window can hold.
+    fn minimum(&self) -> u32 {
+        let most = match self.window.unwrap_or(Window::DEFAULT) {
+            Window::Count(calls) => calls,
+            Window::Time(_) => u32::MAX,
+        };
+        self.minimum_calls.unwrap_or(MINIMUM_CALLS.min(most))
+    }
+
     const fn recovery_time(&self) -> Duration {
-        match self.recovery_timeout {
+        match self.filled().recovery_timeout {
             Some(timeout) => timeout,
             None => RECOVERY_TIMEOUT,
         }
@@ -264,7 +310,7 @@ impl CircuitBreakerSettings {
             failure_rate: self.failure_rate,
             slow_rate: self.slow_rate(),
             window: self.window.unwrap_or(Window::DEFAULT).span(),
-            minimum_calls: at_least_one(self.minimum_calls.unwrap_or(MINIMUM_CALLS)),
+            minimum_calls: at_least_one(self.minimum()),
             recovery: Recovery {
                 timeout: recovery_timeout,
                 longest: self.max_recovery_timeout,
@@ -306,37 +352,110 @@ impl PolicySettings for CircuitBreakerSettings {
         self.shared.unwrap_or(false)
     }
 
+    fn is_preset(&self, setting: &str) -> bool {
+        let says = |preset: CircuitPreset| preset.settings().is_written(setting);
+        !self.is_written(setting) && self.preset.is_some_and(says)
+    }
+
     fn effective(&self) -> Vec<Setting> {
-        let recovery_timeout = self.recovery_time();
+        let this = self.filled();
+        let recovery_timeout = this.recovery_time();
         vec![
-            Setting::new("failure_threshold", self.threshold()),
-            Setting::new("failure_rate", self.failure_rate),
-            Setting::new("window", self.window.unwrap_or(Window::DEFAULT)),
-            Setting::new("minimum_calls", self.minimum_calls.unwrap_or(MINIMUM_CALLS)),
-            Setting::new("slow_call", self.slow_call),
-            Setting::new("slow_call_rate", self.slow_rate()),
+            Setting::new(PRESET, self.preset),
+            Setting::new("failure_threshold", this.threshold()),
+            Setting::new("failure_rate", this.failure_rate),
+            Setting::new("window", this.window.unwrap_or(Window::DEFAULT)),
+            Setting::new("minimum_calls", this.has_rate().then(|| this.minimum())),
+            Setting::new("slow_call", this.slow_call),
+            Setting::new("slow_call_rate", this.slow_rate()),
             Setting::new("recovery_timeout", recovery_timeout),
-            Setting::new("recovery_jitter", self.recovery_jitter.unwrap_or(0.0)),
-            Setting::new("max_recovery_timeout", self.max_recovery_timeout),
+            Setting::new("recovery_jitter", this.recovery_jitter.unwrap_or(0.0)),
+            Setting::new("max_recovery_timeout", this.max_recovery_timeout),
             Setting::new(
                 "half_open_requests",
-                self.half_open_requests.unwrap_or(self.probes_to_close()),
+                this.half_open_requests.unwrap_or(this.probes_to_close()),
             ),
-            Setting::new("success_threshold", self.probes_to_close()),
+            Setting::new("success_threshold", this.probes_to_close()),
             Setting::new(
                 "half_open_timeout",
-                self.half_open_timeout.unwrap_or(recovery_timeout),
+                this.half_open_timeout.unwrap_or(recovery_timeout),
             ),
-            Setting::new("cancelled", self.cancelled.unwrap_or_default()),
-            Setting::new("max_keys", self.keys()),
-            Setting::new("enforce", self.enforce.unwrap_or(true)),
-            Setting::new("shared", self.is_shared()),
+            Setting::new("cancelled", this.cancelled.unwrap_or_default()),
+            Setting::new("max_keys", this.keys()),
+            Setting::new("enforce", this.enforce.unwrap_or(true)),
+            Setting::new("shared", this.is_shared()),
             Setting::new(
                 "on_store_error",
-                self.is_shared()
-                    .then(|| self.on_store_error.unwrap_or_default()),
+                this.is_shared()
+                    .then(|| this.on_store_error.unwrap_or_default()),
             ),
-            Setting::new("quorum", self.is_shared().then(|| self.quorum.unwrap_or(1))),
+            Setting::new(
+                "quorum",
+                this.threshold()
+                    .filter(|_| this.is_shared())
+                    .map(|_| this.quorum.unwrap_or(1)),
+            ),
         ]
+    }
+}
+
+#[cfg(all(test, not(steadfast_loom)))]
+mod tests {
+    use super::*;
+    use crate::policy::settings::tests::{documented, table};
+
+    fn preset(preset: CircuitPreset) -> CircuitBreakerSettings {
+        CircuitBreakerSettings::new().preset(preset)
+    }
+
+    #[test]
+    fn the_table_says_what_each_preset_is() {
+        let presets = CircuitPreset::ALL.map(|each| (each.as_str(), preset(each), each.settings()));
+        let rows = table(&presets);
+        assert_eq!(rows, documented(include_str!("preset.rs")));
+    }
+
+    #[test]
+    fn each_preset_is_good_as_it_stands() {
+        for each in CircuitPreset::ALL {
+            assert_eq!(preset(each).check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_is_written_goes_before_what_the_preset_says() {
+        let settings = preset(CircuitPreset::HighVolume).failure_rate(0.1);
+        let config = settings.filled().config();
+        assert_eq!(config.failure_rate, Some(0.1));
+        assert_eq!(config.failure_threshold, None);
+        assert_eq!(config.minimum_calls.get(), 100);
+        assert_eq!(config.success_threshold.get(), 10);
+    }
+
+    #[test]
+    fn a_small_window_lowers_the_minimum_that_the_preset_says() {
+        let settings = preset(CircuitPreset::HighVolume).window(Window::Count(40));
+        assert_eq!(settings.check(), Ok(()));
+        assert_eq!(settings.filled().config().minimum_calls.get(), 40);
+    }
+
+    #[test]
+    fn mistakes_beside_a_preset_are_told_by_their_setting() {
+        let high = preset(CircuitPreset::HighVolume);
+        let low = preset(CircuitPreset::LowVolume);
+        for (settings, setting) in [
+            (
+                high.max_recovery_timeout(Duration::from_secs(1)),
+                "max_recovery_timeout",
+            ),
+            (low.minimum_calls(21), "minimum_calls"),
+            (high.shared(true).quorum(2), "quorum"),
+        ] {
+            assert_eq!(settings.check().map_err(|p| p.setting), Err(setting));
+        }
+        // What is a mistake without it.
+        for settings in [high.minimum_calls(7), low.shared(true).quorum(2)] {
+            assert_eq!(settings.check(), Ok(()));
+        }
     }
 }

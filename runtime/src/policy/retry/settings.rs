@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use super::Retry;
+use super::{Retry, RetryPreset};
 use crate::{
     algorithm::{backoff::Backoff, budget::Share, jitter::Jitter, schedule::Schedule},
     kind::PolicyKind,
-    policy::settings::{PolicySettings, Problem, Setting, Show, settings},
+    policy::settings::{PRESET, PolicySettings, Problem, Setting, Show, Written, settings},
 };
 
 settings! {
     /// Makes a [`Retry`].
     RetrySettings, RetryBuilder => Retry;
 
+    /// What the settings are that nothing else sets. Default: those named with each.
+    preset: RetryPreset,
     /// Attempts in all, the first included; at least 1. Default: 3.
     max_attempts: u32,
     /// How the delay grows. Default: [`Backoff::Exponential`].
@@ -68,7 +70,7 @@ impl RetrySettings {
         if let Some(problem) = self.delay_problem() {
             return Some(problem);
         }
-        match (self.multiplier, self.backoff) {
+        match (self.multiplier, self.filled().backoff) {
             (Some(_), Some(Backoff::Linear | Backoff::Fixed)) => {
                 return Some(Problem::new(
                     "multiplier",
@@ -116,6 +118,14 @@ impl RetrySettings {
             return None;
         }
         Some(match (self.base_delay, self.max_delay) {
+            (_, None) if self.preset.is_some() => Problem::new(
+                "max_delay",
+                "`base_delay` is over the `max_delay` of the preset: write `max_delay` too",
+            ),
+            (None, _) if self.preset.is_some() => Problem::new(
+                "max_delay",
+                "`max_delay` is under the `base_delay` of the preset: write `base_delay` too",
+            ),
             (_, None) => Problem::new(
                 "max_delay",
                 "`base_delay` is over `max_delay`, which is 60s by default: write `max_delay` too",
@@ -131,35 +141,51 @@ impl RetrySettings {
         })
     }
 
+    /// With what the preset says where nothing is written.
+    const fn filled(self) -> Self {
+        match self.preset {
+            Some(preset) => self.or(preset.settings()),
+            None => self,
+        }
+    }
+
     const fn base_in_force(&self) -> Duration {
-        match self.base_delay {
+        match self.filled().base_delay {
             Some(delay) => delay,
             None => BASE_DELAY,
         }
     }
 
     const fn max_in_force(&self) -> Duration {
-        match self.max_delay {
+        match self.filled().max_delay {
             Some(delay) => delay,
             None => MAX_DELAY,
         }
     }
 
+    /// What an exponential delay is multiplied by; the others are not.
+    fn multiplier_in_force(&self) -> Option<f64> {
+        let this = self.filled();
+        let is_exponential = this.backoff.unwrap_or_default() == Backoff::Exponential;
+        is_exponential.then(|| this.multiplier.unwrap_or(MULTIPLIER))
+    }
+
     pub(super) fn plan(&self) -> Plan {
+        let this = self.filled();
         Plan {
             schedule: Schedule::new(
-                self.backoff.unwrap_or_default(),
-                self.jitter.unwrap_or_default(),
-                self.base_in_force(),
-                self.max_in_force(),
-                self.multiplier.unwrap_or(MULTIPLIER),
+                this.backoff.unwrap_or_default(),
+                this.jitter.unwrap_or_default(),
+                this.base_in_force(),
+                this.max_in_force(),
+                this.multiplier.unwrap_or(MULTIPLIER),
             ),
-            max_attempts: self.max_attempts.unwrap_or(3),
-            max_elapsed: self.max_elapsed,
-            timeouts: self.timeouts.unwrap_or(true),
-            share: self.budget.map(Share::new),
-            rejections: self.rejections.unwrap_or(false),
-            is_free_at_first: self.budget.is_none() && self.max_elapsed.is_none(),
+            max_attempts: this.max_attempts.unwrap_or(3),
+            max_elapsed: this.max_elapsed,
+            timeouts: this.timeouts.unwrap_or(true),
+            share: this.budget.map(Share::new),
+            rejections: this.rejections.unwrap_or(false),
+            is_free_at_first: this.budget.is_none() && this.max_elapsed.is_none(),
         }
     }
 }
@@ -167,18 +193,24 @@ impl RetrySettings {
 impl PolicySettings for RetrySettings {
     const KIND: PolicyKind = PolicyKind::Retry;
 
+    fn is_preset(&self, setting: &str) -> bool {
+        let says = |preset: RetryPreset| preset.settings().is_written(setting);
+        !self.is_written(setting) && self.preset.is_some_and(says)
+    }
+
     fn effective(&self) -> Vec<Setting> {
-        let plan = self.plan();
+        let (this, plan) = (self.filled(), self.plan());
         vec![
+            Setting::new(PRESET, self.preset),
             Setting::new("max_attempts", plan.max_attempts),
-            Setting::new("backoff", self.backoff.unwrap_or_default()),
+            Setting::new("backoff", this.backoff.unwrap_or_default()),
             Setting::new("base_delay", self.base_in_force()),
             Setting::new("max_delay", self.max_in_force()),
-            Setting::new("multiplier", self.multiplier.unwrap_or(MULTIPLIER)),
-            Setting::new("jitter", self.jitter.unwrap_or_default()),
+            Setting::new("multiplier", self.multiplier_in_force()),
+            Setting::new("jitter", this.jitter.unwrap_or_default()),
             Setting::new("max_elapsed", plan.max_elapsed),
             Setting::new("timeouts", plan.timeouts),
-            Setting::new("budget", self.budget),
+            Setting::new("budget", this.budget),
             Setting::new("rejections", plan.rejections),
         ]
     }
@@ -192,7 +224,11 @@ impl Show for Backoff {
 
 impl Show for Jitter {
     fn show(&self) -> String {
-        self.to_string()
+        match self {
+            // An attribute says it in a word.
+            Self::Fraction(0.0) => Self::None.to_string(),
+            jitter => jitter.to_string(),
+        }
     }
 }
 
@@ -229,6 +265,14 @@ mod tests {
             (new().jitter(Jitter::Fraction(f64::NAN)), "jitter"),
             (new().budget(0.0), "budget"),
             (new().budget(f64::NAN), "budget"),
+            (
+                new().preset(RetryPreset::FastApi).base_delay(seconds(1)),
+                "max_delay",
+            ),
+            (
+                new().preset(RetryPreset::SlowBatch).max_delay(seconds(1)),
+                "max_delay",
+            ),
         ];
         for (settings, setting) in cases {
             assert_eq!(
@@ -264,10 +308,11 @@ mod tests {
         assert_eq!(
             spelt,
             [
+                ("preset", "none"),
                 ("max_attempts", "3"),
                 ("backoff", "exponential"),
                 ("base_delay", "1s"),
-                ("max_delay", "60s"),
+                ("max_delay", "1m"),
                 ("multiplier", "2"),
                 ("jitter", "equal"),
                 ("max_elapsed", "none"),

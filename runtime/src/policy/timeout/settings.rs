@@ -32,7 +32,9 @@ impl PolicySettings for TimeoutSettings {
     const KIND: PolicyKind = PolicyKind::Timeout;
 
     fn effective(&self) -> Vec<Setting> {
-        vec![Setting::new("after", self.after)]
+        // As long as can be is no limit.
+        let after = self.after.filter(|&after| after < Duration::MAX);
+        vec![Setting::new("after", after)]
     }
 
     fn missing(&self) -> Option<&'static str> {
