@@ -2,7 +2,6 @@
 
 use std::{
     sync::Weak,
-    task::Waker,
     time::{Duration, Instant},
 };
 
@@ -11,14 +10,14 @@ use crate::{
     sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering::Relaxed, lock},
 };
 
-use super::errand::Errand;
+use super::{errand::Errand, inbox::Inbox};
 
 /// How many jobs may be under way. At a hundred thousand a second, each has its deadline for it.
 pub(super) const MOST_IN_FLIGHT: usize = 16_384;
 
 pub(super) struct Desk {
     deadline: Duration,
-    inbox: Mutex<Inbox>,
+    pub(super) inbox: Inbox<Errand>,
     newcomers: Mutex<Vec<Weak<dyn Member>>>,
     standing: Mutex<Standing>,
     /// The same as `standing`, for those who have no time for a lock.
@@ -33,14 +32,6 @@ pub(super) struct Desk {
     outages: AtomicU64,
 }
 
-#[derive(Default)]
-struct Inbox {
-    errands: Vec<Errand>,
-    /// The thread's, while it sleeps. Whoever takes it wakes the thread, so that it is woken once.
-    waker: Option<Waker>,
-    closed: bool,
-}
-
 #[derive(Debug, Clone)]
 pub(super) enum Standing {
     Connecting,
@@ -52,7 +43,7 @@ impl Desk {
     pub(super) fn new(deadline: Duration) -> Self {
         Self {
             deadline,
-            inbox: Mutex::new(Inbox::default()),
+            inbox: Inbox::new(),
             newcomers: Mutex::new(Vec::new()),
             standing: Mutex::new(Standing::Connecting),
             is_up: AtomicBool::new(false),
@@ -81,16 +72,8 @@ impl Desk {
             return job.finish(Err(StoreError::Overloaded { in_flight }));
         }
         let errand = Errand::new(job, Instant::now(), self.deadline);
-        let mut inbox = lock(&self.inbox);
-        if inbox.closed {
-            drop(inbox);
-            return self.settle(errand, Err(StoreError::Closed));
-        }
-        inbox.errands.push(errand);
-        let waker = inbox.waker.take();
-        drop(inbox);
-        if let Some(waker) = waker {
-            waker.wake();
+        if let Some(errand) = self.inbox.put(errand) {
+            self.settle(errand, Err(StoreError::Closed));
         }
     }
 
@@ -105,41 +88,13 @@ impl Desk {
         }
     }
 
-    /// All that was handed in, in exchange for an empty list; `false` once the store is closed.
-    pub(super) fn take(&self, into: &mut Vec<Errand>) -> bool {
-        let mut inbox = lock(&self.inbox);
-        std::mem::swap(&mut inbox.errands, into);
-        !inbox.closed
-    }
-
-    /// Leaves a waker, unless there is something to do.
-    pub(super) fn rest(&self, waker: &Waker) -> bool {
-        let mut inbox = lock(&self.inbox);
-        let idle = inbox.errands.is_empty() && !inbox.closed;
-        if idle && !inbox.waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
-            inbox.waker = Some(waker.clone());
-        }
-        idle
-    }
-
-    pub(super) fn close(&self) {
-        let waker = {
-            let mut inbox = lock(&self.inbox);
-            inbox.closed = true;
-            inbox.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
     /// Nobody will ever take anything: ends what is there, and whatever comes.
     pub(super) fn give_up(&self, cause: StoreError) {
         let since = Instant::now();
         self.stand(Standing::Down { cause, since });
-        self.close();
+        self.inbox.close();
         let mut left = Vec::new();
-        self.take(&mut left);
+        self.inbox.take(&mut left);
         for errand in left {
             self.settle(errand, Err(StoreError::Closed));
         }
@@ -199,6 +154,11 @@ impl Desk {
         *standing = new;
         self.is_up.store(up, Relaxed);
         self.is_down.store(down, Relaxed);
+    }
+
+    /// What a job may take.
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     pub(super) fn is_up(&self) -> bool {

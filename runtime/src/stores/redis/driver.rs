@@ -86,7 +86,7 @@ impl Driver {
         loop {
             let now = Instant::now();
             self.on_time(now);
-            let open = self.desk.take(&mut self.taken);
+            let open = self.desk.inbox.take(&mut self.taken);
             let mut taken = std::mem::take(&mut self.taken);
             for errand in taken.drain(..) {
                 self.route(errand, now);
@@ -101,7 +101,7 @@ impl Driver {
                 moved |= self.poll_node(id, cx, now);
             }
             self.judge(now);
-            if moved || !self.desk.rest(cx.waker()) {
+            if moved || !self.desk.inbox.rest(cx.waker()) {
                 continue;
             }
             if self.poll_timer(cx).is_pending() {
@@ -546,9 +546,10 @@ impl Drop for Driver {
             cause: StoreError::Closed,
             since: Instant::now(),
         });
-        self.desk.close();
-        let mut left = std::mem::take(&mut self.taken);
-        self.desk.take(&mut left);
+        self.desk.inbox.close();
+        let mut left = Vec::new();
+        self.desk.inbox.take(&mut left);
+        left.append(&mut self.taken);
         left.append(&mut self.parked);
         for id in self.fleet.ids() {
             if let Some(node) = self.fleet.node(id) {

@@ -3,7 +3,7 @@
 //! ```text
 //! store, builder      what users see
 //! plan ← url, tls     what is to be reached, and how; all checked before anything is opened
-//! desk                where callers hand in jobs, and the thread takes them
+//! desk → inbox        where callers hand in jobs, and the thread takes them
 //! thread → driver     the thread, and all that happens on it
 //! fleet → node → wire the servers there are; one of them; one connection
 //! dial, sentinel      how a connection is made and proven
@@ -23,6 +23,7 @@ mod driver;
 mod errand;
 mod fault;
 mod fleet;
+mod inbox;
 mod members;
 mod node;
 mod plan;

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use crate::store::{Job, Member, Store, StoreError, StoreHealth, ask};
@@ -104,6 +105,10 @@ impl Store for RedisStore {
         self.0.0.attach(member);
     }
 
+    fn deadline(&self) -> Duration {
+        self.0.0.deadline()
+    }
+
     fn is_up(&self) -> bool {
         self.0.0.is_up()
     }
@@ -115,7 +120,7 @@ impl Store for RedisStore {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.inbox.close();
     }
 }
 

@@ -134,6 +134,35 @@ async fn a_resharding_goes_unnoticed() {
 }
 
 #[tokio::test]
+async fn keys_that_move_one_after_the_other_are_waited_for() {
+    static BOTH: Script = Script {
+        name: "both",
+        lua: "return {redis.call('INCR', KEYS[1]), redis.call('INCR', KEYS[2])}",
+        twin: |_, _| Ok(Vec::new()),
+    };
+    let cluster = Cluster::builder().without_replicas().start();
+    let store = patient(&cluster.url()).await;
+    let both = || {
+        let keys = vec![b"{k}1".to_vec(), b"{k}2".to_vec()];
+        ask(&store, |done| Job::new(&BOTH, keys, Vec::new(), done))
+    };
+    assert_eq!(sum(both().await), 1);
+    let (slot, from) = (cluster.slot_of("{k}"), cluster.master_of("{k}"));
+    let to = (from + 1) % 3;
+    let migration = cluster.migrate(slot, from, to);
+    let port = cluster.node(to).port().to_string();
+    let one = ["MIGRATE", "127.0.0.1", &port, "steadfast:{k}1", "0", "5000"];
+    cluster.node(from).command(&one).expect_ok("MIGRATE");
+    let waits = both();
+    // One of the keys is here and one there: nobody can run it now.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(store.health().in_flight, 1);
+    migration.finish();
+    assert_eq!(sum(waits.await), 2);
+    assert_eq!((store.health().commands, store.health().errors), (2, 0));
+}
+
+#[tokio::test]
 async fn a_dead_shard_is_refused_at_once_and_alone() {
     let cluster = Cluster::builder().without_replicas().start();
     let store = RedisStore::connect(&cluster.url()).await.unwrap();

@@ -1,0 +1,148 @@
+//! What callers put in, and one thread takes out: all of it at once, woken once.
+
+use std::task::Waker;
+
+use crate::sync::{Mutex, lock};
+
+pub(super) struct Inbox<T>(Mutex<State<T>>);
+
+struct State<T> {
+    items: Vec<T>,
+    /// The thread's, while it sleeps. Whoever takes it wakes the thread, so that it is woken once.
+    waker: Option<Waker>,
+    closed: bool,
+}
+
+impl<T> Inbox<T> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(State {
+            items: Vec::new(),
+            waker: None,
+            closed: false,
+        }))
+    }
+
+    /// Puts something in; gives it back once the inbox is closed.
+    pub(super) fn put(&self, item: T) -> Option<T> {
+        let mut state = lock(&self.0);
+        if state.closed {
+            return Some(item);
+        }
+        state.items.push(item);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        None
+    }
+
+    /// All that is there, in exchange for an empty list; `false` once the inbox is closed.
+    pub(super) fn take(&self, into: &mut Vec<T>) -> bool {
+        debug_assert!(
+            into.is_empty(),
+            "what is given in exchange would be taken for new"
+        );
+        let mut state = lock(&self.0);
+        std::mem::swap(&mut state.items, into);
+        !state.closed
+    }
+
+    /// Leaves a waker and says yes, unless there is something to do.
+    pub(super) fn rest(&self, waker: &Waker) -> bool {
+        let mut state = lock(&self.0);
+        let idle = state.items.is_empty() && !state.closed;
+        if idle && !state.waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
+            state.waker = Some(waker.clone());
+        }
+        idle
+    }
+
+    pub(super) fn close(&self) {
+        let waker = {
+            let mut state = lock(&self.0);
+            state.closed = true;
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(all(test, steadfast_loom))]
+mod models {
+    use std::{future::poll_fn, task::Poll};
+
+    use loom::{future::block_on, sync::Arc, thread};
+
+    use super::*;
+
+    /// What the thread took until the inbox was closed.
+    async fn drain(inbox: Arc<Inbox<u32>>) -> Vec<u32> {
+        let (mut all, mut taken) = (Vec::new(), Vec::new());
+        poll_fn(|cx| {
+            loop {
+                let open = inbox.take(&mut taken);
+                all.append(&mut taken);
+                if !open {
+                    return Poll::Ready(());
+                }
+                if inbox.rest(cx.waker()) {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+        all
+    }
+
+    /// Two callers, and a thread that sleeps whenever there is nothing: a wake-up that was lost would be
+    /// a deadlock here.
+    #[test]
+    fn all_that_is_put_in_is_taken_once_or_given_back() {
+        loom::model(|| {
+            let inbox = Arc::new(Inbox::new());
+            let callers: Vec<_> = (1..=2)
+                .map(|item| {
+                    let inbox = Arc::clone(&inbox);
+                    thread::spawn(move || inbox.put(item))
+                })
+                .collect();
+            let closer = {
+                let inbox = Arc::clone(&inbox);
+                thread::spawn(move || {
+                    let back: Vec<_> = callers
+                        .into_iter()
+                        .filter_map(|caller| caller.join().expect("no panic"))
+                        .collect();
+                    assert!(back.is_empty(), "it was open");
+                    inbox.close();
+                })
+            };
+            let mut all = block_on(drain(Arc::clone(&inbox)));
+            closer.join().expect("no panic");
+            all.sort_unstable();
+            assert_eq!(all, [1, 2]);
+        });
+    }
+
+    #[test]
+    fn closing_loses_nothing() {
+        loom::model(|| {
+            let inbox = Arc::new(Inbox::new());
+            let caller = {
+                let inbox = Arc::clone(&inbox);
+                thread::spawn(move || inbox.put(1))
+            };
+            let closer = {
+                let inbox = Arc::clone(&inbox);
+                thread::spawn(move || inbox.close())
+            };
+            let all = block_on(drain(inbox));
+            let back = caller.join().expect("no panic");
+            closer.join().expect("no panic");
+            assert_eq!(all.len() + usize::from(back.is_some()), 1);
+        });
+    }
+}
