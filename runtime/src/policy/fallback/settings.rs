@@ -96,3 +96,16 @@ impl PolicySettings for FallbackSettings {
         ]
     }
 }
+
+#[cfg(all(test, not(feature = "redis"), not(steadfast_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_the_feature_sharing_is_refused_and_the_feature_named() {
+        let settings = FallbackSettings::new().fresh(Duration::from_secs(1));
+        assert_eq!(settings.problem(), None);
+        let problem = settings.shared(true).problem();
+        assert!(problem.is_some_and(|problem| problem.message.contains("the feature `redis`")));
+    }
+}
