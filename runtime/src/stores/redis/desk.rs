@@ -69,10 +69,8 @@ impl Desk {
 
     /// Takes a job. Where it has no chance it is over at once: nothing is queued while the store is away.
     pub(super) fn hand_in(&self, job: Job) {
-        if self.is_down.load(Relaxed)
-            && let Standing::Down { cause, .. } = &*lock(&self.standing)
-        {
-            let cause = cause.clone();
+        // Outside the lock: whoever hears of it may come back with another job.
+        if let Some(cause) = self.cause() {
             self.refused.fetch_add(1, Relaxed);
             return job.finish(Err(cause));
         }
@@ -94,6 +92,21 @@ impl Desk {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Why it is known to be away, if it is.
+    fn cause(&self) -> Option<StoreError> {
+        if !self.is_down.load(Relaxed) {
+            return None;
+        }
+        match &*lock(&self.standing) {
+            Standing::Down { cause, .. } => Some(cause.clone()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     /// All that was handed in, in exchange for an empty list; `false` once the store is closed.

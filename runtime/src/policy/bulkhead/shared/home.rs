@@ -19,7 +19,7 @@ use crate::{
         bulkhead::{BulkheadSettings, settings::Limits},
         shared::OnStoreError,
     },
-    store::{Census, Link, Store, StoreError},
+    store::{Census, Link, Store, StoreError, StoreStatus},
 };
 
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl Home {
             lease: self.lease,
             deadline: store.map_or(Duration::ZERO, |store| store.deadline()),
             alone: self.alone(),
-            up: store.is_some_and(|store| store.is_up()),
+            up: store.is_some_and(|store| is_worth_asking(&**store)),
         }
     }
 
@@ -153,6 +153,11 @@ impl Home {
         let lane = self.lanes.fetch_add(1, Relaxed);
         format!("{}:{}.{lane}.", self.lease_micros(), self.tag)
     }
+}
+
+/// It answers, or it is not known yet whether it does: then calls wait for that.
+fn is_worth_asking(store: &dyn Store) -> bool {
+    store.is_up() || store.health().status == StoreStatus::Connecting
 }
 
 /// Ten years: sums of it stay whole numbers in every language.
