@@ -6,6 +6,9 @@ mod lane;
 #[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
 mod lua_tests;
 mod queued;
+#[cfg(all(test, not(steadfast_loom), feature = "redis", feature = "test-util"))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+mod redis_tests;
 mod scripts;
 mod seat;
 mod seats;
