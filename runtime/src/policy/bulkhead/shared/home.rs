@@ -104,6 +104,10 @@ impl Home {
 
     /// The time by which leases go.
     pub(super) fn now(&self) -> Nanos {
+        // A model takes the same way each time.
+        if cfg!(steadfast_loom) {
+            return Nanos(1 << 60);
+        }
         let in_real_time = self.link.store().is_ok_and(|store| store.is_in_real_time());
         clock::now_for(in_real_time)
     }
