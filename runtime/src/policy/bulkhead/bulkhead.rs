@@ -92,10 +92,10 @@ use crate::{
 /// [`fence`](BulkheadPermit::fence) lets a database tell it from others.
 ///
 /// While the store is away, `on_store_error` decides. With `local` each instance lets its share of
-/// `max_concurrent` run, counting calls that hold a place already; so for as long as those run, the fleet
-/// may run up to the places that other instances hold on top of the shares: at worst twice
-/// `max_concurrent`, or one call more for each instance beyond `max_concurrent`. When the store is back,
-/// calls that run without a place run to their end.
+/// `max_concurrent` run, at least one call, and counts those that hold a place already. When the store is
+/// back, new calls ask it, and those that run without a place run to their end: until then there may be,
+/// beside `max_concurrent` calls with a place, those of the shares (together `max_concurrent`, or one for
+/// each instance where there are more of these), and those whose places were lost.
 ///
 /// [`try_acquire`](Self::try_acquire) cannot wait for the store: it takes a place that is kept here, or is
 /// refused and has one fetched, which is kept for a second.

@@ -19,7 +19,7 @@ use crate::{
         bulkhead::{BulkheadSettings, settings::Limits},
         shared::OnStoreError,
     },
-    store::{Census, Link, Store, StoreError},
+    store::{Census, Link, Store, StoreError, StoreStatus},
 };
 
 #[derive(Debug)]
@@ -104,6 +104,10 @@ impl Home {
 
     /// The time by which leases go.
     pub(super) fn now(&self) -> Nanos {
+        // A model takes the same way each time.
+        if cfg!(steadfast_loom) {
+            return Nanos(1 << 60);
+        }
         let in_real_time = self.link.store().is_ok_and(|store| store.is_in_real_time());
         clock::now_for(in_real_time)
     }
@@ -118,7 +122,7 @@ impl Home {
             lease: self.lease,
             deadline: store.map_or(Duration::ZERO, |store| store.deadline()),
             alone: self.alone(),
-            up: store.is_some_and(|store| store.is_up()),
+            up: store.is_some_and(|store| is_worth_asking(&**store)),
         }
     }
 
@@ -153,6 +157,11 @@ impl Home {
         let lane = self.lanes.fetch_add(1, Relaxed);
         format!("{}:{}.{lane}.", self.lease_micros(), self.tag)
     }
+}
+
+/// It answers, or it is not known yet whether it does: then calls wait for that.
+fn is_worth_asking(store: &dyn Store) -> bool {
+    store.is_up() || store.health().status == StoreStatus::Connecting
 }
 
 /// Ten years: sums of it stay whole numbers in every language.

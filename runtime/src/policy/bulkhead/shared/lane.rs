@@ -199,8 +199,8 @@ impl Lane {
             })
             .collect();
         drop(state);
-        if is_new && let (Some(shared), Some(this)) = (self.shared.upgrade(), self.this.upgrade()) {
-            shared.list(this);
+        if is_new && let Some(shared) = self.shared.upgrade() {
+            shared.list(self.this.clone());
         }
         wakers.into_iter().for_each(wake);
         effects

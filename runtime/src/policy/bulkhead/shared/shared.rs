@@ -32,7 +32,8 @@ pub(in crate::policy::bulkhead) struct Shared {
     /// Made when the first key is seen.
     keys: OnceLock<Keyed<Arc<Lane>>>,
     /// Those that have to be told of the passing of time.
-    busy: Mutex<Vec<Arc<Lane>>>,
+    /// The others may be forgotten with their keys.
+    busy: Mutex<Vec<Weak<Lane>>>,
     seats: Seats,
     has_begun: OnceLock<()>,
 }
@@ -259,17 +260,20 @@ impl Shared {
         lanes.iter().for_each(&mut act);
     }
 
-    pub(super) fn list(&self, lane: Arc<Lane>) {
+    pub(super) fn list(&self, lane: Weak<Lane>) {
         lock(&self.busy).push(lane);
     }
 
     fn each_busy(&self, act: impl Fn(&Lane)) {
         let lanes = std::mem::take(&mut *lock(&self.busy));
-        for lane in lanes {
+        for listed in lanes {
+            let Some(lane) = listed.upgrade() else {
+                continue;
+            };
             act(&lane);
             // One that becomes busy again from now on lists itself.
             if lane.tick() {
-                self.list(lane);
+                self.list(listed);
             }
         }
     }
