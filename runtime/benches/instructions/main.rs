@@ -11,8 +11,8 @@ use std::{env, future::Future, hint::black_box, time::Duration};
 use tokio::runtime::Runtime;
 
 use subjects::{
-    answered, bare, broken, broken_for_all, broken_if_slow, broken_of_late, bulkheaded, limited, limited_by_key,
-    refused, retried, six, timed,
+    answered, bare, broken, broken_for_all, broken_if_slow, broken_of_late, bulkheaded, limited,
+    limited_by_key, refused, retried, six, timed,
 };
 
 const CASES: [&str; 13] = [

@@ -407,6 +407,7 @@ fn a_lost_record_begins_above_all_that_is_known() {
     };
     let lost = |report| Fleet::exchange(None, START, &rules, &report).1.generation;
     assert_eq!(lost(knowing(0, 0)), START);
+    assert_eq!(lost(knowing(START, 0)), START + 1);
     assert_eq!(lost(knowing(START + 5, 0)), START + 6);
     assert_eq!(lost(knowing(START + 5, START + 9)), START + 10);
     // One that was rolled back keeps its state, and rises.

@@ -70,7 +70,11 @@ impl Scene {
             hub,
             fleet: loom::sync::Mutex::new(None),
         });
-        scene.cell.change(|_| (scene.outpost().wake(), None)).1.wake();
+        scene
+            .cell
+            .change(|_| (scene.outpost().wake(), None))
+            .1
+            .wake();
         scene.talk();
         assert!(scene.cell.try_pass().is_some());
         scene
@@ -225,7 +229,11 @@ fn loom_a_caller_beside_falling_asleep_is_admitted_and_heard_of() {
         }
         calling.join().unwrap();
         // Whoever comes later finds it awake, or wakes it; the failure is told either way.
-        scene.cell.change(|_| (scene.outpost().wake(), None)).1.wake();
+        scene
+            .cell
+            .change(|_| (scene.outpost().wake(), None))
+            .1
+            .wake();
         assert_eq!(scene.counted(), 1);
     });
 }
