@@ -29,6 +29,11 @@ pub(crate) async fn broken(x: u32) -> Answer {
     Ok(black_box(x))
 }
 
+#[circuit_breaker("for_all", failure_rate = 0.5, shared)]
+pub(crate) async fn broken_for_all(x: u32) -> Answer {
+    Ok(black_box(x))
+}
+
 #[circuit_breaker(failure_rate = 0.5, slow_call = "1s")]
 pub(crate) async fn broken_if_slow(x: u32) -> Answer {
     Ok(black_box(x))

@@ -11,17 +11,18 @@ use std::{env, future::Future, hint::black_box, time::Duration};
 use tokio::runtime::Runtime;
 
 use subjects::{
-    answered, bare, broken, broken_if_slow, broken_of_late, bulkheaded, limited, limited_by_key,
-    refused, retried, six, timed,
+    answered, bare, broken, broken_for_all, broken_if_slow, broken_of_late, bulkheaded, limited,
+    limited_by_key, refused, retried, six, timed,
 };
 
-const CASES: [&str; 12] = [
+const CASES: [&str; 13] = [
     "bare",
     "retry",
     "circuit_breaker",
     "circuit_breaker_slow_call",
     "circuit_breaker_time_window",
     "circuit_breaker_open",
+    "circuit_breaker_shared",
     "rate_limited",
     "rate_limited_key",
     "bulkhead",
@@ -49,6 +50,12 @@ fn run(case: &str, calls: u32) {
         "circuit_breaker_slow_call" => make(calls, broken_if_slow),
         "circuit_breaker_time_window" => make(calls, broken_of_late),
         "circuit_breaker_open" => make(calls, refused),
+        "circuit_breaker_shared" => {
+            steadfast::registry()
+                .set_store(steadfast::MemoryStore::new())
+                .unwrap();
+            make(calls, broken_for_all);
+        }
         "rate_limited" => make(calls, limited),
         "rate_limited_key" => make(calls, |x| limited_by_key(key(x), x)),
         "bulkhead" => make(calls, bulkheaded),

@@ -189,7 +189,8 @@ pub(crate) struct Said {
     streak: Streak,
     opened: bool,
     jitter: i64,
-    command: Option<(Command, Micros)>,
+    /// What, how long ago, and whether it is the last one told again.
+    command: Option<(Command, Micros, bool)>,
     ends: Vec<(prop::sample::Index, End)>,
     asks: u8,
     epoch_ahead: bool,
@@ -220,7 +221,7 @@ pub(crate) fn said() -> impl Strategy<Value = Said> {
     (
         (1..4_i64, behind, batch, streak, prop::bool::weighted(0.1)),
         prop_oneof![Just(0), 0..1_000_000_i64],
-        prop::option::weighted(0.12, (command, 0..20 * SECOND)),
+        prop::option::weighted(0.15, (command, 0..20 * SECOND, prop::bool::weighted(0.3))),
         prop::collection::vec((any::<prop::sample::Index>(), end), 0..3),
         0..4_u8,
         prop::bool::weighted(0.02),
@@ -250,9 +251,9 @@ impl Said {
             numbers.push(numbers.len() as i64 + 1);
             numbers.len() as i64
         };
-        let control = self.command.map(|(command, age)| Control {
+        let control = self.command.map(|(command, age, again)| Control {
             command,
-            id: fresh(),
+            id: if again { 1 } else { fresh() },
             age,
         });
         let mut asks: Vec<i64> = (0..self.asks).map(|_| fresh()).collect();
@@ -407,6 +408,7 @@ fn a_lost_record_begins_above_all_that_is_known() {
     };
     let lost = |report| Fleet::exchange(None, START, &rules, &report).1.generation;
     assert_eq!(lost(knowing(0, 0)), START);
+    assert_eq!(lost(knowing(START, 0)), START + 1);
     assert_eq!(lost(knowing(START + 5, 0)), START + 6);
     assert_eq!(lost(knowing(START + 5, START + 9)), START + 10);
     // One that was rolled back keeps its state, and rises.

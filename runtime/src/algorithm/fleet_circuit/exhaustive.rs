@@ -573,12 +573,19 @@ fn starts(all: &[Rules], rules: usize, nodes: usize) -> Vec<World> {
     let mut probing = half_open.clone();
     probing.call(&all[rules], 0, true);
     (0..nodes).for_each(|at| talk(&mut probing, at));
+    // The call that is a probe hangs, and another instance has asked for the place since.
+    let mut hung = probing.clone();
+    for _ in 0..3 {
+        hung.second();
+    }
+    hung.call(&all[rules], nodes - 1, true);
+    talk(&mut hung, nodes - 1);
     assert_eq!(joined.fleet.as_ref().unwrap().phase(), Phase::Closed);
     assert_eq!(due.fleet.as_ref().unwrap().phase(), Phase::Open);
     assert_eq!(probing.fleet.as_ref().unwrap().phase(), Phase::HalfOpen);
     assert_eq!(probing.nodes[0].probes.len(), 1);
     assert!(probing.fleet.as_ref().unwrap().window().failures >= 2);
-    vec![fresh, joined, open, due, half_open, probing]
+    vec![fresh, joined, open, due, half_open, probing, hung]
 }
 
 fn explore_with(quorum: i64, places: i64, successes: i64, nodes: usize) {

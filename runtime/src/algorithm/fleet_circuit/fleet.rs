@@ -5,7 +5,9 @@ use super::{
     report::{Command, Control, End, Reply, Report, Streak},
     slots::Slots,
 };
-use crate::algorithm::{circuit::Phase, window::Tally};
+use crate::algorithm::circuit::Phase;
+#[cfg(all(test, not(steadfast_loom)))]
+use crate::algorithm::window::Tally;
 
 /// What the store keeps. All times are its own clock's, which may step: none of them holds anybody up
 /// longer than it would have from now on.
@@ -241,22 +243,22 @@ impl Fleet {
         self.signs.clear();
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(steadfast_loom)))]
     pub(super) fn generation(&self) -> i64 {
         self.generation
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(steadfast_loom)))]
     pub(super) fn phase(&self) -> Phase {
         self.phase
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(steadfast_loom)))]
     pub(super) fn places(&self) -> &[(i64, Micros)] {
         &self.leases
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(steadfast_loom)))]
     pub(super) fn window(&self) -> Tally {
         self.window.tally()
     }

@@ -18,6 +18,10 @@ pub(crate) const SOON: Duration = Duration::from_millis(100);
 const PATIENCE: u32 = 3;
 /// Ends of probes that wait to be told; those that would exceed it expire by themselves.
 const MOST_ENDS: usize = 4_096;
+/// Of which one report tells so many: the store serves others, too.
+const ENDS_AT_ONCE: usize = 256;
+/// And asks for so many places.
+const ASKS_AT_ONCE: i64 = 64;
 
 /// One instance's part of a fleet's circuit. It has at most one report under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -378,7 +382,8 @@ impl Instance {
         if !asks.is_empty() {
             self.eager = false;
         }
-        let ends = std::mem::take(&mut self.ends);
+        let told = self.ends.len().min(ENDS_AT_ONCE);
+        let ends: Vec<_> = self.ends.drain(..told).collect();
         self.flight = Some(Flight {
             sent: now,
             asks: asks.clone(),
@@ -418,7 +423,7 @@ impl Instance {
         }
         let held = i64::try_from(self.spare.len() + self.out.len()).unwrap_or(i64::MAX);
         let wanted = self.wanted.max(i64::from(callers && self.spare.is_empty()));
-        wanted.min(rules.places - held).max(0)
+        wanted.min(rules.places - held).clamp(0, ASKS_AT_ONCE)
     }
 
     fn control(&self, now: Nanos) -> Option<Control> {
@@ -555,18 +560,18 @@ impl Instance {
         self.out.clear();
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(steadfast_loom)))]
     pub(super) fn seen(&self) -> i64 {
         self.seen
     }
 
     /// Probes in flight, with the ends of their time.
-    #[cfg(test)]
+    #[cfg(all(test, not(steadfast_loom)))]
     pub(super) fn probes(&self) -> impl Iterator<Item = (i64, Nanos)> {
         self.out.iter().map(|out| (out.number, out.until))
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(steadfast_loom)))]
     pub(super) fn spares(&self) -> usize {
         self.spare.len()
     }

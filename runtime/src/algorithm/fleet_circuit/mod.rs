@@ -18,6 +18,8 @@ pub(crate) mod brute;
 mod exhaustive;
 
 pub(crate) use fleet::Fleet;
-pub(crate) use instance::{Answer, Instance, News, Speech, Standing};
+#[cfg(all(test, not(steadfast_loom)))]
+pub(crate) use instance::News;
+pub(crate) use instance::{Answer, Instance, Speech, Standing};
 pub(crate) use report::{Command, Control, End, Reply, Report, Streak};
 pub(crate) use rules::{Micros, Reach, Rules};

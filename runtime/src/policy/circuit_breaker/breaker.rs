@@ -60,6 +60,26 @@ use crate::{
 /// # }
 /// ```
 ///
+/// # Shared
+/// With `shared` the circuit is one for all instances of a service that share a [store](crate::Store). No
+/// call ever waits for it: outcomes are added up and reported ten times a second while there are calls, and
+/// the answers bring what others have found out.
+/// - Rates are taken over the fleet's window, which slides by whole reports: a window of calls is the newest
+///   reports that hold at least so many calls together, a window of time those that arrived in it.
+/// - An instance opens by itself at its own `failure_threshold`, unless there is a `quorum`; the others learn
+///   of it within half a second while they call.
+/// - `half_open_requests` is for the whole fleet. The first caller when probes are due is refused with a short
+///   `retry_after` while its instance asks for a place; a place that nobody takes goes back after a second.
+/// - [`force_open`](Self::force_open), [`disable`](Self::disable) and [`reset`](Self::reset) act here at once,
+///   and everywhere else as soon as the store and the others hear of it; the last one counts.
+/// - While the store is away, `on_store_error` decides; what was set by hand holds in any case. When it is back
+///   the fleet's state counts: what an instance decided alone is over. What is called before a store is set is
+///   refused, with [`StoreUnavailable`](crate::StoreUnavailable).
+/// - A store that forgets everything closes the circuit. Generations rise all the same.
+///
+/// Instances that share a name are expected to have the same settings; where they differ, those of whoever
+/// reports apply to its report.
+///
 /// # Cancellation
 /// A call dropped before it ended gives its permit back and, by default, counts as neither success nor
 /// failure (`cancelled`). A panic in the call is a failure.
@@ -106,7 +126,7 @@ impl CircuitBreaker {
     }
 
     /// Closes it, with an empty window and recovery begun anew. Calls that are still running no longer
-    /// count. Totals go on.
+    /// count. Totals go on. Where it is shared, this closes it for all instances.
     pub fn reset(&self) {
         self.0.reset();
     }
@@ -136,7 +156,8 @@ impl CircuitBreaker {
     /// Asks for one call, for callers that cannot hand over a future. Tell the [`Permit`] how it ended.
     ///
     /// # Errors
-    /// [`CircuitOpen`], where the call must not be made.
+    /// [`CircuitOpen`], where the call must not be made; without `retry_after` also where a shared breaker
+    /// has no store, or is to refuse while that is away.
     pub fn try_acquire(&self) -> Result<Permit, CircuitOpen> {
         let pass = self.0.admit::<CircuitOpen>(&self.0.cell)?;
         Ok(Permit::new(Arc::clone(&self.0), None, pass))

@@ -433,13 +433,13 @@ impl Core {
     }
 
     /// Whether the fleet decides.
-    #[cfg(test)]
+    #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
     pub(super) fn is_led(&self) -> bool {
         let outpost = self.cell.shared.as_ref();
         outpost.is_some_and(|outpost| outpost.tally().is_some())
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
     pub(super) fn has_keys(&self) -> bool {
         self.keyed.get().is_some()
     }

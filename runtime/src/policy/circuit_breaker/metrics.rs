@@ -2,7 +2,9 @@
 
 /// What a circuit breaker has seen: in its window, and since its start.
 ///
-/// Where there is one circuit per key, these are the sums over all of them.
+/// Where there is one circuit per key, these are the sums over all of them. Where circuits are shared, the
+/// window is the fleet's, as of the last answer of the store (this instance's own while that is away), and
+/// totals are this instance's.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

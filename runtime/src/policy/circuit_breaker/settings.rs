@@ -78,10 +78,12 @@ settings! {
     /// Keeps its state in the registry's [store](crate::Store), so that all instances of a service act as
     /// one. Default: false.
     shared: bool,
-    /// What happens while the store is away; only with `shared`. Default: local.
+    /// What happens while the store is away; only with `shared`: `local` goes on as if it were not shared,
+    /// `allow` lets everything through and counts nothing, `deny` refuses. Default: local.
     on_store_error: OnStoreError,
     /// Instances that must have reached `failure_threshold` to open it for all, at least 1; only with
-    /// `shared`. Default: 1.
+    /// `shared`. One that has reached it counts until one of its calls succeeds, and for `recovery_timeout`
+    /// after its last report. Default: 1.
     quorum: u32,
 }
 

@@ -434,7 +434,8 @@ async fn a_sign_of_failure_ages() {
 #[tokio::test(start_paused = true)]
 async fn what_is_set_by_hand_reaches_everybody() {
     let fleet = fleet(3, plain);
-    let steps: [(fn(&CircuitBreaker), CircuitState); 5] = [
+    type Act = fn(&CircuitBreaker);
+    let steps: [(Act, CircuitState); 5] = [
         (CircuitBreaker::force_open, CircuitState::ForcedOpen),
         (CircuitBreaker::disable, CircuitState::Disabled),
         (CircuitBreaker::reset, CircuitState::Closed),
@@ -535,12 +536,11 @@ async fn without_a_store_every_call_is_refused_and_one_event_says_why() {
         }
         assert!(node.breaker.try_acquire().is_err());
         assert_eq!(node.breaker.metrics().total_refused, 4);
-        let told = node.told.lock().unwrap();
+        let told = node.told.lock().unwrap().clone();
         let misconfigured = told.iter().filter(|event| {
             matches!(event, Event::Misconfigured(e) if matches!(e.error, ConfigError::NoStore { .. }))
         });
         assert_eq!(misconfigured.count(), 1);
-        drop(told);
         node.registry.set_store(MemoryStore::at_rest()).unwrap();
         assert!(node.call(Ok(1)).await.is_ok());
     }
