@@ -1,4 +1,11 @@
 //! Shared limits, as a whole.
 
+#[cfg(feature = "test-util")]
+mod asking;
+#[cfg(feature = "test-util")]
+mod outages;
 mod redis;
+mod store;
 mod twins;
+#[cfg(feature = "test-util")]
+mod whole;
