@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -527,7 +527,7 @@ proptest! {
                     Act::Poll(index) if index < callers.len() => {
                         if let Some(outcome) = poll(&mut callers[index].0) {
                             taken += outcome.map_or(0, |_| callers[index].1);
-                            callers.remove(index);
+                            drop(callers.remove(index));
                         }
                     }
                     Act::Drop(index) if index < callers.len() => drop(callers.remove(index)),
@@ -563,7 +563,7 @@ proptest! {
             let mut last = ask(&limiter, 1);
             assert!(poll(&mut last).is_none_or(|outcome| outcome.is_ok()));
             store.answer_all();
-            drop(pin!(last));
+            drop(last);
         });
     }
 }

@@ -5,6 +5,7 @@ mod asking;
 #[cfg(feature = "test-util")]
 mod outages;
 mod redis;
+#[cfg(feature = "test-util")]
 mod store;
 mod twins;
 #[cfg(feature = "test-util")]

@@ -29,19 +29,8 @@ struct Inner {
     table: Mutex<Table>,
     jobs: Mutex<VecDeque<Job>>,
     asked: AtomicU64,
-    /// The most calls that one job carried.
+    /// Whether it needs no word of the test's.
     at_once: AtomicBool,
-    away: AtomicBool,
-    members: Mutex<Members>,
-}
-
-#[derive(Default)]
-struct Members(Vec<Weak<dyn Member>>);
-
-impl std::fmt::Debug for Members {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Members")
-    }
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -98,19 +87,6 @@ impl SlowStore {
         }
     }
 
-    pub(super) fn set_away(&self, away: bool) {
-        self.0.away.store(away, Relaxed);
-    }
-
-    pub(super) fn tick(&self) {
-        let members: Vec<_> = lock(&self.0.members)
-            .0
-            .iter()
-            .filter_map(Weak::upgrade)
-            .collect();
-        members.into_iter().for_each(Member::tick);
-    }
-
     pub(super) fn records(&self) -> usize {
         lock(&self.0.table).len()
     }
@@ -150,23 +126,14 @@ impl Store for SlowStore {
         }
     }
 
-    fn attach(&self, member: Weak<dyn Member>) {
-        lock(&self.0.members).0.push(member);
-    }
+    /// What is told with time goes to a store in memory in these tests.
+    fn attach(&self, _: Weak<dyn Member>) {}
 
     fn is_up(&self) -> bool {
-        !self.0.away.load(Relaxed)
+        true
     }
 
     fn health(&self) -> StoreHealth {
-        StoreHealth::new(match self.is_up() {
-            true => StoreStatus::Up,
-            false => StoreStatus::Down {
-                cause: StoreError::Unreachable {
-                    problem: "away".to_owned(),
-                },
-                since: Duration::ZERO,
-            },
-        })
+        StoreHealth::new(StoreStatus::Up)
     }
 }
