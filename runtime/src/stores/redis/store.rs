@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use crate::store::{Job, Member, Store, StoreError, StoreHealth, ask};
@@ -102,6 +103,10 @@ impl Store for RedisStore {
 
     fn attach(&self, member: Weak<dyn Member>) {
         self.0.0.attach(member);
+    }
+
+    fn deadline(&self) -> Duration {
+        self.0.0.deadline()
     }
 
     fn is_up(&self) -> bool {

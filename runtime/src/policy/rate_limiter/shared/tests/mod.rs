@@ -4,6 +4,8 @@
 mod asking;
 #[cfg(feature = "test-util")]
 mod outages;
+#[cfg(all(feature = "redis", feature = "test-util"))]
+mod processes;
 mod redis;
 #[cfg(feature = "test-util")]
 mod store;
