@@ -1,6 +1,7 @@
 //! A bucket whose rate follows how the calls it let through end, on all instances.
 
-use super::{Answer, Commit, NEVER, Ratio, Rules, Standing, bucket::convert, ceil};
+use super::{Answer, Commit, NEVER, Ratio, Rules, Standing, bucket::convert, ceil, micros};
+use crate::rate::Rate;
 
 /// A bucket of one period's permits at the present rate, which is stepped once per interval.
 ///
@@ -8,9 +9,11 @@ use super::{Answer, Commit, NEVER, Ratio, Rules, Standing, bucket::convert, ceil
 /// holds just now needs an empty one and leaves a debt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Adapting {
-    /// At the full rate; a permit is [`WHOLE`] times its units, a microsecond brings the level times its
-    /// pace.
+    /// At the full rate; a permit is `scale` times its units, a microsecond brings as many times its pace
+    /// as the level has parts of `scale`.
     pub(crate) ratio: Ratio,
+    /// How finely levels are told apart where time is counted: as well as there is room for.
+    pub(crate) scale: i64,
     /// The lowest level.
     pub(crate) lowest: i64,
     pub(crate) interval: i64,
@@ -25,6 +28,8 @@ pub(crate) struct Adapting {
 
 /// A level of this is the full rate.
 pub(crate) const WHOLE: i64 = 1_000_000;
+/// So many units of a permit make rounding negligible.
+const FINE: i64 = 4_096;
 /// More outcomes than are worth counting in one interval.
 const MANY: i64 = 1_000_000_000;
 /// The state is kept for as many steps as would lead back to the full rate, and never for more.
@@ -48,10 +53,30 @@ pub(crate) struct AdaptingView {
     changed: bool,
 }
 
+/// The finest scale at which the units of a whole bucket can be counted, and the rate in it.
+pub(crate) fn scaled(rate: Rate) -> (Ratio, i64) {
+    let (count, per) = (i128::from(rate.count()), i128::from(micros(rate.per())));
+    let mut scale = WHOLE;
+    loop {
+        let ratio = Ratio::new(rate, rate.count(), scale);
+        let is_exact = i128::from(ratio.permit) * count == per * i128::from(ratio.pace);
+        let is_whole = i128::from(ratio.burst) == count && (is_exact || ratio.permit >= FINE);
+        if is_whole || scale == 1 {
+            return (ratio, scale);
+        }
+        scale /= 10;
+    }
+}
+
 impl Adapting {
     /// A permit in units.
     fn permit(&self) -> i64 {
-        self.ratio.permit * WHOLE
+        self.ratio.permit * self.scale
+    }
+
+    /// What flows in a microsecond.
+    fn pace(&self, level: i64) -> i64 {
+        self.ratio.pace * (level * self.scale / WHOLE).max(1)
     }
 
     /// What an unused limit gives out at once, at this level.
@@ -61,7 +86,7 @@ impl Adapting {
     }
 
     fn drain(&self, state: &mut AdaptingState, until: i64) {
-        let pace = self.ratio.pace * state.level;
+        let pace = self.pace(state.level);
         let passed = (until - state.at).clamp(0, ceil(state.debt, pace));
         state.debt = (state.debt - passed * pace).max(0);
         state.at = state.at.max(until);
@@ -104,7 +129,7 @@ impl Adapting {
             level = self.recovered(level);
             steps += 1;
         }
-        ceil(state.debt, self.ratio.pace * state.level) + steps * self.interval
+        ceil(state.debt, self.pace(state.level)) + steps * self.interval
     }
 }
 
@@ -150,7 +175,7 @@ impl Rules for Adapting {
     fn take(&self, _: Option<&AdaptingState>, view: &mut AdaptingView, cost: i64) -> Answer {
         let (state, permit) = (&mut view.state, self.permit());
         let full = self.limit(state.level) * permit;
-        let pace = self.ratio.pace * state.level;
+        let pace = self.pace(state.level);
         let mut retry = 0;
         if cost > self.ratio.burst {
             retry = NEVER;

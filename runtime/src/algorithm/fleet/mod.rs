@@ -13,7 +13,7 @@ mod models;
 mod ratio;
 mod window;
 
-pub(crate) use adapting::{Adapting, WHOLE};
+pub(crate) use adapting::{Adapting, WHOLE, scaled};
 pub(crate) use batch::{Ask, decide};
 pub(crate) use bucket::{Bucket, BucketState, Refunded};
 pub(crate) use counters::Counters;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::{
     Adapting, Answer, Ask, Bucket, Commit, Counters, Log, Ratio, Rules, WHOLE, Window, decide,
+    scaled,
 };
 use crate::rate::Rate;
 
@@ -79,8 +80,10 @@ fn bucket(count: u32, burst: u32) -> Bucket {
 }
 
 fn adapting(count: u32, well: i64, badly: i64) -> Adapting {
+    let (ratio, scale) = scaled(Rate::new(count, Duration::from_secs(1)));
     Adapting {
-        ratio: Ratio::new(Rate::new(count, Duration::from_secs(1)), count, WHOLE),
+        ratio,
+        scale,
         lowest: WHOLE / 10,
         interval: PER,
         threshold: 800_000,

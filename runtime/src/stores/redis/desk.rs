@@ -58,6 +58,11 @@ impl Desk {
         }
     }
 
+    /// How long a job may take.
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// Takes a job. Where it has no chance it is over at once: nothing is queued while the store is away.
     pub(super) fn hand_in(&self, job: Job) {
         if let Some(cause) = self.cause() {

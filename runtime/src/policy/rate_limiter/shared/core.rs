@@ -117,6 +117,7 @@ impl Core {
         };
         Rules {
             ahead,
+            life: terms.life,
             deadline: store.deadline(),
             usual: Duration::from_nanos(self.usual.load(Relaxed)),
             adapts: self.adapts(),

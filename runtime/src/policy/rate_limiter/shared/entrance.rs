@@ -233,7 +233,8 @@ impl RateLimiter {
         let Some(terms) = core.terms(None).filter(|terms| cost <= terms.limit) else {
             return hopeless(core.terms(None).map_or(0, |terms| terms.limit), cost);
         };
-        if let Some(decision) = lane.books().glance(now, cost, None, None) {
+        let here = lane.books().glance(now, cost, None, None);
+        if let Some(decision) = here {
             if decision.allowed {
                 core.refill(&lane, now);
             }

@@ -156,6 +156,7 @@ pub(super) struct Call {
 pub(super) struct Rules {
     /// The most that is held ahead; zero where nothing is.
     pub(super) ahead: u32,
+    pub(super) life: Duration,
     /// How long the store may take, and how long it does.
     pub(super) deadline: Duration,
     pub(super) usual: Duration,
@@ -357,7 +358,7 @@ impl Books {
             within: None,
             extra: match rules.ahead {
                 0 => 0,
-                most => line.lots.short(now, most, rate),
+                most => line.lots.fill(now, most, rate, rules.life),
             },
             well: 0,
             badly: 0,
@@ -553,7 +554,7 @@ impl Line {
             _ if first.data.give_up.is_some() => false,
             _ => {
                 let passed = now.since(self.newest);
-                let first_ends = match passed > rules.usual * 2 {
+                let first_ends = match passed > (rules.usual * 2).max(rules.deadline / 4) {
                     // It hangs.
                     true => rules.deadline,
                     false => rules.usual,
@@ -634,7 +635,11 @@ impl Line {
         wakes: &mut Wakes,
     ) -> Vec<Denial> {
         let Flight {
-            calls, rate, sent, ..
+            calls,
+            rate,
+            sent,
+            extra,
+            ..
         } = flight;
         let (mut denied, mut back) = (Vec::new(), Vec::new());
         let until = sent.after(terms.life);
@@ -671,6 +676,9 @@ impl Line {
             }
         }
         self.put_back(back, wakes);
+        if answers.granted < extra {
+            self.lots.ran_dry(now, terms.life);
+        }
         if answers.granted > 0 {
             self.lots.put(lot(answers.granted), rate);
         }

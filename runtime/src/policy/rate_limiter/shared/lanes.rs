@@ -10,7 +10,10 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::lane::Lane;
-use crate::sync::{Mutex, lock};
+use crate::{
+    keyed::Place,
+    sync::{Mutex, lock},
+};
 
 /// A lane for each key: those that somebody is at, and of the others as many as are worth remembering for
 /// what the store has refused.
@@ -50,7 +53,8 @@ impl Lanes {
     /// it there.
     #[inline]
     pub(super) fn with<R>(&self, key: &[u8], act: impl FnOnce(&Arc<Lane>) -> R) -> R {
-        let hash = self.hasher.hash_one(key);
+        // As permits keep it.
+        let hash = Place::own(self.hasher.hash_one(key)).hash();
         let mut shard = lock(self.shard(hash));
         if let Some(lane) = shard.lanes.find(hash, |lane| lane.is(hash, key)) {
             lane.used.store(true, Relaxed);

@@ -1,6 +1,6 @@
 //! Permits that were taken ahead.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use crate::{clock::Nanos, rate::Rate};
 
@@ -10,8 +10,12 @@ use crate::{clock::Nanos, rate::Rate};
 pub(super) struct Lots {
     lots: VecDeque<Lot>,
     rate: Option<Rate>,
-    /// How many are held at a time: more after they ran out, fewer after some expired.
+    /// How many are held at a time: more where they are soon used, fewer after some expired.
     want: u32,
+    /// When some were taken last.
+    filled: Nanos,
+    /// The store had fewer than were wanted: until then only those who need some ask.
+    scarce: Nanos,
 }
 
 /// Permits that were taken together.
@@ -22,6 +26,8 @@ pub(super) struct Lot {
     pub(super) mark: i64,
 }
 
+/// Permits that are used within this part of their life are too few.
+const SOON: u32 = 8;
 /// More lots than this are not kept apart.
 const APART: usize = 4;
 
@@ -41,9 +47,6 @@ impl Lots {
                 break;
             }
             self.lots.pop_front();
-        }
-        if self.lots.is_empty() {
-            self.want = self.want.saturating_mul(2).max(2);
         }
         true
     }
@@ -73,6 +76,9 @@ impl Lots {
     pub(super) fn short(&mut self, now: Nanos, most: u32, rate: Option<Rate>) -> u32 {
         self.expire(now);
         self.want = self.want.clamp(1, most.max(1));
+        if now < self.scarce {
+            return 0;
+        }
         let held = match rate == self.rate {
             true => u32::try_from(self.left()).unwrap_or(u32::MAX),
             false => 0,
@@ -81,6 +87,29 @@ impl Lots {
             true => self.want - held,
             false => 0,
         }
+    }
+
+    /// The same for one who takes them.
+    pub(super) fn fill(
+        &mut self,
+        now: Nanos,
+        most: u32,
+        rate: Option<Rate>,
+        life: Duration,
+    ) -> u32 {
+        if self.short(now, most, rate) == 0 {
+            return 0;
+        }
+        if now.since(self.filled) < life / SOON {
+            self.want = self.want.saturating_mul(2);
+        }
+        self.filled = now;
+        self.short(now, most, rate)
+    }
+
+    /// The store has given out less than was wanted.
+    pub(super) fn ran_dry(&mut self, now: Nanos, life: Duration) {
+        self.scarce = now.after(life / SOON);
     }
 
     /// What is left of them.

@@ -59,16 +59,17 @@ script!(COUNTERS, "counters", |records, args| decide(
 script!(ADAPTING, "adapting", |records, args| decide(
     records,
     args,
-    10,
+    11,
     |p| Adapting {
         ratio: ratio(p),
-        lowest: p[3],
-        interval: p[4],
-        threshold: p[5],
-        backoff: p[6],
-        recovery: p[7],
-        well: p[8],
-        badly: p[9],
+        scale: p[3],
+        lowest: p[4],
+        interval: p[5],
+        threshold: p[6],
+        backoff: p[7],
+        recovery: p[8],
+        well: p[9],
+        badly: p[10],
     }
 ));
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::scripts;
 use crate::{
-    algorithm::fleet::{Counters, Ratio, WHOLE, micros},
+    algorithm::fleet::{Counters, Ratio, WHOLE, micros, scaled},
     policy::rate_limiter::{Algorithm, RateLimiterSettings, settings::default},
     rate::Rate,
     store::{Arg, Script},
@@ -34,7 +34,7 @@ enum Pace {
     Windows { per: i64, count: i64 },
 }
 
-const MOST: usize = 8;
+const MOST: usize = 9;
 /// Where a limit is given per call, factors are given in millionths; larger ones lead to the end as well.
 const LARGEST_FACTOR: f64 = 1_000.0;
 /// Permits taken ahead are given out for no longer.
@@ -79,7 +79,7 @@ impl Terms {
                 of(&scripts::COUNTERS, &[per, count, tick], count, windows)
             }
             Algorithm::Adaptive => {
-                let ratio = Ratio::new(rate, rate.count(), WHOLE);
+                let (ratio, scale) = scaled(rate);
                 let Ratio {
                     permit,
                     pace,
@@ -90,6 +90,7 @@ impl Terms {
                     permit,
                     pace,
                     burst,
+                    scale,
                     lowest(settings, rate),
                     interval,
                     millionths(settings.adaptive_threshold.unwrap_or(default::THRESHOLD)),

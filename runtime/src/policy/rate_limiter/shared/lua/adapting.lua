@@ -1,12 +1,14 @@
-local permit, flow, count = int(3) * 1000000, int(4), int(5)
-local lowest, interval, threshold, backoff, recovery = int(6), int(7), int(8), int(9), int(10)
-local ended_well, ended_badly = int(11), int(12)
+local flow, count, scale = int(4), int(5), int(6)
+local permit = int(3) * scale
+local lowest, interval, threshold, backoff, recovery = int(7), int(8), int(9), int(10), int(11)
+local ended_well, ended_badly = int(12), int(13)
 local whole = 1000000
 local at, debt, level, stepped, well, badly, share = now, 0, whole, now, 0, 0, -1
 local changed = ended_well + ended_badly > 0
 local function recovered(from) return math.ceil(from * recovery / whole) end
+local function paced(from) return flow * math.max(math.floor(from * scale / whole), 1) end
 local function drain(till)
-  local pace = flow * level
+  local pace = paced(level)
   local passed = math.min(math.max(till - at, 0), math.ceil(debt / pace))
   debt, at = math.max(debt - passed * pace, 0), math.max(at, till)
 end
@@ -42,7 +44,7 @@ if held then
 end
 well, badly = math.min(well + ended_well, 1000000000), math.min(badly + ended_badly, 1000000000)
 local limit = math.min(math.max(math.floor((count * level + whole / 2) / whole), 1), count)
-local full, pace = limit * permit, flow * level
+local full, pace = limit * permit, paced(level)
 local function take(cost)
   local retry = 0
   if cost > count then
@@ -58,7 +60,7 @@ local function take(cost)
   end
   return retry, math.floor(math.max(full - debt, 0) / permit), math.ceil(debt / pace)
 end
-local reply = batch(13, limit, take)
+local reply = batch(14, limit, take)
 local all = well + badly
 reply[4] = all > 0 and math.floor(well * whole / all) or share
 if changed then

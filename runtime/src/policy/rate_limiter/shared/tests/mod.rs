@@ -1,4 +1,14 @@
 //! Shared limits, as a whole.
 
+#[cfg(feature = "test-util")]
+mod asking;
+#[cfg(feature = "test-util")]
+mod outages;
+#[cfg(all(feature = "redis", feature = "test-util"))]
+mod processes;
 mod redis;
+#[cfg(feature = "test-util")]
+mod store;
 mod twins;
+#[cfg(feature = "test-util")]
+mod whole;

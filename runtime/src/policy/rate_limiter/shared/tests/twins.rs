@@ -90,7 +90,7 @@ struct Both {
 impl Both {
     /// A record that has expired by the test's clock, which the server does not know.
     fn expire(&mut self) {
-        drop(self.table.records(&self.keys, self.now));
+        let _ = self.table.records(&self.keys, self.now);
         if self.table.len() == 0 {
             self.server
                 .command(&[b"DEL", &self.keys[0]])
