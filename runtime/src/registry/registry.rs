@@ -197,18 +197,18 @@ impl Registry {
     ///
     /// #[retry(max_attempts = 4)]
     /// #[timeout("2s")]
-    /// async fn fetch(url: &str) -> std::io::Result<String> {
+    /// async fn front_page(url: &str) -> std::io::Result<String> {
     ///     // ...
     /// #   Ok(url.to_owned())
     /// }
     ///
     /// # fn main() {
     /// let sites = steadfast::registry().sites();
-    /// let fetch = sites.iter().find(|site| site.function.ends_with("::fetch")).unwrap();
-    /// let kinds: Vec<_> = fetch.policies.iter().map(|policy| policy.kind).collect();
+    /// let site = sites.iter().find(|site| site.function.ends_with("::front_page")).unwrap();
+    /// let kinds: Vec<_> = site.policies.iter().map(|policy| policy.kind).collect();
     /// assert_eq!(kinds, [PolicyKind::Retry, PolicyKind::Timeout]); // the outermost first
     ///
-    /// let retry = fetch.policy(PolicyKind::Retry).unwrap();
+    /// let retry = site.policy(PolicyKind::Retry).unwrap();
     /// assert!(matches!(retry.definition, Definition::Attribute { .. }));
     /// let attempts = retry.setting("max_attempts").unwrap();
     /// assert_eq!(attempts.value, "4");
