@@ -162,9 +162,6 @@ impl Desk {
     }
 
     /// What a job may take.
-    pub(super) fn deadline(&self) -> Duration {
-        self.deadline
-    }
 
     pub(super) fn is_up(&self) -> bool {
         self.is_up.load(Relaxed)
