@@ -72,28 +72,32 @@ impl<T> Inbox<T> {
 
 #[cfg(all(test, steadfast_loom))]
 mod models {
-    use std::{future::poll_fn, task::Poll};
-
-    use loom::{future::block_on, sync::Arc, thread};
+    use loom::{
+        sync::Arc,
+        thread::{self, Thread},
+    };
 
     use super::*;
 
-    /// What the thread took until the inbox was closed.
-    async fn drain(inbox: Arc<Inbox<u32>>) -> Vec<u32> {
+    struct Unpark(Thread);
+
+    impl std::task::Wake for Unpark {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    /// What the thread took until the inbox was closed. It sleeps only where the inbox lets it.
+    fn drain(inbox: &Inbox<u32>) -> Vec<u32> {
+        let waker = std::sync::Arc::new(Unpark(thread::current())).into();
         let (mut all, mut taken) = (Vec::new(), Vec::new());
-        poll_fn(|cx| {
-            loop {
-                let open = inbox.take(&mut taken);
-                all.append(&mut taken);
-                if !open {
-                    return Poll::Ready(());
-                }
-                if inbox.rest(cx.waker()) {
-                    return Poll::Pending;
-                }
+        while inbox.take(&mut taken) {
+            all.append(&mut taken);
+            if inbox.rest(&waker) {
+                thread::park();
             }
-        })
-        .await;
+        }
+        all.append(&mut taken);
         all
     }
 
@@ -120,7 +124,7 @@ mod models {
                     inbox.close();
                 })
             };
-            let mut all = block_on(drain(Arc::clone(&inbox)));
+            let mut all = drain(&inbox);
             closer.join().expect("no panic");
             all.sort_unstable();
             assert_eq!(all, [1, 2]);
@@ -139,7 +143,7 @@ mod models {
                 let inbox = Arc::clone(&inbox);
                 thread::spawn(move || inbox.close())
             };
-            let all = block_on(drain(inbox));
+            let all = drain(&inbox);
             let back = caller.join().expect("no panic");
             closer.join().expect("no panic");
             assert_eq!(all.len() + usize::from(back.is_some()), 1);
