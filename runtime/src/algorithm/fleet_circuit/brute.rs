@@ -156,10 +156,11 @@ impl Naive {
                 self.batches.clear();
             }
             let newest = self.batches.last().map_or(piece, |batch| batch.0);
-            // Also without a call: what is old leaves.
-            self.batches.push((newest.max(piece), report.batch));
-            if report.batch.calls == 0 && self.window() == Tally::default() {
-                self.batches.clear();
+            // What has left does not come back with a clock that falls back.
+            let piece = newest.max(piece);
+            self.batches.retain(|batch| batch.0 + pieces > piece);
+            if report.batch.calls > 0 {
+                self.batches.push((piece, report.batch));
             }
         } else if report.batch.calls > 0 {
             self.batches.push((0, report.batch));

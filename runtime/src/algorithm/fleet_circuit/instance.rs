@@ -576,3 +576,127 @@ impl Instance {
         self.spare.len()
     }
 }
+
+#[cfg(all(test, not(steadfast_loom)))]
+mod tests {
+    use super::*;
+    use crate::algorithm::fleet_circuit::Reach;
+
+    const START: Nanos = Nanos(1 << 60);
+    const PROBE: Duration = Duration::from_secs(5);
+
+    fn rules() -> Rules {
+        Rules {
+            reach: Reach::count(10),
+            failure_rate: None,
+            slow_rate: None,
+            minimum_calls: 1,
+            quorum: 1,
+            recovery: 1_000,
+            longest_recovery: 0,
+            places: 2,
+            successes: 2,
+            lease: 6_000_000,
+            keep: 1,
+        }
+    }
+
+    fn half_open(generation: i64, granted: Vec<i64>) -> Reply {
+        Reply {
+            generation,
+            phase: Phase::HalfOpen,
+            wait: 0,
+            failed_recoveries: 0,
+            successes: 0,
+            epoch: 0,
+            tally: Tally::default(),
+            granted,
+        }
+    }
+
+    /// Says what it has to say, and gets this answer.
+    fn talk(instance: &mut Instance, now: Nanos, reply: &Reply) -> Report {
+        let speech = Speech {
+            callers: true,
+            ..Speech::default()
+        };
+        let mut number = 0;
+        let report = instance.speak(now, &rules(), speech, || {
+            number += 1;
+            number
+        });
+        let _ = instance.hear(now, &rules(), reply);
+        report.unwrap()
+    }
+
+    /// An instance with a place that nobody has taken.
+    fn with_place() -> Instance {
+        let mut instance = Instance::new(1);
+        talk(&mut instance, START, &half_open(7, Vec::new()));
+        let report = talk(&mut instance, START, &half_open(7, vec![1]));
+        assert_eq!(report.asks, [1]);
+        assert!(instance.has_place(START));
+        instance
+    }
+
+    #[test]
+    fn a_place_of_an_earlier_half_open_time_is_none() {
+        let mut instance = with_place();
+        talk(&mut instance, START, &half_open(9, Vec::new()));
+        assert!(!instance.has_place(START));
+        let mut instance = with_place();
+        assert_eq!(instance.admit(START, PROBE), Answer::Probe(1));
+        talk(&mut instance, START, &half_open(9, Vec::new()));
+        assert!(!instance.end(START, 1, End::Passed), "nothing to tell");
+    }
+
+    #[test]
+    fn a_probe_that_ends_after_its_time_says_nothing_although_its_place_is_held() {
+        for (late, told) in [(false, End::Failed), (true, End::Unused)] {
+            let mut instance = with_place();
+            assert_eq!(instance.admit(START, PROBE), Answer::Probe(1));
+            let end = START
+                .after(PROBE)
+                .after(Duration::from_nanos(u64::from(late)));
+            assert!(instance.end(end, 1, End::Failed));
+            let report = talk(&mut instance, end, &half_open(7, Vec::new()));
+            assert_eq!(report.ends, [(1, told)]);
+        }
+    }
+
+    #[test]
+    fn what_is_lost_is_told_again_and_what_may_have_been_given_is_given_back() {
+        let mut instance = with_place();
+        assert_eq!(instance.admit(START, PROBE), Answer::Probe(1));
+        instance.end(START, 1, End::Passed);
+        let speech = Speech {
+            callers: true,
+            ..Speech::default()
+        };
+        let report = instance.speak(START, &rules(), speech, || 5).unwrap();
+        assert_eq!(
+            (report.ends, report.asks),
+            (vec![(1, End::Passed)], vec![5])
+        );
+        instance.miss(true);
+        let report = instance.speak(START, &rules(), speech, || 6).unwrap();
+        assert_eq!(report.ends, [(1, End::Passed), (5, End::Unused)]);
+    }
+
+    #[test]
+    fn a_command_that_came_after_the_report_outlives_its_answer() {
+        let mut instance = with_place();
+        let speech = Speech {
+            callers: true,
+            ..Speech::default()
+        };
+        instance.speak(START, &rules(), speech, || 5).unwrap();
+        instance.command(START, Command::ForceOpen, 9, Phase::ForcedOpen, 8);
+        assert_eq!(instance.hear(START, &rules(), &half_open(7, vec![5])), None);
+        assert_eq!(instance.phase(), Phase::ForcedOpen);
+        let report = instance.speak(START, &rules(), speech, || 6).unwrap();
+        assert_eq!(report.control.unwrap().command, Command::ForceOpen);
+        assert_eq!(report.ends, [(5, End::Unused)]);
+        assert_eq!(report.asks, []);
+    }
+}
