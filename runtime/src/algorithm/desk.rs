@@ -391,7 +391,7 @@ impl Desk {
                     self.lose(id, out);
                     self.lost.remove(&id);
                     // A renewal that was late may have kept it.
-                    self.owe(id, now, now.after(terms.lease * 2), true);
+                    self.owe(id, now, true, terms);
                 }
             },
         }
@@ -811,7 +811,7 @@ impl Desk {
             position += usize::from(was.is_none());
             let over = terms.watches && position > terms.limit as usize;
             if until <= now {
-                self.owe(*id, now, now.after(terms.lease), true);
+                self.owe(*id, now, true, terms);
                 continue;
             }
             self.held.insert(
@@ -890,7 +890,7 @@ impl Desk {
                     held.doubtful |= failed == Failed::Perhaps;
                 }
                 None if failed == Failed::Perhaps => {
-                    self.owe(*id, now, now.after(terms.lease * 2), true);
+                    self.owe(*id, now, true, terms);
                 }
                 None => {}
             }
@@ -988,7 +988,7 @@ impl Desk {
         let over = self.fleet.saturating_sub(terms.limit) as usize;
         let ids: Vec<_> = spares.map(|(id, _)| *id).take(over).collect();
         for id in ids {
-            self.give_back(id, now, terms.lease);
+            self.give_back(id, now, terms);
         }
     }
 
@@ -1010,22 +1010,20 @@ impl Desk {
             }
         }
         for id in back {
-            self.give_back(id, now, terms.lease);
+            self.give_back(id, now, terms);
         }
     }
 
-    fn give_back(&mut self, id: u64, now: Nanos, lease: Duration) {
+    fn give_back(&mut self, id: u64, now: Nanos, terms: &Terms) {
         if let Some(held) = self.held.remove(&id) {
             self.fleet = self.fleet.saturating_sub(1);
-            let end = match held.doubtful {
-                true => now.after(lease * 2),
-                false => held.until,
-            };
-            self.owe(id, now, end, held.doubtful);
+            self.owe(id, now, held.doubtful, terms);
         }
     }
 
-    fn owe(&mut self, id: u64, next: Nanos, end: Nanos, perhaps: bool) {
+    /// Whatever was asked before now is at its end after one lease; and what is late, after two.
+    fn owe(&mut self, id: u64, now: Nanos, perhaps: bool, terms: &Terms) {
+        let (next, end) = (now, now.after(terms.lease * 2));
         if self.owed.len() >= MOST_OWED {
             // It comes back by itself.
             self.owed.pop_first();
@@ -1067,3 +1065,7 @@ fn count(number: usize) -> u32 {
 #[cfg(all(test, not(steadfast_loom)))]
 #[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
 mod model;
+
+#[cfg(all(test, not(steadfast_loom)))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+mod tests;

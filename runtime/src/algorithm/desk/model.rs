@@ -111,6 +111,7 @@ struct Message {
     flight: u64,
     kind: Kind,
     ids: Vec<u64>,
+    sent: u64,
     state: State,
 }
 
@@ -151,6 +152,12 @@ enum Action {
     Die(usize),
     GoAway,
     ComeBack,
+}
+
+impl Instance {
+    fn is_good(&self, id: u64, now: Nanos) -> bool {
+        self.desk.held.get(&id).is_some_and(|held| held.until > now)
+    }
 }
 
 impl World {
@@ -234,7 +241,13 @@ impl World {
                         actions.push(Action::TimeOut(at));
                     }
                 }
-                State::Late => actions.extend([Action::Arrive(at), Action::Lose(at)]),
+                State::Late => {
+                    actions.push(Action::Lose(at));
+                    // No network keeps one for longer than a lease.
+                    if self.now <= message.sent + LEASE.as_secs() {
+                        actions.push(Action::Arrive(at));
+                    }
+                }
             }
         }
         if self.now < setting.seconds {
@@ -259,6 +272,7 @@ impl World {
                     desk.try_enter(now, terms, out)
                 });
                 self.instance(i).callers -= 1;
+                self.check_given(i, turn);
                 self.begin(i, turn, true);
             }
             Action::Take(i, ticket) => {
@@ -356,7 +370,10 @@ impl World {
             desk.enter(now, terms, setting.fenced, out)
         });
         match entrance {
-            Entrance::Turn(turn) => self.begin(i, turn, setting.fenced),
+            Entrance::Turn(turn) => {
+                self.check_given(i, turn);
+                self.begin(i, turn, setting.fenced);
+            }
             Entrance::Line(ticket) => drop(self.instance(i).waiting.insert(ticket)),
         }
     }
@@ -372,11 +389,7 @@ impl World {
         if !fenced {
             return;
         }
-        let is_good = instance
-            .desk
-            .held
-            .get(&id)
-            .is_some_and(|held| held.until > now);
+        let is_good = instance.is_good(id, now);
         if is_good {
             // Who looks late, when another has looked meanwhile, may see the lower number.
             assert_ne!(fence, instance.shown, "a number is shown to one caller");
@@ -392,6 +405,7 @@ impl World {
         act: impl FnOnce(&mut Desk, Nanos, &Terms, &mut Vec<Effect>) -> R,
     ) -> R {
         let (now, terms, mut out) = (self.clock(), setting.terms(self.up), Vec::new());
+        let sent = self.now;
         let before: BTreeSet<_> = self.instance(i).desk.turns.keys().copied().collect();
         let result = act(&mut self.instance(i).desk, now, &terms, &mut out);
         self.check_turns(i, &before, setting);
@@ -407,21 +421,31 @@ impl World {
                 flight,
                 kind,
                 ids,
+                sent,
                 state: State::Asked,
             });
         }
         result
     }
 
-    /// Where one call may run, each that gets its turn has a higher number than all before.
-    fn check_turns(&self, i: usize, before: &BTreeSet<u64>, setting: &Setting) {
-        // What was given before a flush may be told after what was given since.
-        if setting.limit > 1 || !setting.fenced || setting.flushes > self.flushes {
-            return;
+    fn check_given(&self, i: usize, turn: Turn) {
+        if let Turn::In(Pass::Place { id, .. }) = turn {
+            let instance = self.instances[i].as_ref().unwrap();
+            assert!(instance.is_good(id, self.clock()), "a place that is lost");
         }
-        let turns = &self.instances[i].as_ref().unwrap().desk.turns;
+    }
+
+    /// Nobody is given a place that is not good any more. Where one call may run, each that gets its turn has a higher number than all before.
+    fn check_turns(&self, i: usize, before: &BTreeSet<u64>, setting: &Setting) {
+        let instance = self.instances[i].as_ref().unwrap();
+        let turns = &instance.desk.turns;
         for (_, turn) in turns.iter().filter(|(ticket, _)| !before.contains(ticket)) {
-            if let Turn::In(Pass::Place { fence, .. }) = turn {
+            let Turn::In(Pass::Place { id, fence, .. }) = turn else {
+                continue;
+            };
+            assert!(instance.is_good(*id, self.clock()), "a place that is lost");
+            // What was given before a flush may be told after what was given since.
+            if setting.limit == 1 && setting.fenced && setting.flushes == self.flushes {
                 assert!(*fence > self.shown, "{fence} after {}", self.shown);
             }
         }
@@ -525,6 +549,20 @@ impl World {
         );
         for instance in self.instances.iter().flatten() {
             assert!(instance.desk.flights.len() <= 2);
+        }
+        // Nobody forgets what the server counts. (A message that is done twice may take a place that was
+        // found and given back; no store sends one twice.)
+        if setting.repeats > 0 {
+            return;
+        }
+        let is_idle = |instance: &Option<Instance>| {
+            instance
+                .as_ref()
+                .is_some_and(|i| i.desk.is_idle() && i.calls.is_empty())
+        };
+        if self.net.is_empty() && self.instances.iter().all(is_idle) {
+            let left = self.holders.unexpired(self.server_clock());
+            assert_eq!(left, 0, "a place that nobody knows of");
         }
     }
 
