@@ -31,6 +31,21 @@ pub enum Mode {
     #[default]
     Exact,
     /// For some permits ahead, which are then given out without asking.
+    ///
+    /// Permits that are taken ahead are counted as taken, and given out for as long as the limit's time,
+    /// and for a second at most. An instance holds at most a tenth of the limit, divided by the instances
+    /// last seen (at least by `instances`), and one at least, for each key. It holds as many as it
+    /// uses in an eighth of their life; more are fetched in the background when half of them are gone.
+    ///
+    /// With a limit of `n`, `i` instances, and what the [`Algorithm`](crate::Algorithm) lets through in
+    /// any time `x`, all instances together let through
+    ///
+    /// | | |
+    /// |---|---|
+    /// | at most | what it lets through in `x` and a second; and no more than `i`, or `n / 10` if that is more, above what it lets through in `x` |
+    /// | at least | so many fewer, where callers are refused: what is held by those who do not need it is lost when it expires |
+    ///
+    /// A bucket gets back what an instance holds when its limiter is dropped.
     Lease,
 }
 

@@ -5,6 +5,35 @@ use std::fmt;
 use crate::policy::settings::Show;
 
 /// How a limiter counts. What each lets through at worst, with a limit of `n` per `t`:
+///
+/// | in any time | `x` | `x = t` |
+/// |---|---|---|
+/// | token and leaky bucket, adaptive | `burst + n * x / t` | `2n` with the default burst |
+/// | fixed window | `n` for each window that it touches | `2n` |
+/// | sliding window | `n` for each `t` that it touches | `n` |
+/// | sliding window counter | | less than `2n` |
+///
+/// # Shared
+///
+/// With `shared` the same holds for all instances together, on the store's clock, in whole microseconds
+/// (times are rounded up to them, so that a limit is never exceeded). What may come on top:
+///
+/// | | at most |
+/// |---|---|
+/// | [`mode = lease`](crate::Mode::Lease), `try_acquire` | what is held ahead; see there |
+/// | while the store is away, `on_store_error = local` | each instance has what its share gives: the limit and the burst divided by the instances last seen (at least by `instances`), rounded down, and one at least. All together let through no more than the limit does, unless there are more of them than permits, or than were seen |
+/// | a time in which the store was both there and away, however often | the sum of both |
+/// | the store's clock steps forward, or its data are lost | one limit anew: a full bucket, an empty window |
+/// | the store's clock steps back | nothing; whoever was refused is so for one `t` more (the sliding window counter: two) |
+///
+/// Where a consume was not answered in time it may have been made all the same: then permits are lost,
+/// and the call is decided by `on_store_error`. So are permits that come for a caller who has gone, where
+/// nobody else waits for as many.
+///
+/// A shared bucket that takes more than 71 years to fill is made smaller; where a rate and a burst are
+/// too large to be counted exactly, the rate is lower by less than one part in half a million. Exact
+/// sliding windows take some 20 bytes of the store for each permit that was taken (for each question,
+/// where calls went together), and nothing for refused calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

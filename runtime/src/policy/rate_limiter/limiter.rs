@@ -80,10 +80,17 @@ use crate::{
 /// Each key can have a limit of its own, in bounded memory ([`try_acquire_for`](Self::try_acquire_for)).
 /// Which calls get through at worst depends on the [`Algorithm`](crate::Algorithm).
 ///
+/// A shared limit ([`shared`](RateLimiterBuilder::shared)) is asked for in the store, by one script and
+/// one round trip for each decision. While a question is under way, calls of the same key come together
+/// as the next one; no call waits for the store longer than its deadline, and `max_wait` is for the turn
+/// alone. A refused call is answered here until its time comes, a second at most. First come, first
+/// served holds within each instance: waiting callers leave when the store says so, a round trip and up
+/// to a millisecond of the timer after their time, several at once if their turns have come by then.
+///
 /// # Cancellation
 /// A dropped wait gives its place in the line back, and the next one moves up. A call of an annotated
 /// function that is dropped before its body began, or that a policy further in refuses, gives back
-/// what its permits still hold.
+/// what its permits still hold; those of a shared limit are not given back.
 #[derive(Debug, Clone)]
 pub struct RateLimiter(pub(super) Arc<Inner>);
 
@@ -199,6 +206,13 @@ impl RateLimiter {
     }
 
     /// Takes `cost` permits if they are there and nobody waits for them.
+    ///
+    /// Of a shared limit it takes those that are held here, since it cannot wait for the store. Where
+    /// there are too few, it has them fetched for the next time, and is refused with a `retry_after` of
+    /// about the time that the store takes to answer; what is fetched counts as taken, expires after the
+    /// limit's time, a second at most, and is never more than one such call asked for. A store in memory
+    /// answers at once. Without a store it is refused with a `limit` of 0 and no `retry_after`; while the
+    /// store is away and `on_store_error = deny`, with a `retry_after` of a second.
     ///
     /// ```
     /// # use steadfast::{Rate, RateLimiter};

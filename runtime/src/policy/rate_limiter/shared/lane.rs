@@ -402,6 +402,7 @@ impl Books {
             return (wakes, false);
         };
         line.flights -= 1;
+        line.lots.arrived(flight.extra);
         line.fetching &= !flight.calls.iter().any(|call| call.want.ahead);
         match reply {
             Err(error) => line.fail(&flight, error, &mut wakes),
@@ -502,7 +503,7 @@ impl Books {
         let Some(line) = &mut self.line else {
             return Wakes::default();
         };
-        line.lots = Lots::default();
+        line.lots.clear();
         line.not_before = Nanos(0);
         let mut wakes = Wakes::default();
         wakes.woken.extend(line.first());

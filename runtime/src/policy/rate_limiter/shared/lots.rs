@@ -14,6 +14,8 @@ pub(super) struct Lots {
     want: u32,
     /// When some were taken last.
     filled: Nanos,
+    /// Permits that have been asked for.
+    pending: u32,
     /// The store had fewer than were wanted: until then only those who need some ask.
     scarce: Nanos,
 }
@@ -83,6 +85,8 @@ impl Lots {
             true => u32::try_from(self.left()).unwrap_or(u32::MAX),
             false => 0,
         };
+        // What is on its way counts as held: questions beside each other ask for it once.
+        let held = held.saturating_add(self.pending);
         match held <= self.want / 2 {
             true => self.want - held,
             false => 0,
@@ -104,7 +108,14 @@ impl Lots {
             self.want = self.want.saturating_mul(2);
         }
         self.filled = now;
-        self.short(now, most, rate)
+        let missing = self.short(now, most, rate);
+        self.pending += missing;
+        missing
+    }
+
+    /// What was asked for has come, or not.
+    pub(super) fn arrived(&mut self, asked: u32) {
+        self.pending = self.pending.saturating_sub(asked);
     }
 
     /// The store has given out less than was wanted.
@@ -125,6 +136,11 @@ impl Lots {
         }
     }
 
+    /// Forgets them.
+    pub(super) fn clear(&mut self) {
+        self.lots.clear();
+    }
+
     /// Takes them all out.
     pub(super) fn drain(&mut self, now: Nanos) -> (Option<Rate>, Vec<Lot>) {
         self.expire(now);
@@ -132,7 +148,7 @@ impl Lots {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lots.is_empty()
+        self.lots.is_empty() && self.pending == 0
     }
 
     fn expire(&mut self, now: Nanos) {

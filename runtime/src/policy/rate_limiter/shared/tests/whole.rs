@@ -94,6 +94,29 @@ async fn permits_come_back_when_they_are_said_to() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn another_algorithm_begins_anew() {
+    let store = MemoryStore::at_rest();
+    for algorithm in [
+        Algorithm::TokenBucket,
+        Algorithm::FixedWindow,
+        Algorithm::SlidingWindow,
+        Algorithm::SlidingWindowCounter,
+        Algorithm::Adaptive,
+    ] {
+        let limiter = limiter(
+            store.clone(),
+            shared(Rate::new(2, LONG)).algorithm(algorithm),
+        );
+        for left in [1, 0] {
+            let allowance = limiter.acquire(1).await.expect("there are two");
+            assert_eq!(allowance.remaining, left, "{algorithm}");
+            limiter.acquire_for("key", 1).await.expect("there are two");
+        }
+        assert!(limiter.acquire(1).await.is_err());
+    }
+}
+
 /// Every way in.
 #[tokio::test(start_paused = true)]
 async fn every_entrance_asks_the_store() {
@@ -259,4 +282,53 @@ async fn leases_stay_within_their_bounds() {
         "{} of {whole}",
         taken.len()
     );
+}
+
+/// With a store that comes and goes: in any time no more than the limit and all shares give together, and
+/// where it was away all the time, no more than the shares.
+#[tokio::test(start_paused = true)]
+async fn outages_add_the_shares_at_most() {
+    for algorithm in ALL {
+        let store = MemoryStore::at_rest();
+        let settings = shared(Rate::per_second(30))
+            .algorithm(algorithm)
+            .instances(3);
+        let fleet = fleet(&store, settings);
+        let mut random = fastrand::Rng::with_seed(11);
+        let (start, mut taken, mut is_away) = (tokio::time::Instant::now(), Vec::new(), false);
+        for _ in 0..6_000 {
+            if random.u32(..100) == 0 {
+                is_away = !is_away;
+                match is_away {
+                    true => store.disconnect(),
+                    false => store.restore(),
+                }
+            }
+            if fleet[random.usize(..3)].acquire(1).await.is_ok() {
+                taken.push((start.elapsed(), is_away));
+            }
+            advance(Duration::from_micros(random.u64(..12_000))).await;
+        }
+        let one = Duration::from_secs(1) - Duration::from_micros(1);
+        let most = if algorithm == Algorithm::SlidingWindow {
+            30
+        } else {
+            60
+        };
+        let mut worst = (0, 0);
+        for (index, (from, _)) in taken.iter().enumerate() {
+            let end = taken.partition_point(|(at, _)| *at <= *from + one);
+            let away = taken[index..end]
+                .iter()
+                .filter(|(_, is_away)| *is_away)
+                .count();
+            worst = (worst.0.max(end - index), worst.1.max(away));
+        }
+        assert!(
+            worst.0 <= 2 * most && worst.1 <= most,
+            "{algorithm}: {worst:?}"
+        );
+        // It was worth the trouble: both gave out some.
+        assert!(worst.0 > 30 && worst.1 >= 30, "{algorithm}: {worst:?}");
+    }
 }
