@@ -28,6 +28,9 @@ pub(super) struct Node {
     /// Why it was lost, or could not be reached, the last time.
     fault: Option<StoreError>,
     failures: u32,
+    /// When the latest attempt began, and how long the one before it took.
+    began: Instant,
+    lasted: Duration,
     /// When it was last of use.
     pub(super) used: Instant,
 }
@@ -45,6 +48,8 @@ impl Node {
             mending: None,
             fault: None,
             failures: 0,
+            began: now,
+            lasted: Duration::ZERO,
             used: now,
         }
     }
@@ -98,12 +103,15 @@ impl Node {
             return Poll::Pending;
         };
         let mending = self.mending.get_or_insert_with(|| {
-            let wait = backoff::delay(self.failures, self.fault.as_ref(), fastrand::f64());
+            let chance = fastrand::f64();
+            let wait = backoff::delay(self.failures, self.fault.as_ref(), self.lasted, chance);
+            self.began = now + wait;
             let (plan, route) = (Rc::clone(plan), self.route.clone());
             Box::pin(dial(plan, route, scripts.all(), wait))
         });
         let outcome = std::task::ready!(mending.as_mut().poll(cx));
         self.mending = None;
+        self.lasted = now.saturating_duration_since(self.began);
         Poll::Ready(match outcome {
             Ok(wire) => {
                 self.wires[place] = Some(wire);
