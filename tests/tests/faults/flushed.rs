@@ -98,7 +98,7 @@ async fn limits_that_are_flushed_start_anew() {
 async fn leases_that_are_flushed_are_told_and_fences_still_rise() {
     let redis = RedisServer::start();
     let store = patient(&redis.url()).await;
-    let (instance, bulkhead) = Instance::with(store, || {
+    let places = || {
         Bulkhead::builder("places")
             .max_concurrent(3)
             .lease(Duration::from_secs(1))
@@ -106,7 +106,10 @@ async fn leases_that_are_flushed_are_told_and_fences_still_rise() {
             .on_store_error(OnStoreError::Deny)
             .build()
             .expect("good settings")
-    });
+    };
+    let (instance, bulkhead) = Instance::with(store, places);
+    // Which has heard of no fence.
+    let (_other, same) = Instance::with(patient(&redis.url()).await, places);
     let held = [
         bulkhead.acquire().await.expect("a place"),
         bulkhead.acquire().await.expect("a place"),
@@ -114,8 +117,12 @@ async fn leases_that_are_flushed_are_told_and_fences_still_rise() {
     let mut fences: Vec<_> = held.iter().map(|permit| permit.fence()).collect();
     redis.command(&["FLUSHALL"]);
     wait_until("both are told", SOON, || instance.lost().len() >= 2);
-    let next = bulkhead.acquire().await.expect("a place");
-    fences.push(next.fence());
+    let next = [
+        same.acquire().await.expect("a place"),
+        bulkhead.acquire().await.expect("a place"),
+    ];
+    fences.extend(next.each_ref().map(|permit| permit.fence()));
+    assert!(fences.iter().all(Option::is_some), "{fences:?}");
     assert!(fences.is_sorted_by(|a, b| a < b), "{fences:?}");
     drop(held);
     let mut lost = instance.lost();
