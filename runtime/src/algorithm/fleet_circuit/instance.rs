@@ -697,7 +697,7 @@ mod tests {
         let report = instance.speak(START, &rules(), speech, || 6).unwrap();
         assert_eq!(report.control.unwrap().command, Command::ForceOpen);
         assert_eq!(report.ends, [(5, End::Unused)]);
-        assert_eq!(report.asks, []);
+        assert!(report.asks.is_empty());
     }
 
     fn closed(generation: i64) -> Reply {
