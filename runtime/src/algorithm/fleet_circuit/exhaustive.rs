@@ -403,6 +403,8 @@ impl World {
                 node.instance.standing() == Standing::Joined
                     && node.instance.phase() == Phase::Closed
                     && node.instance.seen() == fleet.generation()
+                    // What was told alone has been made up for.
+                    && node.instance.generation() == fleet.generation()
             })
     }
 

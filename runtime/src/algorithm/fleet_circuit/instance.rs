@@ -697,6 +697,89 @@ mod tests {
         let report = instance.speak(START, &rules(), speech, || 6).unwrap();
         assert_eq!(report.control.unwrap().command, Command::ForceOpen);
         assert_eq!(report.ends, [(5, End::Unused)]);
-        assert_eq!(report.asks, Vec::<i64>::new());
+        assert!(report.asks.is_empty());
+    }
+
+    fn closed(generation: i64) -> Reply {
+        Reply {
+            phase: Phase::Closed,
+            ..half_open(generation, Vec::new())
+        }
+    }
+
+    fn one_call() -> Speech {
+        Speech {
+            batch: Tally {
+                calls: 1,
+                ..Tally::default()
+            },
+            ..Speech::default()
+        }
+    }
+
+    #[test]
+    fn an_opening_that_came_after_the_report_outlives_its_answer_but_not_a_newer_state() {
+        for (generation, stays) in [(7, true), (8, false)] {
+            let mut instance = Instance::new(1);
+            talk(&mut instance, START, &closed(7));
+            instance.speak(START, &rules(), one_call(), || 1).unwrap();
+            instance.opened(8, START, START.after(PROBE));
+            let news = instance.hear(START, &rules(), &closed(generation));
+            assert_eq!(
+                (news.is_none(), instance.phase() == Phase::Open),
+                (stays, stays)
+            );
+            let report = instance.speak(START, &rules(), one_call(), || 1).unwrap();
+            assert_eq!(report.opened, stays);
+        }
+    }
+
+    #[test]
+    fn one_report_is_under_way_and_nothing_is_said_where_there_is_nothing_to_say() {
+        let mut instance = Instance::new(1);
+        talk(&mut instance, START, &closed(7));
+        assert!(
+            instance
+                .speak(START, &rules(), Speech::default(), || 1)
+                .is_none()
+        );
+        assert!(instance.speak(START, &rules(), one_call(), || 1).is_some());
+        assert!(instance.speak(START, &rules(), one_call(), || 1).is_none());
+    }
+
+    #[test]
+    fn what_was_counted_alone_is_not_told_as_the_fleets() {
+        let mut instance = Instance::new(1);
+        let speech = Speech {
+            reached: true,
+            ..one_call()
+        };
+        let report = instance.speak(START, &rules(), speech, || 1).unwrap();
+        assert_eq!((report.batch.calls, report.streak), (0, Streak::Below));
+        let _ = instance.hear(START, &rules(), &closed(7));
+        let report = instance.speak(START, &rules(), speech, || 1).unwrap();
+        assert_eq!((report.batch.calls, report.streak), (1, Streak::Reached));
+        instance.miss(false);
+        let report = instance.speak(START, &rules(), speech, || 1).unwrap();
+        assert_eq!((report.batch.calls, report.streak), (0, Streak::Below));
+    }
+
+    #[test]
+    fn three_reports_lost_in_a_row_are_an_outage_and_one_refused_is() {
+        let mut instance = Instance::new(1);
+        talk(&mut instance, START, &closed(7));
+        for standing in [Standing::Joined, Standing::Joined, Standing::Alone] {
+            instance.speak(START, &rules(), one_call(), || 1).unwrap();
+            instance.miss(true);
+            assert_eq!(instance.standing(), standing);
+        }
+        // What it told of meanwhile is not told of again.
+        instance.moved(Phase::Open, 9);
+        instance.moved(Phase::Closed, 11);
+        let report = talk(&mut instance, START, &closed(12));
+        assert_eq!((report.seen, report.floor), (7, 11));
+        instance.speak(START, &rules(), one_call(), || 1).unwrap();
+        instance.miss(false);
+        assert_eq!(instance.standing(), Standing::Alone);
     }
 }
