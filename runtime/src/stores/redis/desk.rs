@@ -161,8 +161,6 @@ impl Desk {
         self.is_down.store(down, Relaxed);
     }
 
-    /// What a job may take.
-
     pub(super) fn is_up(&self) -> bool {
         self.is_up.load(Relaxed)
     }
