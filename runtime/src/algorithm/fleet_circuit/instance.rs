@@ -697,6 +697,6 @@ mod tests {
         let report = instance.speak(START, &rules(), speech, || 6).unwrap();
         assert_eq!(report.control.unwrap().command, Command::ForceOpen);
         assert_eq!(report.ends, [(5, End::Unused)]);
-        assert_eq!(report.asks, []);
+        assert_eq!(report.asks, [0_i64; 0]);
     }
 }
