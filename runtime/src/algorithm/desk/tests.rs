@@ -294,3 +294,52 @@ fn an_answer_that_took_longer_than_the_lease_gives_nothing() {
             .any(|effect| matches!(effect, Effect::Release { ids, .. } if *ids == question.ids))
     );
 }
+
+#[test]
+fn an_answer_for_one_who_left_refuses_nobody_who_came_since() {
+    let (mut desk, terms, mut out) = (Desk::new(), terms(false), Vec::new());
+    let early = line(desk.enter(START, &terms, true, &mut out));
+    let first = asked(&mut out).remove(0);
+    let late = line(desk.enter(after(1), &terms, true, &mut out));
+    desk.cancel(early, after(1), &terms, &mut out);
+    desk.landed(
+        first.flight,
+        granted(&[0], 2),
+        0,
+        after(2),
+        &terms,
+        &mut out,
+    );
+    assert!(matches!(desk.look(late, &terms), Look::Line { .. }));
+    assert_eq!(asked(&mut out).len(), 1);
+}
+
+#[test]
+fn the_next_in_line_is_told_that_it_is_for_it_to_ask() {
+    let (mut desk, terms, mut out) = (Desk::new(), terms(true), Vec::new());
+    let first = line(desk.enter(START, &terms, true, &mut out));
+    let question = asked(&mut out).remove(0);
+    let second = line(desk.enter(START, &terms, true, &mut out));
+    desk.landed(
+        question.flight,
+        granted(&[0], 2),
+        0,
+        START,
+        &terms,
+        &mut out,
+    );
+    out.clear();
+    assert!(matches!(
+        desk.look(second, &terms),
+        Look::Line {
+            denied: true,
+            at: None
+        }
+    ));
+    desk.give_up(first, &mut out);
+    assert_eq!(out, [Effect::Wake(second)]);
+    assert!(matches!(
+        desk.look(second, &terms),
+        Look::Line { at: Some(_), .. }
+    ));
+}

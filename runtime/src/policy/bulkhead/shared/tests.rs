@@ -323,6 +323,9 @@ async fn a_flushed_store_gives_new_places_with_higher_numbers_and_tells_of_the_l
     store.clear();
     let other = fleet[1].acquire().await.unwrap();
     assert!(fence(&other) > fence(&held));
+    // With the next renewal, long before the lease is over.
+    pass(&store, LEASE / 3 + 100 * MILLI).await;
+    assert_eq!(fleet[0].lost(), [fence(&held)]);
     pass(&store, LEASE).await;
     assert_eq!(fleet[0].lost(), [fence(&held)], "once");
     assert_eq!(fleet[0].metrics().in_flight, 1);
