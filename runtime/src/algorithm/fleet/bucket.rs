@@ -42,6 +42,21 @@ impl Bucket {
         self.0.permit * self.0.burst
     }
 
+    /// Where a state begins to count that is made now: no less than any mark of one that has expired, so
+    /// that those hold nothing.
+    fn line(&self, now: i64) -> i64 {
+        let pace = self.0.pace;
+        now % (ROUND / pace) * pace
+    }
+
+    /// How long the state is worth keeping: until nothing is owed, and, where permits were given back
+    /// before, until a new one would count from behind its marks.
+    fn ttl(&self, state: &BucketState) -> i64 {
+        let beyond = (state.total - self.line(state.at)).rem_euclid(ROUND);
+        let beyond = if beyond < ROUND / 2 { beyond } else { 0 };
+        ceil(state.debt.max(beyond.min(2 * self.full())), self.0.pace)
+    }
+
     /// Gives back what permits of `mark` still hold: what of them has flowed back meanwhile is not given
     /// a second time. Where earlier ones were given back it is less.
     pub(crate) fn refund(
@@ -62,7 +77,7 @@ impl Bucket {
             .min(cost.min(self.0.burst) * self.0.permit)
             .min(state.debt);
         state.debt -= back;
-        let ttl = ceil(state.debt, self.0.pace);
+        let ttl = self.ttl(&state);
         Some(Refunded { state, back, ttl })
     }
 }
@@ -76,8 +91,7 @@ impl Rules for Bucket {
         let unused = BucketState {
             at: now,
             debt: 0,
-            // No less than what can have flowed back of a state that has expired: its marks hold nothing.
-            total: now % (ROUND / pace) * pace,
+            total: self.line(now),
             permit,
             pace,
         };
@@ -134,7 +148,7 @@ impl Rules for Bucket {
     fn commit(&self, state: Option<BucketState>, view: BucketView) -> Commit<BucketState> {
         match view.changed {
             false => Commit::Keep(state),
-            true => Commit::Put(view.state, ceil(view.state.debt, self.0.pace)),
+            true => Commit::Put(view.state, self.ttl(&view.state)),
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::policy::settings::Show;
 /// nobody else waits for as many.
 ///
 /// A shared bucket that takes more than 71 years to fill is made smaller; where a rate and a burst are
-/// too large to be counted exactly, the rate is lower by less than one part in half a million. Exact
+/// too large to be counted exactly, the rate is lower by less than one part in 250 000. Exact
 /// sliding windows take some 20 bytes of the store for each permit that was taken (for each question,
 /// where calls went together), and nothing for refused calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

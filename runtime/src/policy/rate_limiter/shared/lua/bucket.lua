@@ -1,6 +1,7 @@
 local permit, pace, burst = int(3), int(4), int(5)
 local full, round = permit * burst, 4503599627370496
-local debt, total, changed = 0, now % math.floor(round / pace) * pace, false
+local line = now % math.floor(round / pace) * pace
+local debt, total, changed = 0, line, false
 local held = redis.call('GET', KEYS[1])
 if held then
   local at, owed, sum, unit, flow = string.match(held, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
@@ -31,6 +32,9 @@ local reply = batch(6, burst, take)
 reply[2] = total
 if changed then
   local state = string.format('%.0f %.0f %.0f %.0f %.0f', now, debt, total, permit, pace)
-  redis.call('SET', KEYS[1], state, 'PX', lasting(math.ceil(debt / pace)))
+  local beyond = (total - line) % round
+  if beyond >= round / 2 then beyond = 0 end
+  local owed = math.max(debt, math.min(beyond, 2 * full))
+  redis.call('SET', KEYS[1], state, 'PX', lasting(math.ceil(owed / pace)))
 end
 return reply

@@ -13,5 +13,8 @@ if ahead >= round / 2 then return {0} end
 local back = math.min(ahead, math.min(cost, burst) * permit, debt)
 debt = debt - back
 local state = string.format('%.0f %.0f %.0f %.0f %.0f', now, debt, total, permit, pace)
-redis.call('SET', KEYS[1], state, 'PX', math.max(1, math.ceil(math.ceil(debt / pace) / 1000)))
+local beyond = (total - now % math.floor(round / pace) * pace) % round
+if beyond >= round / 2 then beyond = 0 end
+local left = math.max(debt, math.min(beyond, 2 * permit * burst))
+redis.call('SET', KEYS[1], state, 'PX', math.max(1, math.ceil(math.ceil(left / pace) / 1000)))
 return {back}

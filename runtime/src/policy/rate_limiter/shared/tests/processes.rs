@@ -138,7 +138,7 @@ fn processes_count_together() {
 async fn a_server_that_goes_and_comes_back_is_asked_again() {
     let server = RedisServer::start();
     let proxy = FaultProxy::to(server.port());
-    let store = RedisStore::connect(&proxy.url()).await.expect("it answers");
+    let store = connect(&proxy.url()).await;
     let settings = shared(100)
         .on_store_error(OnStoreError::Local)
         .instances(10);
