@@ -578,6 +578,7 @@ impl Instance {
 }
 
 #[cfg(all(test, not(steadfast_loom)))]
+#[allow(clippy::unwrap_used)] // clippy knows tests by `cfg(test)` alone
 mod tests {
     use super::*;
     use crate::algorithm::fleet_circuit::Reach;
