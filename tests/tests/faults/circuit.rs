@@ -67,28 +67,41 @@ impl Node {
 
 /// Until what one sees, the other does: both act by the fleet's state. They end closed.
 fn wait_until_one(one: &Node, other: &Node) {
-    wait_until("both act as one", SOON, || {
+    // Others hear of a change while they call.
+    let all_closed = || {
         one.breaker.reset();
         other.breaker.reset();
-        // Both have to hear of that; they do so while they call.
-        call_for(&[one, other], Duration::from_millis(300));
-        one.fail();
-        call_for(&[other], Duration::from_millis(700));
-        other.is(CircuitState::Open)
+        // A report that was on its way may still open it.
+        call_for(&[one, other], Duration::from_millis(200));
+        [one, other]
+            .iter()
+            .all(|node| node.is(CircuitState::Closed))
+    };
+    wait_until("both act as one", SOON, || {
+        all_closed() && {
+            one.fail();
+            let told = || other.is(CircuitState::Open);
+            call_until(&[other], Duration::from_millis(700), told)
+        }
     });
-    wait_until("both are closed", SOON, || {
-        one.breaker.reset();
-        call_for(&[one, other], Duration::from_millis(300));
-        one.is(CircuitState::Closed) && other.is(CircuitState::Closed)
-    });
+    wait_until("both are closed", SOON, all_closed);
 }
 
 fn call_for(nodes: &[&Node], time: Duration) {
+    call_until(nodes, time, || false);
+}
+
+/// Calls until it is so, or the time is over; whether it is so.
+fn call_until(nodes: &[&Node], at_most: Duration, is_so: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
-    while begun.elapsed() < time {
+    while begun.elapsed() < at_most {
         nodes.iter().for_each(|node| node.good());
+        if is_so() {
+            return true;
+        }
         thread::sleep(Duration::from_millis(2));
     }
+    false
 }
 
 /// A caller until this is dropped; and the longest that it was kept.

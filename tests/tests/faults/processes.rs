@@ -170,7 +170,7 @@ fn span(granted: &[(u128, u128)]) -> Duration {
 }
 
 const HOUR: Duration = Duration::from_secs(3_600);
-const TIME: Duration = Duration::from_millis(1_500);
+const TIME: Duration = Duration::from_millis(1_200);
 const WINDOW: Duration = Duration::from_millis(400);
 
 #[test]
