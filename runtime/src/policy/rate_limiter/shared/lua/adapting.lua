@@ -14,12 +14,9 @@ local function drain(till)
 end
 local held = redis.call('GET', KEYS[1])
 if held then
-  local fields = {}
-  for field in string.gmatch(held, '%-?%d+') do fields[#fields + 1] = tonumber(field) end
-  if #fields ~= 8 then return foreign() end
-  at, debt, level, stepped = fields[1], fields[2], fields[3], fields[4]
-  well, badly, share = fields[5], fields[6], fields[7]
-  local unit = fields[8]
+  if #held ~= 64 then return foreign() end
+  local unit
+  at, debt, level, stepped, well, badly, share, unit = struct.unpack('>dddddddd', held)
   if unit ~= permit then
     debt = math.min(math.floor(debt / unit), count) * permit + math.ceil(debt % unit / unit * permit)
   end
@@ -64,7 +61,7 @@ local reply = batch(14, limit, take)
 local all = well + badly
 reply[4] = all > 0 and math.floor(well * whole / all) or share
 if changed then
-  local state = string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f', at, debt, level, stepped, well, badly, share, permit)
+  local state = struct.pack('>dddddddd', at, debt, level, stepped, well, badly, share, permit)
   local learned, steps = level, 2
   while learned < whole and steps < 1000 do learned, steps = recovered(learned), steps + 1 end
   redis.call('SET', KEYS[1], state, 'PX', lasting(math.ceil(debt / pace) + steps * interval))

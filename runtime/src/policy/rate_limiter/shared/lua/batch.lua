@@ -4,8 +4,14 @@
 -- stands, then for each call how long to wait (0: taken, -1: no wait helps), what remains, and how long
 -- until the limit is as if unused.
 local function batch(first, limit, take)
-  local waits, extra, reply = int(1), int(2), {0, 0, limit, -1}
+  local waits, extra = int(1), int(2)
   local i, last, n = first, #ARGV - 1, 4
+  if i == last and extra == 0 then
+    -- One call alone, as most are: without a table that grows.
+    local retry, remaining, reset = take(int(i))
+    return {0, 0, limit, -1, retry, remaining, reset}
+  end
+  local reply = {0, 0, limit, -1}
   while i <= last do
     local retry, remaining, reset = take(int(i))
     reply[n + 1], reply[n + 2], reply[n + 3] = retry, remaining, reset
@@ -24,6 +30,5 @@ local function batch(first, limit, take)
   end
   return reply
 end
-local function number(text) return string.format('%.0f', text) end
 local function lasting(micros) return math.max(1, math.ceil(micros / 1000)) end
 local function foreign() return redis.error_reply('WRONGTYPE a record of another kind') end

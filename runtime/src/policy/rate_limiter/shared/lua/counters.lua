@@ -3,9 +3,8 @@ local ticks, start = math.ceil(per / tick), math.floor(now / per) * per
 local used, last, changed = 0, 0, false
 local held = redis.call('GET', KEYS[1])
 if held then
-  local s, u, l, p = string.match(held, '^(%d+) (%d+) (%d+) (%d+)$')
-  if not s then return foreign() end
-  s, u, l, p = tonumber(s), tonumber(u), tonumber(l), tonumber(p)
+  if #held ~= 32 then return foreign() end
+  local s, u, l, p = struct.unpack('>dddd', held)
   if s > now or (p ~= per and s + 2 * p > now) then
     used, last, changed = u, l, true
   elseif p == per and s == start then
@@ -45,7 +44,7 @@ local function take(cost)
 end
 local reply = batch(6, count, take)
 if changed then
-  local state = string.format('%.0f %.0f %.0f %.0f', start, used, last, per)
+  local state = struct.pack('>dddd', start, used, last, per)
   redis.call('SET', KEYS[1], state, 'PX', lasting(start + 2 * per - now))
 end
 return reply

@@ -2,7 +2,12 @@
 local per, count, round = int(3), int(4), 1099511627776
 local n = math.max(0, math.floor((redis.call('LLEN', KEYS[1]) - 1) / 2))
 local function at(index) return tonumber(redis.call('LINDEX', KEYS[1], index)) end
-local total = n > 0 and at(-1) or 0
+local total, newest, oldest, base = 0, 0, 0, 0
+if n > 0 then
+  local last, front = redis.call('LRANGE', KEYS[1], -3, -1), redis.call('LRANGE', KEYS[1], 0, 1)
+  newest, total = tonumber(last[1]), tonumber(last[3])
+  oldest, base = tonumber(front[1]), tonumber(front[2])
+end
 local function time(i) return at(2 * i) end
 local function before(i) if i >= n then return total end return at(2 * i + 1) end
 -- The first entry from `low` on that is as asked.
@@ -14,12 +19,13 @@ local function first(low, is)
   end
   return low
 end
-local head, ahead, newest, base = 0, n, nil, total
+local head, ahead = 0, n
 if n > 0 then
-  newest = time(n - 1)
   if newest > now then ahead = first(0, function(i) return time(i) > now end) end
-  if time(0) <= now - per then head = first(1, function(i) return time(i) > now - per end) end
-  base = before(head)
+  if oldest <= now - per then
+    head = first(1, function(i) return time(i) > now - per end)
+    base = before(head)
+  end
 end
 local used, added = (total - base) % round, 0
 local function take(cost)
@@ -42,19 +48,26 @@ local function take(cost)
   return retry, math.max(count - used - added, 0), reset
 end
 local reply = batch(5, count, take)
-if added > 0 or ahead < n then
+local sum = (total + added) % round
+if ahead < n then
+  -- What is from a time to come counts as taken now.
   local cut = before(ahead)
-  local kept = ahead > head and time(ahead - 1) or nil
-  if kept then
+  if ahead > head then
     redis.call('LTRIM', KEYS[1], 2 * head, 2 * ahead - 1)
   else
     redis.call('DEL', KEYS[1])
   end
-  local sum = number((total + added) % round)
-  if ahead < n or kept ~= now then
-    redis.call('RPUSH', KEYS[1], number(now), number(cut), sum)
+  redis.call('RPUSH', KEYS[1], now, cut, sum)
+  redis.call('PEXPIRE', KEYS[1], lasting(per))
+elseif added > 0 then
+  if head == n then
+    redis.call('DEL', KEYS[1])
+    redis.call('RPUSH', KEYS[1], now, total, sum)
   else
-    redis.call('RPUSH', KEYS[1], sum)
+    if head > 0 then redis.call('LTRIM', KEYS[1], 2 * head, -1) end
+    -- In place of the total.
+    redis.call('LSET', KEYS[1], -1, newest == now and sum or now)
+    if newest ~= now then redis.call('RPUSH', KEYS[1], total, sum) end
   end
   redis.call('PEXPIRE', KEYS[1], lasting(per))
 end

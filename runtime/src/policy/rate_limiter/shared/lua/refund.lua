@@ -2,9 +2,8 @@ local permit, pace, burst, cost, mark = int(1), int(2), int(3), int(4), int(5)
 local round = 4503599627370496
 local held = redis.call('GET', KEYS[1])
 if not held then return {0} end
-local at, owed, total, unit, flow = string.match(held, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
-if not at then return redis.error_reply('WRONGTYPE a record of another kind') end
-at, owed, total, unit, flow = tonumber(at), tonumber(owed), tonumber(total), tonumber(unit), tonumber(flow)
+if #held ~= 40 then return redis.error_reply('WRONGTYPE a record of another kind') end
+local at, owed, total, unit, flow = struct.unpack('>ddddd', held)
 if unit ~= permit then return {0} end
 local passed = math.min(math.max(now - at, 0), math.ceil(owed / flow))
 local debt = math.min(math.max(owed - passed * flow, 0), permit * burst)
@@ -12,7 +11,7 @@ local ahead = (mark - (total - debt)) % round
 if ahead >= round / 2 then return {0} end
 local back = math.min(ahead, math.min(cost, burst) * permit, debt)
 debt = debt - back
-local state = string.format('%.0f %.0f %.0f %.0f %.0f', now, debt, total, permit, pace)
+local state = struct.pack('>ddddd', now, debt, total, permit, pace)
 local beyond = (total - now % math.floor(round / pace) * pace) % round
 if beyond >= round / 2 then beyond = 0 end
 local left = math.max(debt, math.min(beyond, 2 * permit * burst))

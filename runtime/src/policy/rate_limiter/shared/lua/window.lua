@@ -3,10 +3,9 @@ local ends = (math.floor(now / per) + 1) * per
 local used, changed = 0, false
 local held = redis.call('GET', KEYS[1])
 if held then
-  local e, u = string.match(held, '^(%d+) (%d+)$')
-  if not e then return foreign() end
-  e = tonumber(e)
-  if e > now then used, changed = tonumber(u), e > ends end
+  if #held ~= 16 then return foreign() end
+  local e, u = struct.unpack('>dd', held)
+  if e > now then used, changed = u, e > ends end
 end
 local rest = ends - now
 local function take(cost)
@@ -24,6 +23,6 @@ local function take(cost)
 end
 local reply = batch(5, count, take)
 if changed then
-  redis.call('SET', KEYS[1], string.format('%.0f %.0f', ends, used), 'PX', lasting(rest))
+  redis.call('SET', KEYS[1], struct.pack('>dd', ends, used), 'PX', lasting(rest))
 end
 return reply
