@@ -627,7 +627,7 @@ mod tests {
             number
         });
         let _ = instance.hear(now, &rules(), reply);
-        report.unwrap()
+        report.expect("something to say")
     }
 
     /// An instance with a place that nobody has taken.
