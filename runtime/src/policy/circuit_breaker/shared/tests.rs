@@ -774,3 +774,91 @@ async fn slow_calls_open_the_fleets_circuit() {
     fleet.settle().await;
     assert!(fleet.all(CircuitState::Open));
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_while_others_probe_is_woken_when_a_place_comes_back() {
+    let fleet = fleet(2, |b| plain(b).half_open_requests(1).success_threshold(1));
+    due(&fleet).await;
+    let other = probe(&fleet, 0).await;
+    // It knows that the circuit is half-open, and has no place.
+    fleet.settle().await;
+    assert_eq!(fleet.nodes[1].state(), CircuitState::HalfOpen);
+    let breaker = fleet.nodes[1].breaker.clone();
+    let waiting = tokio::spawn(async move {
+        breaker.ready().await;
+        breaker.try_acquire().unwrap().success();
+    });
+    fleet.tick().await;
+    drop(other);
+    for _ in 0..5 {
+        fleet.tick().await;
+    }
+    assert!(waiting.is_finished());
+    waiting.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_without_a_key_are_not_told_as_those_of_a_key() {
+    let fleet = fleet(1, |b| by_rate(b).minimum_calls(4));
+    let node = &fleet.nodes[0];
+    drop(node.breaker.try_acquire_for("a"));
+    for _ in 0..10 {
+        (0..50).for_each(|_| node.good());
+        fleet.tick().await;
+    }
+    for _ in 0..4 {
+        (0..50).for_each(|_| node.good());
+        node.breaker.try_acquire_for("a").unwrap().failure();
+    }
+    for _ in 0..4 {
+        (0..50).for_each(|_| node.good());
+        fleet.tick().await;
+    }
+    assert!(node.breaker.try_acquire_for("a").is_err());
+    assert_eq!(node.state(), CircuitState::Closed);
+}
+
+/// What ends while a report is under way, whose answer says that the generation is over.
+#[test]
+fn what_is_counted_belongs_to_its_generation() {
+    let breaker = by_rate(CircuitBreaker::builder("a").shared(true))
+        .build()
+        .unwrap();
+    let (core, hub) = (&breaker.0, breaker.0.hub.as_ref().unwrap());
+    let outpost = core.cell.shared.as_deref().unwrap();
+    let mut record = None;
+    let mut talk = |elsewhere: (u64, u64), changes: bool| {
+        let now = crate::clock::now();
+        let report = core
+            .cell
+            .change(|circuit| (outpost.report(circuit, now, elsewhere.0, true), None));
+        let report = report.0.unwrap();
+        core.cell.try_pass().into_iter().for_each(|pass| {
+            let failure = crate::algorithm::circuit::Outcome {
+                verdict: crate::algorithm::circuit::Verdict::Failure,
+                slow: false,
+            };
+            core.cell.record(pass, failure, now, || 0.0).wake();
+        });
+        let (next, mut reply) = crate::algorithm::fleet_circuit::Fleet::exchange(
+            record.take(),
+            1_000,
+            &hub.rules,
+            &report,
+        );
+        record = Some(next);
+        reply.generation += i64::from(changes);
+        let hear = core
+            .cell
+            .change(|circuit| ((), outpost.hear(circuit, now, elsewhere.1, Ok(reply))));
+        hear.1.wake();
+        report.batch
+    };
+    core.cell.change(|_| (outpost.wake(), None)).1.wake();
+    talk((0, 0), false);
+    assert_eq!(talk((10, 12), false).calls, 10);
+    let batch = talk((15, 20), true);
+    assert_eq!((batch.calls, batch.failures), (5 + 1, 1));
+    let batch = talk((21, 21), false);
+    assert_eq!((batch.calls, batch.failures), (1, 0));
+}
