@@ -216,8 +216,18 @@ struct Owed {
     next: Nanos,
     /// When it has come back by itself.
     end: Nanos,
-    /// It may be taken yet, by a question that is late: not being there proves nothing.
-    perhaps: bool,
+    settled: Settled,
+}
+
+/// What it takes for a place to be given back for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Settled {
+    /// That the store has said anything.
+    Answered,
+    /// That it was there: until then it may be taken yet, by a question that is late.
+    Found,
+    /// Nothing but time: it was taken once, and may be taken again by a question that is late.
+    Never,
 }
 
 /// In one script.
@@ -391,7 +401,7 @@ impl Desk {
                     self.lose(id, out);
                     self.lost.remove(&id);
                     // A renewal that was late may have kept it.
-                    self.owe(id, now, true, terms);
+                    self.owe(id, now, Settled::Never, terms);
                 }
             },
         }
@@ -413,7 +423,7 @@ impl Desk {
 
     /// Some time has passed.
     pub(crate) fn tick(&mut self, now: Nanos, terms: &Terms, out: &mut Vec<Effect>) {
-        self.expire(now, out);
+        self.expire(now, terms, out);
         self.renew(now, terms, out);
         self.go_on(now, terms, out);
     }
@@ -459,7 +469,7 @@ impl Desk {
         if let Some((fleet, renewed)) = answer {
             self.fleet = fleet;
             for (id, renewed) in ids.into_iter().zip(renewed) {
-                self.hear_of(id, renewed, flight, sent, terms, out);
+                self.hear_of(id, renewed, (flight, sent), now, terms, out);
             }
         }
         self.go_on(now, terms, out);
@@ -480,8 +490,11 @@ impl Desk {
         match answer {
             None => self.release_again(&ids, now, terms.lease / 30),
             Some(found) => {
-                let gone =
-                    |id: &u64, found: bool| found || self.owed.get(id).is_none_or(|o| !o.perhaps);
+                let gone = |id: &u64, found: bool| match self.owed.get(id).map(|o| o.settled) {
+                    None | Some(Settled::Answered) => true,
+                    Some(Settled::Found) => found,
+                    Some(Settled::Never) => false,
+                };
                 let (gone, left): (Vec<_>, Vec<_>) = ids
                     .into_iter()
                     .zip(found)
@@ -804,14 +817,14 @@ impl Desk {
         let mut position = (granted.in_flight as usize).saturating_sub(new);
         for (id, fence) in answers() {
             let Some(fence) = *fence else {
-                self.held.remove(id);
+                self.forget(*id, now, terms);
                 continue;
             };
             let was = self.held.remove(id);
             position += usize::from(was.is_none());
             let over = terms.watches && position > terms.limit as usize;
             if until <= now {
-                self.owe(*id, now, true, terms);
+                self.owe(*id, now, Settled::Found, terms);
                 continue;
             }
             self.held.insert(
@@ -890,7 +903,7 @@ impl Desk {
                     held.doubtful |= failed == Failed::Perhaps;
                 }
                 None if failed == Failed::Perhaps => {
-                    self.owe(*id, now, true, terms);
+                    self.owe(*id, now, Settled::Found, terms);
                 }
                 None => {}
             }
@@ -914,13 +927,16 @@ impl Desk {
         }
     }
 
-    fn expire(&mut self, now: Nanos, out: &mut Vec<Effect>) {
+    fn expire(&mut self, now: Nanos, terms: &Terms, out: &mut Vec<Effect>) {
         let ended = self.held.iter().filter(|(_, held)| held.until <= now);
         // What is being asked for may be given anew.
         let ended = ended.filter(|(_, held)| held.used != Used::Asked);
-        let ended: Vec<_> = ended.map(|(id, _)| *id).collect();
-        for id in ended {
-            self.lose(id, out);
+        let ended: Vec<_> = ended.map(|(id, held)| (*id, held.used)).collect();
+        for (id, used) in ended {
+            match used {
+                Used::Call => self.lose(id, out),
+                _ => self.forget(id, now, terms),
+            }
         }
         self.owed.retain(|_, owed| owed.end > now);
     }
@@ -938,8 +954,8 @@ impl Desk {
         &mut self,
         id: u64,
         renewed: bool,
-        flight: u64,
-        sent: Nanos,
+        (flight, sent): (u64, Nanos),
+        now: Nanos,
         terms: &Terms,
         out: &mut Vec<Effect>,
     ) {
@@ -954,8 +970,10 @@ impl Desk {
             held.by = flight;
             held.since = sent;
             held.until = sent.after(terms.lease);
-        } else {
+        } else if held.used == Used::Call {
             self.lose(id, out);
+        } else {
+            self.forget(id, now, terms);
         }
     }
 
@@ -1015,20 +1033,30 @@ impl Desk {
     }
 
     fn give_back(&mut self, id: u64, now: Nanos, terms: &Terms) {
+        self.fleet = self.fleet.saturating_sub(1);
+        self.forget(id, now, terms);
+    }
+
+    /// It is not this instance's any more. The store may think otherwise: by its clock a lease ends a
+    /// little later, and a question that is late may yet be answered.
+    fn forget(&mut self, id: u64, now: Nanos, terms: &Terms) {
         if let Some(held) = self.held.remove(&id) {
-            self.fleet = self.fleet.saturating_sub(1);
-            self.owe(id, now, held.doubtful, terms);
+            let settled = match held.doubtful {
+                true => Settled::Never,
+                false => Settled::Answered,
+            };
+            self.owe(id, now, settled, terms);
         }
     }
 
     /// Whatever was asked before now is at its end after one lease; and what is late, after two.
-    fn owe(&mut self, id: u64, now: Nanos, perhaps: bool, terms: &Terms) {
+    fn owe(&mut self, id: u64, now: Nanos, settled: Settled, terms: &Terms) {
         let (next, end) = (now, now.after(terms.lease * 2));
         if self.owed.len() >= MOST_OWED {
             // It comes back by itself.
             self.owed.pop_first();
         }
-        self.owed.insert(id, Owed { next, end, perhaps });
+        self.owed.insert(id, Owed { next, end, settled });
     }
 
     /// Sends back what is owed, one batch at a time.
