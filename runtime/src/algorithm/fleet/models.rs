@@ -272,6 +272,23 @@ proptest! {
         check(adapting(n, 1, 0), &batches, step, burst, PER + 10, cost);
     }
 
+    /// What was taken stays taken, for as long as if the clock had stood still.
+    #[test]
+    fn a_clock_that_is_set_back_gains_nothing(count in 1i64..12, at in 0i64..PER, back in prop_oneof![1i64..2 * PER, 1i64..2 * HOUR]) {
+        fn check<R: Rules>(rules: R, now: i64, back: i64, count: i64) {
+            let mut kept = Kept::new(rules);
+            assert!(kept.take(now, count).is_allowed());
+            let refused = kept.take(now - back, 1);
+            assert!(!refused.is_allowed(), "{refused:?}");
+        }
+        let (n, now) = (u32::try_from(count).unwrap(), START + at);
+        check(bucket(n, n), now, back, count);
+        check(Window { per: PER, count }, now, back, count);
+        check(Log { per: PER, count }, now, back, count);
+        check(Counters::new(PER, count), now, back, count);
+        check(adapting(n, 0, 0), now, back, count);
+    }
+
     /// Clocks that go back and forth: in real time no more than the bound of each step.
     #[test]
     fn many_steps_gain_a_burst_each_and_no_more(

@@ -233,6 +233,11 @@ impl RateLimiter {
         let Some(terms) = core.terms(None).filter(|terms| cost <= terms.limit) else {
             return hopeless(core.terms(None).map_or(0, |terms| terms.limit), cost);
         };
+        if cost == 0 {
+            let granted = lane.books().nothing_asked(now);
+            let limit = granted.limit.max(terms.limit);
+            return Decision { limit, ..granted };
+        }
         let here = lane.books().glance(now, cost, None, None);
         if let Some(decision) = here {
             if decision.allowed {

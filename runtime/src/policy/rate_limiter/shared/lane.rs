@@ -247,6 +247,12 @@ impl Books {
         self.denial.as_ref()?.answer(now, cost, rate, give_up)
     }
 
+    /// The answer to one who wants no permits.
+    pub(super) fn nothing_asked(&mut self, now: Nanos) -> Decision {
+        let held = self.held(now, None);
+        self.granted(now, held)
+    }
+
     fn granted(&self, now: Nanos, left: u32) -> Decision {
         let told = self.told.as_ref();
         Decision {

@@ -360,6 +360,7 @@ async fn a_slow_store_is_asked_again_before_the_first_answer_could_cost_the_dead
 async fn who_cannot_wait_has_permits_fetched_for_the_next_time() {
     let store = SlowStore::default();
     let limiter = store.limiter(shared(Rate::per_second(5)));
+    limiter.try_acquire(0).expect("nothing is wanted");
     let refused = limiter.try_acquire(2).expect_err("nothing is here");
     assert_eq!(refused.retry_after, Some(Duration::from_millis(1)));
     assert!(limiter.try_acquire(2).is_err());
