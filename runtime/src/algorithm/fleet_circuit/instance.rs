@@ -701,6 +701,25 @@ mod tests {
         assert!(report.asks.is_empty());
     }
 
+    #[test]
+    fn a_command_that_came_after_the_report_of_another_outlives_its_answer() {
+        let mut instance = with_place();
+        instance.command(START, Command::ForceOpen, 9, Phase::ForcedOpen, 8);
+        let speak = |instance: &mut Instance| {
+            let report = instance.speak(START, &rules(), Speech::default(), || 1);
+            report.unwrap().control.map(|control| control.id)
+        };
+        assert_eq!(speak(&mut instance), Some(9));
+        instance.command(START, Command::Reset, 10, Phase::Closed, 9);
+        let forced = Reply {
+            phase: Phase::ForcedOpen,
+            ..half_open(8, Vec::new())
+        };
+        assert_eq!(instance.hear(START, &rules(), &forced), None);
+        assert_eq!(instance.phase(), Phase::Closed);
+        assert_eq!(speak(&mut instance), Some(10));
+    }
+
     fn closed(generation: i64) -> Reply {
         Reply {
             phase: Phase::Closed,
