@@ -23,7 +23,7 @@ use crate::policy::settings::Show;
 /// | [`mode = lease`](crate::Mode::Lease), `try_acquire` | what is held ahead; see there |
 /// | while the store is away, `on_store_error = local` | each instance has what its share gives: the limit and the burst divided by the instances last seen (at least by `instances`), rounded down, and one at least. All together let through no more than the limit does, unless there are more of them than permits, or than were seen |
 /// | a time in which the store was both there and away, however often | the sum of both |
-/// | the store's clock steps forward, or its data are lost | one limit anew: a full bucket, an empty window |
+/// | the store's clock steps forward, or its data are lost | one limit anew: a full bucket, an empty window. A time that spans the step has what both sides of it allow |
 /// | the store's clock steps back | nothing; whoever was refused is so for one `t` more (the sliding window counter: two) |
 ///
 /// Where a consume was not answered in time it may have been made all the same: then permits are lost,

@@ -121,6 +121,7 @@ impl Core {
             deadline: store.deadline(),
             usual: Duration::from_nanos(self.usual.load(Relaxed)),
             adapts: self.adapts(),
+            waits: self.settings.max_wait.is_some(),
         }
     }
 

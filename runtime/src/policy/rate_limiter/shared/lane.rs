@@ -96,8 +96,6 @@ pub(super) struct Want {
 #[derive(Debug)]
 enum Seat {
     Asked(Waker),
-    /// The caller is gone, the question is not.
-    Left,
     /// With what was asked for, for the next one if the caller goes.
     Answered(Outcome, u32, Option<Rate>),
 }
@@ -162,6 +160,8 @@ pub(super) struct Rules {
     pub(super) usual: Duration,
     /// Whether how calls end is told.
     pub(super) adapts: bool,
+    /// Whether callers may wait for their turn.
+    pub(super) waits: bool,
 }
 
 /// So many calls are decided at once: what a script takes is bounded, and with it what others wait.
@@ -452,7 +452,7 @@ impl Books {
                 self.tidy();
                 return (look, wakes);
             }
-            Some(Seat::Left) | None => {}
+            None => {}
         }
         let Some(want) = line.queue.get(ticket).map(|waiter| waiter.data) else {
             return (Look::Until(Nanos::NEVER), wakes);
@@ -558,7 +558,7 @@ impl Line {
         match self.flights {
             0 => true,
             FLIGHTS.. => false,
-            _ if first.data.give_up.is_some() => false,
+            _ if rules.waits => false,
             _ => {
                 let passed = now.since(self.newest);
                 let first_ends = match passed > (rules.usual * 2).max(rules.deadline / 4) {
@@ -731,10 +731,8 @@ impl Line {
     fn leave(&mut self, ticket: Ticket) -> Wakes {
         let mut wakes = Wakes::default();
         match self.seats.remove(&ticket) {
-            Some(Seat::Asked(waker)) => {
-                self.seats.insert(ticket, Seat::Left);
-                wakes.gone = Some(waker);
-            }
+            // Its question goes on without it.
+            Some(Seat::Asked(waker)) => wakes.gone = Some(waker),
             Some(Seat::Answered(Outcome::Decided(decision), cost, rate)) if decision.allowed => {
                 self.pass_on(cost, rate, decision, &mut wakes);
             }

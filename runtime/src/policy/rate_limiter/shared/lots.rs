@@ -158,3 +158,63 @@ impl Lots {
         }
     }
 }
+
+#[cfg(all(test, not(steadfast_loom)))]
+mod tests {
+    use super::*;
+
+    const START: Nanos = Nanos(1 << 60);
+    const LIFE: Duration = Duration::from_secs(1);
+
+    fn lot(permits: u32, until: Nanos) -> Lot {
+        Lot {
+            permits,
+            until,
+            mark: 0,
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_and_held_is_never_more_than_the_bound() {
+        let (mut lots, mut now) = (Lots::default(), START);
+        let mut asked = Vec::new();
+        for round in 0..200u32 {
+            // Questions beside each other, answered late and not always.
+            let missing = lots.fill(now, 20, None, LIFE);
+            asked.push(missing);
+            let under_way: u32 = asked.iter().sum();
+            assert!(u64::from(under_way) + lots.left() <= 20);
+            if round % 3 == 0 {
+                for missing in asked.drain(..) {
+                    lots.arrived(missing);
+                    if round % 2 == 0 {
+                        lots.put(lot(missing, now.after(LIFE)), None);
+                    }
+                }
+            }
+            while round % 5 == 0 && lots.take(now, 1, None) {}
+            now = now.after(Duration::from_millis(10));
+        }
+        assert_eq!(lots.want, 20, "it has learned to hold all it may");
+    }
+
+    #[test]
+    fn permits_expire_each_lot_by_itself() {
+        let mut lots = Lots::default();
+        lots.put(lot(2, START.after(LIFE)), None);
+        lots.put(lot(3, START.after(LIFE * 2)), None);
+        assert!(!lots.take(START, 6, None));
+        assert!(lots.take(START, 1, None));
+        assert!(!lots.take(START.after(LIFE), 4, None), "one has expired");
+        assert!(lots.take(START.after(LIFE), 3, None));
+        assert!(lots.is_empty());
+    }
+
+    #[test]
+    fn permits_of_another_rate_are_not_given_out() {
+        let mut lots = Lots::default();
+        lots.put(lot(2, START.after(LIFE)), None);
+        assert!(!lots.take(START, 1, Some(Rate::per_second(1))));
+        assert!(lots.take(START, 1, None));
+    }
+}

@@ -311,6 +311,19 @@ async fn nobody_overtakes_one_who_waits_for_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_less_moves_up_when_the_first_goes() {
+    let store = SlowStore::prompt();
+    let limiter = store.limiter(shared(Rate::per_second(10)).max_wait(Duration::from_secs(5)));
+    limiter.acquire(9).await.expect("there are ten");
+    let mut large = ask(&limiter, 8);
+    let mut small = ask(&limiter, 1);
+    assert!(poll(&mut large).is_none());
+    assert!(poll(&mut small).is_none());
+    drop(large);
+    assert!(poll(&mut small).expect("there is one").is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_grant_for_a_caller_who_has_gone_is_the_next_ones() {
     let store = SlowStore::default();
     let limiter = store.limiter(shared(Rate::per_hour(2)));

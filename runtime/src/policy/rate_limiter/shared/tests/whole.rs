@@ -10,7 +10,7 @@ use crate::{
     call::Call,
     policy::{
         rate_limiter::{Algorithm, RateLimiter, RateLimiterSettings, Request},
-        shared::Mode,
+        shared::{Mode, OnStoreError},
     },
     rate::Rate,
     store::Store,
@@ -106,7 +106,9 @@ async fn another_algorithm_begins_anew() {
     ] {
         let limiter = limiter(
             store.clone(),
-            shared(Rate::new(2, LONG)).algorithm(algorithm),
+            shared(Rate::new(2, LONG))
+                .algorithm(algorithm)
+                .on_store_error(OnStoreError::Deny),
         );
         for left in [1, 0] {
             let allowance = limiter.acquire(1).await.expect("there are two");
