@@ -381,7 +381,7 @@ impl World {
                 let running =
                     |(number, until): &(i64, Nanos)| node.probes.contains(number) && here <= *until;
                 probes += node.instance.probes().filter(running).count();
-                probes += usize::from(node.instance.has_place(here)) * node.instance.spares();
+                probes += node.instance.spares(here);
                 if !node.instance.has_news() {
                     assert_eq!(
                         node.instance.phase(),
@@ -391,7 +391,10 @@ impl World {
                 }
             }
         }
-        assert!(probes as i64 <= rules.places, "{probes} probes in flight");
+        assert!(
+            probes as i64 <= rules.places,
+            "{probes} probes in flight: {self:#?}"
+        );
     }
 
     fn is_well(&self) -> bool {

@@ -572,8 +572,11 @@ impl Instance {
     }
 
     #[cfg(all(test, not(steadfast_loom)))]
-    pub(super) fn spares(&self) -> usize {
-        self.spare.len()
+    pub(super) fn spares(&self, now: Nanos) -> usize {
+        self.spare
+            .iter()
+            .filter(|spare| now < spare.take_by)
+            .count()
     }
 }
 
