@@ -2,7 +2,7 @@
 //! lost, instances dying, the store forgetting everything or going away, commands given by hand. The fleet's
 //! record and the instances are the real ones; only the callers and the network are made up.
 //!
-//! Short as it runs in CI; `STEADFAST_MODEL_STATES=3000000 cargo test --release -p steadfast --lib
+//! Short as it runs in CI; `STEADFAST_MODEL_STATES=1000000 cargo test --release -p steadfast --lib
 //! exhaustive` goes further.
 
 use std::{
