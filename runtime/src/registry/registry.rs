@@ -172,6 +172,10 @@ impl Registry {
     /// outside every lock: it may call back into policies and registry. A callback that panics hurts
     /// nobody.
     ///
+    /// What happens to the store of shared state ([`StoreDown`](Event::StoreDown),
+    /// [`StoreUp`](Event::StoreUp)), and what instances learn from it, is told on the store's own thread:
+    /// do not block there. A *synchronous* function with a `shared` policy would wait for itself.
+    ///
     /// ```
     /// use steadfast::Event;
     ///
