@@ -227,7 +227,6 @@ mod registry;
 mod rejection;
 mod served;
 mod step;
-#[allow(dead_code, unused_imports)] // until every policy has its shared form
 mod store;
 mod stores;
 mod sync;

@@ -66,14 +66,6 @@ pub(crate) fn ask(
     Answer(cell)
 }
 
-/// The same, and waits for it by blocking this thread.
-pub(crate) fn ask_blocking(
-    store: &dyn Store,
-    job: impl FnOnce(Box<dyn FnOnce(Result<Reply, StoreError>) + Send>) -> Job,
-) -> Result<Reply, StoreError> {
-    waiter::wait_blocking(ask(store, job))
-}
-
 impl Wait for Answer {
     type Output = Result<Reply, StoreError>;
 

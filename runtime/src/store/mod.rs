@@ -2,6 +2,7 @@
 //!
 //! A store runs scripts and knows no policy; a policy brings its scripts and knows no store.
 
+#[cfg(feature = "redis")]
 mod answer;
 mod census;
 mod error;
@@ -16,7 +17,10 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use answer::{Answer, ask, ask_blocking};
+#[cfg(all(test, not(steadfast_loom), feature = "redis"))]
+pub(crate) use answer::Answer;
+#[cfg(feature = "redis")]
+pub(crate) use answer::ask;
 pub(crate) use census::Census;
 pub use error::StoreError;
 pub use health::{StoreHealth, StoreStatus};

@@ -14,6 +14,7 @@ pub(crate) struct Script {
     pub(crate) name: &'static str,
     /// For Redis. [`PRELUDE`] comes before it: `now` is the time in whole microseconds, `arg` the
     /// arguments from 1 on.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code))] // no store that runs it
     pub(crate) lua: &'static str,
     /// For memory.
     pub(crate) twin: Twin,
@@ -24,6 +25,7 @@ pub(crate) type Twin = fn(&mut Records<'_>, &[Arg]) -> Result<Vec<Value>, StoreE
 
 /// What every script for Redis begins with. The first argument is the time, for tests only: empty, it
 /// is the server's.
+#[cfg(any(test, feature = "redis"))]
 pub(crate) const PRELUDE: &str = "\
 local now
 if ARGV[1] == '' then
@@ -123,18 +125,6 @@ impl Records<'_> {
                 .records
                 .insert(key.clone(), Record { value, expires });
             self.table.sweep(self.now);
-        }
-    }
-
-    /// Keeps the record of the `nth` key for so many microseconds from now.
-    pub(crate) fn expire(&mut self, nth: usize, ttl: i64) {
-        let expires = self.now.saturating_add(ttl);
-        if let Some(record) = self
-            .keys
-            .get(nth)
-            .and_then(|k| self.table.records.get_mut(k))
-        {
-            record.expires = expires;
         }
     }
 

@@ -433,7 +433,7 @@ impl Core {
     }
 
     /// Whether the fleet decides.
-    #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+    #[cfg(all(test, not(steadfast_loom), feature = "test-util", feature = "redis"))]
     pub(super) fn is_led(&self) -> bool {
         let outpost = self.cell.shared.as_ref();
         outpost.is_some_and(|outpost| outpost.tally().is_some())

@@ -3,11 +3,13 @@
 use std::sync::mpsc;
 
 use super::*;
-use crate::store::ask_blocking;
+use crate::waiter::wait_blocking;
 
 fn add_blocking(store: &RedisStore, key: &str) -> Result<Reply, StoreError> {
     let keys = vec![key.as_bytes().to_vec()];
-    ask_blocking(store, |done| Job::new(&ADD, keys, vec![1_i64.into()], done))
+    wait_blocking(ask(store, |done| {
+        Job::new(&ADD, keys, vec![1_i64.into()], done)
+    }))
 }
 
 fn current_thread() -> tokio::runtime::Runtime {

@@ -171,9 +171,9 @@ async fn a_dead_shard_is_refused_at_once_and_alone() {
     let is_dead = |key: &str| cluster.owner_of_slot(cluster.slot_of(key)) != Some(dead);
     assert!(is_dead("steadfast:{0}"));
     eventually("the loss is known", || {
-        let outcome = crate::store::ask_blocking(&store, |done| {
+        let outcome = crate::waiter::wait_blocking(ask(&store, |done| {
             Job::new(&ADD, vec![b"{0}".to_vec()], vec![1_i64.into()], done)
-        });
+        }));
         matches!(outcome, Err(StoreError::Unreachable { .. }))
     });
     assert!(store.is_up());
