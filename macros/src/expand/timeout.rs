@@ -48,7 +48,7 @@ pub(super) fn timeout(
         .iter()
         .all(|layer| layer.kind != Kind::Timeout);
     let outer = Ident::new(if is_outermost { "Outermost" } else { "Within" }, here);
-    let elapsed = elapsed(context, place, layer, argument.is_some());
+    let elapsed = elapsed(context, place, layer);
     quote_spanned! {here=>
         #supplied
         #policies
@@ -76,13 +76,10 @@ fn layers(context: &Context<'_>, place: usize, inner: &Code) -> TokenStream {
 }
 
 /// The step of a call that was cut off.
-fn elapsed(context: &Context<'_>, place: usize, layer: &Layer, given: bool) -> TokenStream {
+fn elapsed(context: &Context<'_>, place: usize, layer: &Layer) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
     let (policy, call) = (fresh_handle(context, place), context.call(place));
-    let rejection = match given {
-        true => quote_spanned!(here=> #policy.elapsed_after(#call, __elapsed, __after)),
-        false => quote_spanned!(here=> #policy.elapsed(#call, __elapsed)),
-    };
+    let rejection = quote_spanned!(here=> #policy.elapsed(#call, __elapsed));
     match context.own_conversion(place, layer) {
         Some(own) => {
             quote_spanned!(here=> #krate::__private::Step::rejected_with(#rejection, #own))

@@ -4,6 +4,7 @@ pub(crate) mod bulkhead;
 pub(crate) mod circuit_breaker;
 pub(crate) mod fallback;
 pub(crate) mod rate_limiter;
+pub(crate) mod reloadable;
 pub(crate) mod retry;
 pub(crate) mod settings;
 pub(crate) mod shared;
@@ -35,8 +36,31 @@ pub(crate) trait Policy: Clone + Send + Sync + 'static {
         None
     }
 
+    /// Puts other settings in force and keeps the state. A call that runs goes on under those that it
+    /// began with; callers who wait are judged again, in their order.
+    ///
+    /// Settings that have been checked, and whose `shared` is that of the ones in force.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
+    fn reconfigure(&self, _settings: &Self::Settings, _switch: Switch) {} // until each has its own
+
     /// Back to the initial state, settings kept.
     fn reset(&self);
+}
+
+/// Whether a policy does its work: said by the configuration alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody says it
+pub(crate) enum Switch {
+    /// It does.
+    #[default]
+    On,
+    /// As if it were not there: calls pass, and nothing is counted, told, or changed. Callers who wait
+    /// for it go on.
+    Off,
+    /// A breaker that refuses every call.
+    ForcedOpen,
+    /// A breaker that lets every call through.
+    ForcedClosed,
 }
 
 /// Checks the settings and makes an instance that no registry knows of.

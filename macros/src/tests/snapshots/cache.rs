@@ -127,7 +127,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
                         ::steadfast::__private::Slot::get(&__POLICIES)
                             .1
                             .0
-                            .elapsed_after(&__call, __elapsed, __after),
+                            .elapsed(&__call, __elapsed),
                     )
                 }
             }

@@ -10,10 +10,10 @@ use pin_project_lite::pin_project;
 
 use crate::{call::Call, clock::Nanos, timer::Timer};
 
-/// The deadline is over; what ran is gone.
+/// The deadline is over, so many nanoseconds after it was set; what ran is gone.
 #[derive(Debug)]
 #[must_use = "the policy makes a rejection of it"]
-pub struct Elapsed(());
+pub struct Elapsed(pub(super) u64);
 
 /// What a timeout can bound: a future that is polled with the call that it belongs to.
 pub trait Bounded {
@@ -91,6 +91,7 @@ pin_project! {
     pub struct Run<'c, O, B> {
         call: &'c Call,
         outer: O,
+        after: u64,
         timer: Timer,
         #[pin]
         inner: B,
@@ -155,12 +156,13 @@ impl Outer for Within {
 }
 
 impl<'c, O: Outer, B> Run<'c, O, B> {
-    /// Under the deadline that `outer` has begun.
-    #[inline]
-    pub(super) fn new(call: &'c Call, outer: O, inner: B) -> Self {
+    /// With so many nanoseconds from now, at most [`LONGEST`].
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn new(call: &'c Call, after: u64, inner: B) -> Self {
         Self {
             call,
-            outer,
+            outer: O::begin(call, after),
+            after,
             timer: Timer::unarmed(),
             inner,
         }
@@ -183,7 +185,8 @@ impl<O: Outer, B: Bounded> Future for Run<'_, O, B> {
             return Poll::Ready(Ok(output));
         }
         match outer {
-            Some(outer) => wait(call, deadline, Nanos(outer), this.timer, context).map(Err),
+            Some(outer) => wait(call, deadline, Nanos(outer), this.timer, context)
+                .map(|()| Err(Elapsed(*this.after))),
             None => Poll::Pending,
         }
     }
@@ -196,7 +199,7 @@ fn wait(
     outer: Nanos,
     timer: &mut Timer,
     context: &mut Context<'_>,
-) -> Poll<Elapsed> {
+) -> Poll<()> {
     if !timer.is_armed() {
         // The first poll may have taken its time.
         timer.arm(deadline);
@@ -204,6 +207,5 @@ fn wait(
     timer.poll(context).map(|()| {
         call.cut();
         call.set_deadline(outer);
-        Elapsed(())
     })
 }

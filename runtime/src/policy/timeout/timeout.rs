@@ -3,8 +3,8 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use super::{
-    Run, TimeoutBuilder, TimeoutSettings,
-    run::{Bare, Elapsed, LONGEST, Layers, Outer, Outermost},
+    Elapsed, Run, TimeoutBuilder, TimeoutSettings,
+    run::{Bare, LONGEST, Layers, Outer, Outermost},
 };
 use crate::{
     call::Call,
@@ -14,7 +14,8 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy,
+        Policy, Switch,
+        reloadable::Reloadable,
         settings::{PolicySettings, Setting, Value},
     },
     rejection::{FromRejection, Rejection, TimedOut},
@@ -47,11 +48,39 @@ pub struct Timeout(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     name: PolicyName,
-    settings: TimeoutSettings,
-    after: Duration,
-    after_nanos: u64,
+    terms: Reloadable<Terms>,
     totals: Counters<1>,
     sink: Sink,
+}
+
+/// What is in force.
+#[derive(Debug, PartialEq)]
+struct Terms {
+    settings: TimeoutSettings,
+    switch: Switch,
+    /// In nanoseconds, at most [`LONGEST`].
+    after: u64,
+}
+
+impl Terms {
+    fn new(settings: TimeoutSettings, switch: Switch) -> Self {
+        Self {
+            settings,
+            switch,
+            after: match (switch, settings.after) {
+                (Switch::Off, _) | (_, None) => LONGEST,
+                (_, Some(after)) => bounded(after),
+            },
+        }
+    }
+
+    /// The time that a site gives, if any is to be kept.
+    fn given(&self, after: Duration) -> u64 {
+        match self.switch {
+            Switch::Off => LONGEST,
+            _ => bounded(after),
+        }
+    }
 }
 
 /// What a timeout counted since its start.
@@ -78,7 +107,7 @@ impl Timeout {
     /// The time that a call has.
     #[must_use]
     pub fn after(&self) -> Duration {
-        self.0.after
+        self.0.terms.get().settings.after.unwrap_or(Duration::MAX)
     }
 
     /// What it counted.
@@ -108,8 +137,7 @@ impl Timeout {
     /// Runs the layers inside under this timeout.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn run<'c, O: Outer, F>(&self, call: &'c Call, layers: F) -> Run<'c, O, Layers<F>> {
-        let outer = O::begin(call, self.0.after_nanos);
-        Run::new(call, outer, Layers::new(layers))
+        Run::new(call, self.0.terms.get().after, Layers::new(layers))
     }
 
     #[doc(hidden)]
@@ -123,17 +151,16 @@ impl Timeout {
     ) -> Run<'c, O, Layers<F>> {
         // The expression at the site may have taken its time.
         call.time_passes();
-        let outer = O::begin(call, bounded(after));
-        Run::new(call, outer, Layers::new(layers))
+        Run::new(call, self.0.terms.get().given(after), Layers::new(layers))
     }
 
     #[doc(hidden)]
     /// Runs the body under this timeout.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn run_body<'c, O: Outer, F>(&self, call: &'c Call, body: F) -> Run<'c, O, Bare<F>> {
-        let outer = O::begin(call, self.0.after_nanos);
+        let run = Run::new(call, self.0.terms.get().after, Bare::new(body));
         call.begin_body();
-        Run::new(call, outer, Bare::new(body))
+        run
     }
 
     #[doc(hidden)]
@@ -146,24 +173,17 @@ impl Timeout {
         body: F,
     ) -> Run<'c, O, Bare<F>> {
         call.time_passes();
-        let outer = O::begin(call, bounded(after));
+        let run = Run::new(call, self.0.terms.get().given(after), Bare::new(body));
         call.begin_body();
-        Run::new(call, outer, Bare::new(body))
+        run
     }
 
     #[doc(hidden)]
     /// The rejection of a call that it cut off.
     #[cold]
-    pub fn elapsed(&self, call: &Call, elapsed: Elapsed) -> Rejection {
-        self.elapsed_after(call, elapsed, self.0.after)
-    }
-
-    #[doc(hidden)]
-    /// The same after the time that the site gave.
-    #[cold]
-    pub fn elapsed_after(&self, call: &Call, _: Elapsed, after: Duration) -> Rejection {
+    pub fn elapsed(&self, call: &Call, Elapsed(after): Elapsed) -> Rejection {
         call.has_been_cut();
-        self.timed_out(after)
+        self.timed_out(Duration::from_nanos(after))
     }
 
     fn timed_out(&self, after: Duration) -> Rejection {
@@ -191,16 +211,18 @@ impl Policy for Timeout {
     fn assemble(name: PolicyName, settings: &TimeoutSettings, sink: Sink) -> Self {
         Self(Arc::new(Inner {
             name,
-            settings: *settings,
-            after: settings.after.unwrap_or(Duration::MAX),
-            after_nanos: settings.after.map_or(LONGEST, bounded),
+            terms: Reloadable::new(Terms::new(*settings, Switch::On)),
             totals: Counters::new(),
             sink,
         }))
     }
 
     fn settings(&self) -> Vec<Setting> {
-        self.0.settings.effective()
+        self.0.terms.get().settings.effective()
+    }
+
+    fn reconfigure(&self, settings: &TimeoutSettings, switch: Switch) {
+        self.0.terms.set(Terms::new(*settings, switch));
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {

@@ -1,0 +1,105 @@
+//! A value that can be replaced while calls run under it.
+
+use std::sync::{Mutex, PoisonError};
+
+use crossbeam_utils::atomic::AtomicCell;
+
+/// A value that is read on every call and replaced when the configuration is loaded again.
+///
+/// Reading costs one load: either there is no other value than the first, or here is where it is. Who has
+/// read keeps what it has read, whole, as long as it likes. Therefore values that were in force are kept,
+/// one of each: what it costs is bounded by how many different values there ever were.
+#[derive(Debug)]
+pub(crate) struct Reloadable<T: 'static> {
+    first: T,
+    /// What is in force instead of the first.
+    other: AtomicCell<Option<&'static T>>,
+    /// All that ever were. Taken by those who replace: one at a time.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
+    others: Mutex<Vec<&'static T>>,
+}
+
+impl<T: PartialEq + 'static> Reloadable<T> {
+    const IS_ONE_LOAD: () = assert!(AtomicCell::<Option<&'static T>>::is_lock_free());
+
+    pub(crate) fn new(first: T) -> Self {
+        () = Self::IS_ONE_LOAD;
+        Self {
+            first,
+            other: AtomicCell::new(None),
+            others: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// What is in force now.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn get(&self) -> &T {
+        self.other.load().unwrap_or(&self.first)
+    }
+
+    /// Puts `value` in force, for those who read from now on.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
+    pub(crate) fn set(&self, value: T) {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if value == self.first {
+            return self.other.store(None);
+        }
+        let known = others.iter().copied().find(|other| **other == value);
+        let other = known.unwrap_or_else(|| {
+            let new: &'static T = Box::leak(Box::new(value));
+            others.push(new);
+            new
+        });
+        self.other.store(Some(other));
+    }
+}
+
+#[cfg(all(test, not(steadfast_loom)))]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering::Relaxed},
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn what_was_read_stays_as_it_was() {
+        let value = Reloadable::new(1);
+        let first = value.get();
+        value.set(2);
+        let second = value.get();
+        value.set(3);
+        assert_eq!((*first, *second, *value.get()), (1, 2, 3));
+    }
+
+    #[test]
+    fn a_value_that_comes_again_is_kept_once() {
+        let value = Reloadable::new(0);
+        for n in 0..1_000 {
+            value.set(n % 3);
+            assert_eq!(*value.get(), n % 3);
+        }
+        assert_eq!(value.others.lock().map(|others| others.len()).ok(), Some(2));
+    }
+
+    #[test]
+    fn readers_see_each_value_whole() {
+        let value = Reloadable::new((0_u64, 0_u64));
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !done.load(Relaxed) {
+                        let (a, b) = *value.get();
+                        assert_eq!(a * 3, b);
+                    }
+                });
+            }
+            for n in 0..20_000 {
+                value.set((n % 100, n % 100 * 3));
+            }
+            done.store(true, Relaxed);
+        });
+    }
+}
