@@ -323,6 +323,8 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
             Subject::Preset(_) => Vec::new(),
         };
         presets.extend(built_in::<S>().iter().map(|&word| word.to_owned()));
+        presets.sort();
+        presets.dedup();
         self.resolved.mistakes.push(ConfigError::UnknownPreset {
             at: Box::new(entry.value_at.clone()),
             kind: S::KIND,
