@@ -28,7 +28,15 @@ pub(super) fn load<'f>(
     })
 }
 
-/// The same, with what is wrong in the program.
+/// Prints what is wrong in the environment, which is left out then.
+pub(super) fn warn(registry: &Registry, errors: &mut dyn Write) -> io::Result<()> {
+    let mistakes = registry.validate().err().into_iter().flatten();
+    mistakes
+        .filter(|mistake| mistake.at().is_some())
+        .try_for_each(|mistake| writeln!(errors, "warning: {mistake}"))
+}
+
+/// Prints what is wrong with the files, and in the program.
 pub(super) fn print<'f>(
     registry: &Registry,
     files: impl Iterator<Item = &'f PathBuf>,

@@ -110,6 +110,7 @@ fn run_on(
                 (false, false) => list::Form::Written,
             };
             list::print(registry, form, out)?;
+            check::warn(registry, errors)?;
             Ok(Outcome::Good)
         }
         Some(("check", matches)) => check::print(registry, files(matches), out, errors),

@@ -94,7 +94,7 @@ fn settings(kind: PolicyKind, is_policy: bool) -> Value {
     let mut settings: Map<_, _> = described
         .map(|Described { name, doc, shape }| {
             let mut value = value(*shape);
-            value["description"] = json!(plain(doc).trim());
+            value["description"] = json!(words(doc));
             ((*name).to_owned(), value)
         })
         .collect();
@@ -116,6 +116,13 @@ fn settings(kind: PolicyKind, is_policy: bool) -> Value {
         }
     }
     table(settings)
+}
+
+/// In one line.
+fn words(doc: &str) -> String {
+    let plain = plain(doc);
+    let words: Vec<_> = plain.split_whitespace().collect();
+    words.join(" ")
 }
 
 fn built_in(kind: PolicyKind) -> BTreeSet<&'static str> {
