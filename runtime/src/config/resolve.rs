@@ -183,7 +183,7 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
             self.resolved.origins.insert(described.name, Origin::Preset);
         }
         self.resolved.settings = says.over(self.resolved.settings);
-        if self.resolved.extra.get(PRESET).is_none() {
+        if !self.resolved.extra.contains_key(PRESET) {
             // Known by its name in the settings, too.
             drop(
                 self.resolved

@@ -15,38 +15,62 @@ use crate::{
         fallback::FallbackSettings,
         rate_limiter::{Algorithm, RateLimiterSettings},
         retry::{RetryPreset, RetrySettings},
-        settings::PolicySettings,
+        settings::{PolicySettings, Setting},
         shared::{Mode, OnStoreError},
         timeout::TimeoutSettings,
     },
     rate::Rate,
 };
 
-/// What is shown of `settings`, written into new ones, is accepted and means the same: with the types that
-/// a file has, and as a variable's text.
+/// What is shown of `settings`, written into new ones, is accepted and means the same: as text of variables,
+/// and as a file.
 fn comes_back<S: PolicySettings + Spelt>(settings: &S) -> Result<(), TestCaseError> {
     prop_assume!(settings.check().is_ok());
     let shown = settings.effective();
-    let as_in_a_file = |value: &str| match (value.parse(), value.parse(), value.parse()) {
-        (Ok(whole), ..) => Given::Whole(whole),
-        (_, Ok(number), _) => Given::Number(number),
-        (.., Ok(flag)) => Given::Flag(flag),
-        _ => Given::Text(value.to_owned()),
-    };
-    let as_in_a_variable = |value: &str| Given::Variable(value.to_owned());
-    for give in [&as_in_a_file as &dyn Fn(&str) -> Given, &as_in_a_variable] {
-        let mut again = S::default();
-        // A jitter has a word that others say by leaving it out.
-        for setting in shown
-            .iter()
-            .filter(|s| s.value != "none" || s.name == "jitter")
-        {
-            let written = again.write(setting.name, &give(&setting.value));
-            prop_assert_eq!(written, Ok(()), "{:?}", setting);
-        }
-        prop_assert_eq!(again.check(), Ok(()), "{:?} of {:?}", again, settings);
-        prop_assert_eq!(again.effective(), shown.clone());
+    let mut again = S::default();
+    // A jitter has a word that others say by leaving it out.
+    let is_written = |setting: &&Setting| setting.value != "none" || setting.name == "jitter";
+    for setting in shown.iter().filter(is_written) {
+        let written = again.write(setting.name, &Given::Variable(setting.value.clone()));
+        prop_assert_eq!(written, Ok(()), "{:?}", setting);
     }
+    prop_assert_eq!(again.check(), Ok(()), "{:?} of {:?}", again, settings);
+    prop_assert_eq!(again.effective(), shown.clone());
+    #[cfg(feature = "cli")]
+    if settings.missing().is_none() {
+        comes_back_from_a_file::<S>(&shown)?;
+    }
+    Ok(())
+}
+
+/// All of it, what is off included.
+#[cfg(feature = "cli")]
+fn comes_back_from_a_file<S: PolicySettings>(shown: &[Setting]) -> Result<(), TestCaseError> {
+    use crate::config::{Base, Layers, Source, render};
+
+    let shape = |name| {
+        S::DESCRIBED
+            .iter()
+            .find(|each| each.name == name)
+            .unwrap()
+            .shape
+    };
+    let line = |Setting { name, value }: &Setting| {
+        format!("{name} = {}\n", render::value(shape(*name), value))
+    };
+    let settings: String = shown.iter().map(line).collect();
+    let name = "a \"name\"\twith::all";
+    let text = format!("[{}.{}]\n{settings}", S::KIND, render::key(name));
+    let (layers, mistakes) = Layers::default().with(Source::Text, &text);
+    prop_assert_eq!(mistakes, vec![], "{}", text);
+    let nothing = Base {
+        settings: S::default(),
+        place: None,
+        varying: false,
+    };
+    let resolved = layers.unwrap().resolve(&name.into(), nothing);
+    prop_assert_eq!(resolved.mistakes.clone(), vec![], "{}", text);
+    prop_assert_eq!(resolved.shown(), shown, "{}", text);
     Ok(())
 }
 
