@@ -220,7 +220,7 @@ mod key;
 mod keyed;
 mod kind;
 mod name;
-#[cfg(any(test, feature = "config"))]
+#[cfg(feature = "config")]
 mod nearest;
 mod outcome;
 mod per_thread;

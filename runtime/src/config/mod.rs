@@ -20,7 +20,9 @@ pub(crate) use environment::prefix;
 #[cfg(feature = "config")]
 pub(crate) use layers::{Layers, Source};
 pub use place::{ConfigPlace, FilePlace};
-pub(crate) use resolved::{Base, ENABLED, FORCE, Resolved};
+#[cfg(feature = "config")]
+pub(crate) use resolve::{ENABLED, FORCE};
+pub(crate) use resolved::{Base, Resolved};
 
 /// Documentation without its links: for those who read it elsewhere.
 #[cfg(feature = "cli")]

@@ -1,7 +1,7 @@
 //! From what is written, wherever, to the settings in force of one policy.
 
 use super::{
-    Base, ConfigPlace, ENABLED, FORCE, Resolved,
+    Base, ConfigPlace, Resolved,
     document::{Entry, Table},
     layers::Layers,
 };
@@ -17,6 +17,10 @@ use crate::{
     registry::listing::Origin,
 };
 
+/// Switches a policy off.
+pub(crate) const ENABLED: &str = "enabled";
+/// Holds a breaker open or closed.
+pub(crate) const FORCE: &str = "force";
 /// The value of a setting that is taken away.
 const NONE: &str = "none";
 

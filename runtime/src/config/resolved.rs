@@ -12,13 +12,9 @@ use crate::{
     registry::listing::Origin,
 };
 
-/// Switches a policy off.
-pub(crate) const ENABLED: &str = "enabled";
-/// Holds a breaker open or closed.
-pub(crate) const FORCE: &str = "force";
-
 /// What a policy is before any configuration.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody asks where it is from
 pub(crate) struct Base<S> {
     /// As its attribute, or the builder, says.
     pub(crate) settings: S,

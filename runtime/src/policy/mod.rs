@@ -10,7 +10,7 @@ pub(crate) mod settings;
 pub(crate) mod shared;
 #[cfg(all(test, not(any(feature = "test-util", steadfast_loom))))]
 mod skewed_cores;
-#[cfg(any(test, feature = "config"))]
+#[cfg(feature = "config")]
 pub(crate) mod spelling;
 pub(crate) mod timeout;
 

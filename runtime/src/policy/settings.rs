@@ -33,6 +33,7 @@ pub(crate) trait PolicySettings:
     }
 
     /// With what the preset says where nothing is written, and without it.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody writes over it
     #[must_use]
     fn unfolded(self) -> Self {
         self
@@ -248,7 +249,7 @@ macro_rules! settings {
             }
         }
 
-        #[cfg(any(test, feature = "config"))]
+        #[cfg(feature = "config")]
         impl $crate::policy::spelling::Spelt for $Settings {
             const DESCRIBED: &'static [$crate::policy::spelling::Described] = &[
                 $($crate::policy::spelling::Described {

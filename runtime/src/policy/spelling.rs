@@ -72,6 +72,7 @@ pub(crate) struct Described {
     /// Its name.
     pub(crate) name: &'static str,
     /// The text of its documentation.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code))] // nobody shows it
     pub(crate) doc: &'static str,
     /// Its values.
     pub(crate) shape: Shape,

@@ -94,6 +94,12 @@ impl Registry {
     fn configured<S: PolicySettings>(&self, _: &PolicyName, base: Base<S>) -> Resolved<S> {
         Resolved::new(base.settings)
     }
+
+    #[cfg(not(feature = "config"))]
+    #[allow(clippy::unused_self)] // its configuration
+    fn configuration_mistakes(&self) -> Vec<ConfigError> {
+        Vec::new()
+    }
 }
 
 /// Every mistake in what one kind of policy is.
@@ -118,7 +124,7 @@ macro_rules! in_force {
             /// Every mistake in what the policies are.
             pub(super) fn mistakes(&self) -> Vec<ConfigError> {
                 let shelves = self.shelves();
-                let mut all = Vec::new();
+                let mut all = self.configuration_mistakes();
                 $(all.extend(mistakes::<$Policy>(self, &shelves.$handle));)*
                 all
             }

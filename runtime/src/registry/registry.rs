@@ -453,9 +453,7 @@ impl Registry {
     /// Sites of one name that disagree, settings of one name in two packages, a name that is joined but
     /// never defined, `shared` without a store.
     pub fn validate(&self) -> Result<(), ConfigErrors> {
-        let mut mistakes = self.mistakes();
-        #[cfg(feature = "config")]
-        mistakes.extend(self.configuration_mistakes());
+        let mistakes = self.mistakes();
         if mistakes.is_empty() {
             Ok(())
         } else {
