@@ -766,7 +766,8 @@ impl Probes {
         if self.is_mixed {
             deadlines.sort_unstable();
         }
-        let deadline = deadlines.get(others)?;
-        Some(deadline.after(Duration::from_nanos(1)))
+        // The oldest goes first, even where the clock has fallen back since it began.
+        let last = deadlines.get(..=others)?.iter().max()?;
+        Some(last.after(Duration::from_nanos(1)))
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy,
+        Policy, Switch,
         settings::{PolicySettings, Setting, Value},
     },
     probe::Traits,
@@ -147,9 +147,9 @@ impl CircuitBreaker {
     /// # Cancellation
     /// Dropping it ends the wait and changes nothing.
     pub async fn ready(&self) {
-        if self.0.enforce {
+        if !self.0.terms().admits_all() {
             self.0.rouse_if_shared(&self.0.cell);
-            waiter::wait(Ready::new(&self.0.cell)).await;
+            waiter::wait(Ready::new(&self.0)).await;
         }
     }
 
@@ -159,8 +159,10 @@ impl CircuitBreaker {
     /// [`CircuitOpen`], where the call must not be made; without `retry_after` also where a shared breaker
     /// has no store, or is to refuse while that is away.
     pub fn try_acquire(&self) -> Result<Permit, CircuitOpen> {
-        let pass = self.0.admit::<CircuitOpen>(&self.0.cell)?;
-        Ok(Permit::new(Arc::clone(&self.0), None, pass))
+        let terms = self.0.terms();
+        let pass = self.0.admit::<CircuitOpen>(terms, &self.0.cell)?;
+        let begun = terms.measure.begin(pass, None);
+        Ok(Permit::new(Arc::clone(&self.0), None, begun))
     }
 
     /// The same, with one circuit per key, such as a host or a shard. At most `max_keys` circuits are
@@ -169,11 +171,12 @@ impl CircuitBreaker {
     /// # Errors
     /// [`CircuitOpen`], where the call must not be made. It never tells the key.
     pub fn try_acquire_for<K: Display + ?Sized>(&self, key: &K) -> Result<Permit, CircuitOpen> {
-        let keyed = self.0.cell_of((&key).into());
-        let pass = self
-            .0
-            .admit::<CircuitOpen>(keyed.as_deref().unwrap_or(&self.0.cell))?;
-        Ok(Permit::new(Arc::clone(&self.0), keyed, pass))
+        let terms = self.0.terms();
+        let keyed = self.0.cell_of(terms, (&key).into());
+        let cell = keyed.as_deref().unwrap_or(&self.0.cell);
+        let pass = self.0.admit::<CircuitOpen>(terms, cell)?;
+        let begun = terms.measure.begin(pass, None);
+        Ok(Permit::new(Arc::clone(&self.0), keyed, begun))
     }
 
     /// Makes the call, if the circuit admits it. A refused future is dropped without being polled.
@@ -246,11 +249,11 @@ impl CircuitBreaker {
     ) -> Result<CircuitPermit<'c, OfKey>, Rejection> {
         // Whatever puts the key into words is the user's.
         call.time_passes();
-        let keyed = self.0.cell_of(key.into());
-        let pass = self
-            .0
-            .admit::<Rejection>(keyed.as_deref().unwrap_or(&self.0.cell))?;
-        Ok(CircuitPermit::new(&self.0, call, OfKey(keyed), pass))
+        let terms = self.0.terms();
+        let keyed = self.0.cell_of(terms, key.into());
+        let cell = keyed.as_deref().unwrap_or(&self.0.cell);
+        let pass = self.0.admit::<Rejection>(terms, cell)?;
+        Ok(CircuitPermit::new(&self.0, terms, call, OfKey(keyed), pass))
     }
 }
 
@@ -261,13 +264,20 @@ impl<'c> Admits<'c> for CircuitBreaker {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn try_admit(&'c self, call: &'c Call) -> Option<Self::Permit> {
         let pass = self.0.cell.try_pass()?;
-        Some(CircuitPermit::new(&self.0, call, Only, pass))
+        Some(CircuitPermit::new(
+            &self.0,
+            self.0.terms(),
+            call,
+            Only,
+            pass,
+        ))
     }
 
     #[inline(never)]
     fn admit_blocking(&'c self, call: &'c Call) -> Result<Self::Permit, Rejection> {
-        let permit = |pass| CircuitPermit::new(&self.0, call, Only, pass);
-        self.0.admit_to(&self.0.cell, permit)
+        let terms = self.0.terms();
+        let permit = |pass| CircuitPermit::new(&self.0, terms, call, Only, pass);
+        self.0.admit_to(terms, &self.0.cell, permit)
     }
 }
 
@@ -276,12 +286,16 @@ impl Policy for CircuitBreaker {
 
     fn assemble(name: PolicyName, settings: &CircuitBreakerSettings, sink: Sink) -> Self {
         Self(Arc::new_cyclic(|this| {
-            Core::new(name, &settings.filled(), sink, this)
+            Core::new(name, settings, sink, this)
         }))
     }
 
     fn settings(&self) -> Vec<Setting> {
-        self.0.settings.effective()
+        self.0.terms().settings.effective()
+    }
+
+    fn reconfigure(&self, settings: &CircuitBreakerSettings, switch: Switch) {
+        self.0.reconfigure(settings, switch);
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {
@@ -302,6 +316,10 @@ impl Policy for CircuitBreaker {
     }
 
     fn condition(&self) -> Option<Verdict> {
+        let terms = self.0.terms();
+        if terms.is_off() {
+            return None;
+        }
         let state = self.state();
         let (troubled, keys) = self.0.circuits_of_keys(clock::now());
         let detail = match (state, troubled) {
@@ -310,7 +328,7 @@ impl Policy for CircuitBreaker {
         };
         let status = match state {
             // Every call is made, and somebody wants it so.
-            _ if !self.0.enforce => HealthStatus::Healthy,
+            _ if !terms.enforce => HealthStatus::Healthy,
             CircuitState::Disabled => HealthStatus::Healthy,
             CircuitState::Closed if troubled == 0 => HealthStatus::Healthy,
             _ => HealthStatus::Degraded,

@@ -14,6 +14,7 @@ mod ready;
 mod settings;
 mod shared;
 mod stopwatch;
+mod terms;
 mod when;
 mod window;
 
