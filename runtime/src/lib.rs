@@ -205,6 +205,7 @@ mod call;
 mod circuit_state;
 mod classify;
 mod clock;
+mod config;
 mod counter;
 mod emitted;
 mod entered;
@@ -216,6 +217,8 @@ mod key;
 mod keyed;
 mod kind;
 mod name;
+#[cfg(any(test, feature = "config"))]
+mod nearest;
 mod outcome;
 mod per_thread;
 mod place;
@@ -245,10 +248,12 @@ pub use algorithm::{backoff::Backoff, jitter::Jitter, schedule::Delays};
 pub use attributes::{bulkhead, circuit_breaker, fallback, rate_limited, retry, timeout};
 pub use circuit_state::CircuitState;
 pub use classify::Classify;
-pub use error::{ConfigError, ConfigErrors, Said};
+pub use config::{ConfigPlace, FilePlace};
+pub use error::{ConfigError, ConfigErrors, Said, Subject};
 pub use event::{
-    Bypassed, CutOff, Event, Exhausted, FellBack, LeaseLost, Misconfigured, Refused,
-    RetriesExhausted, RetryEvent, StateChanged, StoreDown, StoreUp, Subscription,
+    Bypassed, ConfigRejected, CutOff, Event, Exhausted, FellBack, LeaseLost, Misconfigured,
+    Reconfigured, Refused, RetriesExhausted, RetryEvent, SettingChange, StateChanged, StoreDown,
+    StoreUp, Subscription,
 };
 pub use health::{HealthStatus, Verdict};
 pub use kind::PolicyKind;
@@ -272,6 +277,9 @@ pub use policy::{
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
 };
 pub use rate::{ParseRateError, Rate};
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub use registry::Watch;
 pub use registry::{
     CheckHealth, Health, HealthCheck, PolicyHealth, PolicySnapshot, Registry, Snapshot,
     listing::{Definition, Origin, Site, SitePolicy, SiteSetting},

@@ -10,7 +10,7 @@ pub(crate) mod settings;
 pub(crate) mod shared;
 #[cfg(all(test, not(any(feature = "test-util", steadfast_loom))))]
 mod skewed_cores;
-#[cfg(all(test, not(steadfast_loom)))]
+#[cfg(any(test, feature = "config"))]
 pub(crate) mod spelling;
 pub(crate) mod timeout;
 

@@ -1,5 +1,7 @@
 //! The registry of one program, or of one test.
 
+#[cfg(feature = "config")]
+use std::sync::{Mutex, PoisonError, Weak};
 use std::{
     fmt,
     future::Future,
@@ -11,25 +13,27 @@ use std::{
 #[allow(clippy::wildcard_imports)]
 use super::policies::*;
 use super::{
-    catalog::{self, Ruling},
+    catalog,
     checks::{Checks, HealthCheck},
     declared::AnySettings,
     describe,
     health::{self, Health, PolicyHealth},
-    listing,
+    in_force, listing,
     shelf::{Installed, Shelved, Shelves},
     site::Site,
     snapshot::{PolicySnapshot, Snapshot},
 };
+#[cfg(feature = "config")]
+use super::{configuration::Configuration, watch::Watch};
 use crate::{
     clock,
+    config::Resolved,
     error::{ConfigError, ConfigErrors, Said},
     event::{Event, Misconfigured, Sink, StoreDown, StoreUp, Subscription},
     health::Verdict,
-    kind::PolicyKind,
     name::PolicyName,
     place::Place,
-    policy::{self, kind_of},
+    policy::{self, Switch, kind_of, settings::PolicySettings as _},
     store::{Member, Store, StoreError, StoreHealth},
 };
 
@@ -43,6 +47,11 @@ struct Inner {
     shelves: Shelves,
     sink: Sink,
     checks: Arc<Checks>,
+    #[cfg(feature = "config")]
+    configuration: Configuration,
+    /// The files that are watched; they end with the registry.
+    #[cfg(feature = "config")]
+    watches: Mutex<Vec<Watch>>,
     /// Kept for the store, which tells those who live.
     teller: Arc<Teller>,
 }
@@ -86,11 +95,26 @@ pub fn registry() -> Registry {
     GLOBAL.clone()
 }
 
+/// For those whom the registry keeps.
+#[cfg(feature = "config")]
+pub(super) struct WeakRegistry(Weak<Inner>);
+
+#[cfg(feature = "config")]
+impl WeakRegistry {
+    pub(super) fn upgrade(&self) -> Option<Registry> {
+        self.0.upgrade().map(Registry)
+    }
+}
+
 impl Registry {
     pub(crate) fn with(sink: Sink) -> Self {
         Self(Arc::new(Inner {
             shelves: Shelves::default(),
             checks: Arc::default(),
+            #[cfg(feature = "config")]
+            configuration: Configuration::of(std::env::vars_os()),
+            #[cfg(feature = "config")]
+            watches: Mutex::default(),
             teller: Arc::new(Teller(sink.clone())),
             sink,
         }))
@@ -106,14 +130,31 @@ impl Registry {
         if let Some(policy) = shelf.find(name) {
             return policy;
         }
-        let Ruling { settings, mistakes } = catalog::rule::<P>(name);
+        let mut mistakes = Vec::new();
         let (policy, new) = shelf.find_or_make(name, None, || {
-            P::assemble(name.clone(), &settings, self.0.sink.clone())
+            let resolved = self.in_force::<P>(name, in_force::declared::<P>(name));
+            let policy = self.assemble::<P>(name, &resolved);
+            mistakes = resolved.mistakes;
+            policy
         });
         if new {
-            mistakes.into_iter().for_each(|error| self.tell(error));
+            let tell = |error| self.tell(name.clone(), error);
+            mistakes.into_iter().for_each(tell);
         }
         policy
+    }
+
+    fn assemble<P: Shelved>(&self, name: &PolicyName, resolved: &Resolved<P::Settings>) -> P {
+        let settings = resolved.settings.harmless();
+        let policy = P::assemble(name.clone(), &settings, self.0.sink.clone());
+        if resolved.switch != Switch::On {
+            policy.reconfigure(&settings, resolved.switch);
+        }
+        policy
+    }
+
+    pub(super) fn shelves(&self) -> &Shelves {
+        &self.0.shelves
     }
 
     fn find<P: Shelved>(&self, name: &str) -> Option<P> {
@@ -147,12 +188,20 @@ impl Registry {
             });
         }
         let shelf = P::shelf(&self.0.shelves);
-        let make = || P::assemble(name.clone(), settings, self.0.sink.clone());
         let installed = Installed {
             settings: *settings,
             place: here,
         };
-        match shelf.find_or_make(&name, Some(installed), make) {
+        let defined = in_force::installed(installed.clone());
+        let resolved = self.in_force::<P>(&name, defined);
+        if let Some(mistake) = resolved.mistakes.into_iter().next() {
+            return Err(mistake);
+        }
+        let make = || {
+            let defined = in_force::installed(installed.clone());
+            self.assemble::<P>(&name, &self.in_force::<P>(&name, defined))
+        };
+        match shelf.find_or_make(&name, Some(installed.clone()), make) {
             (policy, true) => Ok(policy.clone()),
             (_, false) => Err(ConfigError::AlreadyInUse {
                 kind: kind_of::<P>(),
@@ -161,11 +210,9 @@ impl Registry {
         }
     }
 
-    fn tell(&self, error: ConfigError) {
-        self.0.sink.tell(&Event::Misconfigured(Misconfigured {
-            policy: error.policy().clone(),
-            error,
-        }));
+    fn tell(&self, policy: PolicyName, error: ConfigError) {
+        let event = Misconfigured { policy, error };
+        self.0.sink.tell(&Event::Misconfigured(event));
     }
 
     /// Calls `callback` for every event, on the thread that caused it, after the change is made and
@@ -223,7 +270,7 @@ impl Registry {
     /// ```
     #[must_use]
     pub fn sites(&self) -> Vec<listing::Site> {
-        describe::sites(&self.0.shelves)
+        describe::sites(self)
     }
 
     /// What every policy is set to, counts, and stands at, those never called included.
@@ -235,11 +282,11 @@ impl Registry {
             policies.push(PolicySnapshot {
                 kind,
                 name: name.clone(),
-                settings: policy
-                    .settings()
-                    .into_iter()
-                    .map(|s| (s.name, s.value))
-                    .collect(),
+                settings: {
+                    let settings = policy.settings().into_iter();
+                    let settings = settings.map(|s| (s.name, s.value));
+                    settings.chain(self.extra(kind, name)).collect()
+                },
                 state: policy.observe().into_iter().collect(),
             });
         });
@@ -406,7 +453,9 @@ impl Registry {
     /// Sites of one name that disagree, settings of one name in two packages, a name that is joined but
     /// never defined, `shared` without a store.
     pub fn validate(&self) -> Result<(), ConfigErrors> {
-        let mistakes = self.mistakes();
+        let mut mistakes = self.mistakes();
+        #[cfg(feature = "config")]
+        mistakes.extend(self.configuration_mistakes());
         if mistakes.is_empty() {
             Ok(())
         } else {
@@ -414,7 +463,27 @@ impl Registry {
         }
     }
 
-    #[cfg(feature = "test-util")]
+    #[cfg(feature = "config")]
+    pub(super) fn downgrade(&self) -> WeakRegistry {
+        WeakRegistry(Arc::downgrade(&self.0))
+    }
+
+    #[cfg(feature = "config")]
+    pub(super) fn keep(&self, watch: Watch) {
+        let mut watches = self
+            .0
+            .watches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        watches.push(watch);
+    }
+
+    #[cfg(feature = "config")]
+    pub(super) fn configuration(&self) -> &Configuration {
+        &self.0.configuration
+    }
+
+    #[cfg(any(feature = "test-util", feature = "config"))]
     pub(crate) fn sink(&self) -> &Sink {
         &self.0.sink
     }
@@ -465,21 +534,7 @@ macro_rules! offer {
                         }
                     }
                 }
-            }
-
-            /// Every mistake in what the sites say.
-            fn mistakes(&self) -> Vec<ConfigError> {
-                let mut mistakes = Vec::new();
-                $(mistakes.extend(catalog::mistakes(&self.0.shelves.$handle));)*
-                if self.0.sink.store().get().is_none() {
-                    $(mistakes.extend(catalog::shared::<$Policy>().map(|policy| ConfigError::NoStore {
-                        kind: PolicyKind::$Policy,
-                        policy,
-                    }));)*
-                }
-                mistakes
-            }
-        }
+            }        }
     };
 }
 policies!(offer);
