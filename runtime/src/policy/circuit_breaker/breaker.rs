@@ -298,6 +298,10 @@ impl Policy for CircuitBreaker {
         self.0.reconfigure(settings, switch);
     }
 
+    fn begin(&self, settings: &CircuitBreakerSettings, switch: Switch) {
+        self.0.begin(settings, switch);
+    }
+
     fn observe(&self) -> Vec<(&'static str, Value)> {
         let metrics = self.metrics();
         vec![

@@ -433,6 +433,15 @@ impl Core {
         }
     }
 
+    /// The same where nobody waits or listens yet: somebody's lock may be held.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
+    pub(super) fn begin(&self, settings: &CircuitBreakerSettings, switch: Switch) {
+        let _turn = lock(&self.turn);
+        for (_, aftermath) in self.put_in_force(Terms::new(settings.filled(), switch)) {
+            aftermath.wake();
+        }
+    }
+
     /// In whose turn it is. Gives what has to wait until that is over, and for which circuit: `None` is the
     /// only one.
     fn put_in_force(&self, terms: Terms) -> Vec<(Option<Arc<Cell>>, Aftermath)> {

@@ -1,5 +1,9 @@
 //! What a breaker goes by: its settings, and what follows from them.
 
+#[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+mod tests;
+
 use std::sync::Arc;
 
 use super::{CircuitBreakerSettings, shared::FleetTerms, stopwatch::Measure};
