@@ -1,5 +1,7 @@
 //! Fleets of a few registries in one process, in virtual time.
 
+mod reloads;
+
 use std::{
     io,
     panic::AssertUnwindSafe,
