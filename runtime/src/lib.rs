@@ -204,6 +204,9 @@ mod attributes;
 mod call;
 mod circuit_state;
 mod classify;
+#[cfg(feature = "cli")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cli")))]
+pub mod cli;
 mod clock;
 mod config;
 mod counter;

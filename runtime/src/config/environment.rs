@@ -36,10 +36,11 @@ fn is_setting(rest: &str) -> bool {
     !rest.starts_with('_') && !rest.contains(SEPARATOR)
 }
 
-/// The variable of a setting of a policy.
-pub(super) fn variable(kind: PolicyKind, name: &str, setting: &str) -> String {
-    let [kind, name, setting] = [kind.as_str(), name, setting].map(spelt);
-    format!("{PREFIX}{kind}{SEPARATOR}{name}{SEPARATOR}{setting}")
+/// What the variables of a policy begin with.
+#[cfg(feature = "cli")]
+pub(crate) fn prefix(kind: PolicyKind, name: &str) -> String {
+    let [kind, name] = [kind.as_str(), name].map(spelt);
+    format!("{PREFIX}{kind}{SEPARATOR}{name}{SEPARATOR}")
 }
 
 impl Environment {

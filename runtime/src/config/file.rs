@@ -148,15 +148,17 @@ impl Reader<'_> {
     }
 }
 
+fn float(text: &str) -> Given {
+    let number = text.parse();
+    number.map_or(Given::Other("a number that is too large"), Given::Number)
+}
+
 fn given(value: &DeValue<'_>) -> Given {
     match value {
         DeValue::String(text) => Given::Text(text.clone().into_owned()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map_or(Given::Other("a number that is too large"), Given::Whole),
-        DeValue::Float(number) => number
-            .as_str()
-            .parse()
-            .map_or(Given::Other("a number that is too large"), Given::Number),
+            .map_or_else(|_| float(number.as_str()), Given::Whole),
+        DeValue::Float(number) => float(number.as_str()),
         DeValue::Boolean(flag) => Given::Flag(*flag),
         DeValue::Datetime(_) => Given::Other("a date"),
         DeValue::Array(_) => Given::Other("an array"),

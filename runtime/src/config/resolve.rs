@@ -84,9 +84,7 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
             entry.given.text() == Some(NONE) && !matches!(described.shape, Shape::WordOrNumber(_));
         let written = match is_none {
             true => {
-                // What the preset says would come back.
-                self.resolved.settings = self.resolved.settings.unfolded();
-                self.resolved.settings.clear(described.name);
+                self.take_away(described.name);
                 Ok(())
             }
             false => self.resolved.settings.write(described.name, &entry.given),
@@ -95,6 +93,17 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
             Ok(()) => self.note(described.name, entry),
             Err(problem) => self.wrong(entry, problem),
         }
+    }
+
+    /// What the preset says would come back: so from now on it is as if its settings were written out.
+    fn take_away(&mut self, setting: &str) {
+        let effective = self.resolved.settings.effective().into_iter();
+        let preset = effective.filter(|each| each.name == PRESET && each.value != NONE);
+        for preset in preset {
+            self.resolved.extra.entry(PRESET).or_insert(preset.value);
+        }
+        self.resolved.settings = self.resolved.settings.unfolded();
+        self.resolved.settings.clear(setting);
     }
 
     fn note(&mut self, setting: &'static str, entry: &Entry) {
@@ -323,6 +332,8 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
             Subject::Preset(_) => Vec::new(),
         };
         presets.extend(built_in::<S>().iter().map(|&word| word.to_owned()));
+        presets.sort();
+        presets.dedup();
         self.resolved.mistakes.push(ConfigError::UnknownPreset {
             at: Box::new(entry.value_at.clone()),
             kind: S::KIND,

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     path::Path,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 #[allow(clippy::wildcard_imports)]
@@ -23,6 +23,11 @@ use crate::{
         settings::{PolicySettings, Setting},
     },
 };
+#[cfg(feature = "cli")]
+use crate::{
+    kind::PolicyKind,
+    policy::spelling::{Described, Spelt as _},
+};
 
 /// The configuration of one registry.
 pub(super) struct Configuration {
@@ -38,6 +43,11 @@ impl Configuration {
             changing: Mutex::new(()),
             layers: RwLock::new(Arc::new(Layers::of(variables))),
         }
+    }
+
+    /// To change it; or to wait until whoever does has done.
+    pub(super) fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn layers(&self) -> Arc<Layers> {
@@ -110,12 +120,24 @@ impl Registry {
         self.configure(Source::File(path.to_owned()), &text)
     }
 
-    pub(super) fn configure(&self, source: Source, text: &str) -> Result<(), ConfigErrors> {
+    fn configure(&self, source: Source, text: &str) -> Result<(), ConfigErrors> {
+        self.configure_if(source, text, || true)
+    }
+
+    /// The same, unless it is not wanted any more.
+    pub(super) fn configure_if(
+        &self,
+        source: Source,
+        text: &str,
+        is_wanted: impl FnOnce() -> bool,
+    ) -> Result<(), ConfigErrors> {
         let configuration = self.configuration();
-        let changing = configuration.changing.lock();
-        let changing = changing.unwrap_or_else(PoisonError::into_inner);
+        let changing = configuration.changing();
+        if !is_wanted() {
+            return Ok(());
+        }
         let old = configuration.layers();
-        let new = Arc::new(self.reviewed(&old, source, text, Some(&old))?);
+        let new = Arc::new(self.reviewed(&old, source, text)?);
         configuration.put(Arc::clone(&new));
         let changes = self.apply(&old, &new);
         drop(changing);
@@ -125,23 +147,16 @@ impl Registry {
         Ok(())
     }
 
-    /// What is wrong with the text of a file, were it loaded now.
-    pub(crate) fn check(&self, source: Source, text: &str) -> Result<(), ConfigErrors> {
-        let layers = self.configuration().layers();
-        self.reviewed(&layers, source, text, None).map(drop)
-    }
-
-    /// These layers with one more, if nothing is wrong with it; nor with going there from what is `in_use`.
+    /// What is in force with one layer more, if nothing is wrong with it.
     fn reviewed(
         &self,
-        layers: &Layers,
+        in_force: &Layers,
         source: Source,
         text: &str,
-        in_use: Option<&Layers>,
     ) -> Result<Layers, ConfigErrors> {
-        let (new, mut mistakes) = layers.with(source, text);
+        let (new, mut mistakes) = in_force.with(source, text);
         if let Some(new) = &new {
-            mistakes.extend(self.review(new, in_use));
+            mistakes.extend(self.review(in_force, new));
         }
         match new.filter(|_| mistakes.is_empty()) {
             Some(new) => Ok(new),
@@ -174,14 +189,16 @@ fn sorted(mut mistakes: Vec<ConfigError>) -> ConfigErrors {
 }
 
 /// What would be wrong with the policies of one kind.
-fn review<P: Shelved>(shelf: &Shelf<P>, new: &Layers, old: Option<&Layers>) -> Vec<ConfigError> {
+fn review<P: Shelved>(shelf: &Shelf<P>, old: &Layers, new: &Layers) -> Vec<ConfigError> {
     let mut mistakes = Vec::new();
     for name in names(shelf) {
-        let resolved = new.resolve(&name, defined(shelf, &name).base);
-        let in_use = old.filter(|_| shelf.find(&name).is_some());
-        let before = in_use.map(|old| old.resolve(&name, defined(shelf, &name).base));
-        mistakes.extend(before.and_then(|before| fixed::<P>(&name, &before, &resolved)));
-        mistakes.extend(resolved.mistakes);
+        let base = defined(shelf, &name).base;
+        let after = new.resolve(&name, base.clone());
+        if shelf.find(&name).is_some() {
+            let before = old.resolve(&name, base);
+            mistakes.extend(fixed::<P>(&name, &before, &after));
+        }
+        mistakes.extend(after.mistakes);
     }
     mistakes
 }
@@ -254,14 +271,48 @@ fn unwritten(name: &str) -> &'static str {
     }
 }
 
+/// A policy, for those who write about it.
+#[cfg(feature = "cli")]
+pub(crate) struct Listed {
+    pub(crate) kind: PolicyKind,
+    pub(crate) name: PolicyName,
+    /// What is in force.
+    pub(crate) settings: Vec<Setting>,
+    /// Given by each call, and not to be configured.
+    pub(crate) varying: Option<&'static str>,
+}
+
+#[cfg(feature = "cli")]
+fn list<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> Vec<Listed> {
+    let listed = |name: PolicyName| {
+        let defined = defined(shelf, &name);
+        let varying = defined.base.varying;
+        Listed {
+            kind: kind_of::<P>(),
+            settings: registry.in_force::<P>(&name, defined).shown(),
+            name,
+            varying: varying.then(|| P::Settings::default().missing()).flatten(),
+        }
+    };
+    names(shelf).into_iter().map(listed).collect()
+}
+
 macro_rules! configure {
     ($($handle:ident: $Policy:ident, $Settings:ident, $Builder:ident;)*) => {
         impl Registry {
             /// All that is wrong with `new`, and with going there from what is in force.
-            fn review(&self, new: &Layers, old: Option<&Layers>) -> Vec<ConfigError> {
+            fn review(&self, old: &Layers, new: &Layers) -> Vec<ConfigError> {
                 let mut mistakes = self.strangers(new);
-                $(mistakes.extend(review::<$Policy>(&self.shelves().$handle, new, old));)*
+                $(mistakes.extend(review::<$Policy>(&self.shelves().$handle, old, new));)*
                 mistakes
+            }
+
+            /// Every policy that there is, with its settings.
+            #[cfg(feature = "cli")]
+            pub(crate) fn policies(&self) -> Vec<Listed> {
+                let mut all = Vec::new();
+                $(all.extend(list(self, &self.shelves().$handle));)*
+                all
             }
 
             /// What is wrong whatever the policies are set to.
@@ -283,3 +334,16 @@ macro_rules! configure {
     };
 }
 policies!(configure);
+
+macro_rules! described {
+    ($($handle:ident: $Policy:ident, $Settings:ident, $Builder:ident;)*) => {
+        /// The settings of a kind of policy.
+        #[cfg(feature = "cli")]
+        pub(crate) fn described(kind: PolicyKind) -> &'static [Described] {
+            match kind {
+                $(PolicyKind::$Policy => $Settings::DESCRIBED,)*
+            }
+        }
+    };
+}
+policies!(described);

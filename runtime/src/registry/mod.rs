@@ -3,7 +3,7 @@
 mod catalog;
 mod checks;
 #[cfg(feature = "config")]
-mod configuration;
+pub(crate) mod configuration;
 mod declared;
 mod describe;
 mod health;

@@ -77,7 +77,8 @@ impl Registry {
         let text = fs::read_to_string(&inner.path).map_err(|error| inner.unreadable(&error))?;
         lock(&inner.last).replace(text.clone());
         let watch = Watch(inner);
-        match self.configure(watch.source(), &text) {
+        let source = Source::File(watch.0.path.clone());
+        match self.configure_if(source, &text, || true) {
             Ok(()) => {
                 self.keep(watch.clone());
                 Ok(watch)
@@ -97,15 +98,15 @@ impl Watch {
         &self.0.path
     }
 
-    /// Ends it. The settings that are in force stay so.
+    /// Ends it: nothing is loaded after that. The settings that are in force stay so.
     pub fn stop(&self) {
         // Dropped outside the lock: it may wait for its thread, which may wait for the lock.
         let watcher = lock(&self.0.watcher).take();
         drop(watcher);
-    }
-
-    fn source(&self) -> Source {
-        Source::File(self.0.path.clone())
+        // Whoever is about to load now has done so, or finds that it is not wanted.
+        if let Some(registry) = self.0.registry.upgrade() {
+            drop(registry.configuration().changing());
+        }
     }
 }
 
@@ -155,7 +156,8 @@ impl Inner {
             Ok(text) if lock(&self.last).as_ref() == Some(&text) => Ok(()),
             Ok(text) => {
                 lock(&self.last).replace(text.clone());
-                registry.configure(Source::File(self.path.clone()), &text)
+                let source = Source::File(self.path.clone());
+                registry.configure_if(source, &text, || lock(&self.watcher).is_some())
             }
             // Told once.
             Err(_) if lock(&self.last).is_none() => Ok(()),
