@@ -193,10 +193,13 @@ fn names_that_variables_cannot_tell_apart_are_an_error() {
     let arguments = ["check", good.to_str().unwrap()];
     let variable = "STEADFAST_CIRCUIT_BREAKER__A_B__WINDOW";
     let output = run(&arguments, &[(variable, "30")]);
-    let expected = format!(
-        "error: {variable}: variables cannot tell circuit_breaker `a-b` from `a.b`"
+    let expected =
+        format!("error: {variable}: variables cannot tell circuit_breaker `a-b` from `a.b`");
+    assert!(
+        errors(&output).starts_with(&expected),
+        "{}",
+        errors(&output)
     );
-    assert!(errors(&output).starts_with(&expected), "{}", errors(&output));
     assert_eq!(output.status.code(), Some(1));
     // As long as none is used, nothing is wrong with the names.
     assert!(run(&arguments, &[]).status.success());
