@@ -77,8 +77,32 @@ use crate::{
 ///   refused, with [`StoreUnavailable`](crate::StoreUnavailable).
 /// - A store that forgets everything closes the circuit. Generations rise all the same.
 ///
-/// Instances that share a name are expected to have the same settings; where they differ, those of whoever
-/// reports apply to its report.
+/// Instances that share a name are expected to have the same settings; where they differ, as they do for a
+/// while when each loads its configuration again, those of whoever reports apply to its report.
+///
+/// # Configuration
+/// Settings can be replaced while calls run (feature `config`), and the state stays:
+/// - A call ends under the settings that it began under: whether it is slow, what it counts as if it is
+///   dropped, and whether it is seen at all.
+/// - Thresholds, rates and the window are the circuit's: new ones decide from the next outcome that counts on,
+///   the old outcomes included. A resized window keeps its newest outcomes; one that becomes a window of the
+///   other kind (calls, or time) starts empty.
+/// - An open circuit stays open. If the recovery settings change, it stays so for as long as if it had opened
+///   under the new ones, and where that is over, the next caller finds it half-open. Probes that are out keep
+///   their places and the time they were given; fewer places come about as they end.
+/// - A shared circuit's window is resized by whole reports, and what its store has decided already (the end of
+///   an open time) stays. A shorter `half_open_timeout` also draws in probes that are out.
+/// - `enforce` changes at once, and [`ready`](Self::ready) looks again.
+/// - `enabled = false`: calls pass, and nothing is counted or told. On again, the state goes on from where it
+///   was.
+/// - `force = "open"` and `force = "closed"` do what [`force_open`](Self::force_open) and
+///   [`disable`](Self::disable) do, once, when they are loaded; what is done by hand later holds, and to load the
+///   same again changes nothing. When `force` goes, the breaker is [reset](Self::reset), unless somebody has
+///   called one of the three since, or its state is another one by now. A breaker that is first used when
+///   `force` is set begins so, and tells nobody.
+/// - Where it is shared, that concerns the fleet, as it does by hand: the first instance to load `force` sets
+///   all, the first to load its absence resets all, and the others find nothing left to do. If no instance is
+///   left that had loaded it, it takes a [`reset`](Self::reset) by hand.
 ///
 /// # Cancellation
 /// A call dropped before it ended gives its permit back and, by default, counts as neither success nor

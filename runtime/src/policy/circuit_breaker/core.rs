@@ -31,13 +31,13 @@ use crate::{
 #[derive(Debug)]
 pub struct Core {
     pub(super) name: PolicyName,
-    terms: Reloadable<Terms>,
+    pub(super) terms: Reloadable<Terms>,
     /// Of those who put other terms in force, and of whoever brings the first key: circuits that are made
     /// meanwhile must not miss them.
-    turn: Mutex<()>,
+    pub(super) turn: Mutex<()>,
     /// The one circuit; where there is one per key, what is set by hand for all of them.
     pub(super) cell: Cell,
-    keyed: OnceLock<Keyed<Arc<Cell>>>,
+    pub(super) keyed: OnceLock<Keyed<Arc<Cell>>>,
     totals: Counters<TOTALS>,
     pub(super) sink: Sink,
     /// Where the circuits are the fleet's.
@@ -63,15 +63,6 @@ fn own_or_local(cell: &mut Arc<Cell>, place: crate::keyed::Place) -> Arc<Cell> {
         outpost.leave_fleet();
     }
     Arc::clone(cell)
-}
-
-/// The state that the configuration says, if it does.
-fn forced(switch: Switch) -> Option<Phase> {
-    match switch {
-        Switch::On | Switch::Off => None,
-        Switch::ForcedOpen => Some(Phase::ForcedOpen),
-        Switch::ForcedClosed => Some(Phase::Disabled),
-    }
 }
 
 impl Core {
@@ -416,78 +407,6 @@ impl Core {
         }));
     }
 
-    /// Puts other terms in force for the calls that begin from now on, and for all circuits.
-    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
-    pub(super) fn reconfigure(&self, settings: &CircuitBreakerSettings, switch: Switch) {
-        let terms = Terms::new(settings.filled(), switch);
-        if terms.switch != self.terms().switch {
-            self.rouse_if_stored();
-        }
-        let aftermaths = {
-            let _turn = lock(&self.turn);
-            self.put_in_force(terms)
-        };
-        // Outside the turn: whoever is woken or told may come back with other settings.
-        for (cell, aftermath) in aftermaths {
-            self.follow(cell.as_deref().unwrap_or(&self.cell), aftermath);
-        }
-    }
-
-    /// The same where nobody waits or listens yet: somebody's lock may be held.
-    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
-    pub(super) fn begin(&self, settings: &CircuitBreakerSettings, switch: Switch) {
-        let _turn = lock(&self.turn);
-        for (_, aftermath) in self.put_in_force(Terms::new(settings.filled(), switch)) {
-            aftermath.wake();
-        }
-    }
-
-    /// In whose turn it is. Gives what has to wait until that is over, and for which circuit: `None` is the
-    /// only one.
-    fn put_in_force(&self, terms: Terms) -> Vec<(Option<Arc<Cell>>, Aftermath)> {
-        let before = self.terms();
-        if terms == *before {
-            return Vec::new();
-        }
-        // First, so that circuits that are made meanwhile go by it.
-        self.terms.set(terms);
-        let (terms, now) = (self.terms(), clock::now());
-        let configure = |cell: &Cell| {
-            let fleet = terms.fleet.as_ref();
-            cell.configure(&terms.config, fleet, now, fastrand::f64)
-        };
-        self.cell.lay_lanes(terms.config.window);
-        let mut aftermaths = vec![(None, configure(&self.cell))];
-        if let Some(keyed) = self.keyed.get() {
-            keyed.set_max_keys(terms.settings.keys());
-            keyed.for_each(|cell| {
-                let aftermath = configure(cell);
-                if !aftermath.is_nothing() {
-                    aftermaths.push((Some(Arc::clone(cell)), aftermath));
-                }
-            });
-        }
-        if terms.switch != before.switch
-            && let Some(aftermath) = self.cell.force(forced(terms.switch), now)
-        {
-            aftermaths.push((None, aftermath));
-            if forced(terms.switch).is_none() {
-                self.abandon_keys(|aftermath| aftermaths.push((None, aftermath)));
-            }
-        }
-        aftermaths
-    }
-
-    /// Before what concerns the whole fleet, but is nobody's use of it: that there is no store is for the
-    /// first caller to find out.
-    fn rouse_if_stored(&self) {
-        if let Some(hub) = &self.hub
-            && hub.has_store()
-        {
-            self.rouse_if_shared(&self.cell);
-        }
-    }
-
     pub(super) fn force_open(&self) {
         self.rouse_if_shared(&self.cell);
         self.follow(&self.cell, self.cell.force_open());
@@ -514,7 +433,7 @@ impl Core {
         }
     }
 
-    fn abandon_keys(&self, mut then: impl FnMut(Aftermath)) {
+    pub(super) fn abandon_keys(&self, mut then: impl FnMut(Aftermath)) {
         if let Some(keyed) = self.keyed.get() {
             keyed.retain(|cell| {
                 then(cell.abandon());

@@ -11,6 +11,7 @@ mod pending;
 mod permit;
 mod preset;
 mod ready;
+mod reload;
 mod settings;
 mod shared;
 mod stopwatch;

@@ -17,8 +17,8 @@ use crate::{
 pub(super) struct Measure(u64);
 
 /// What a call keeps of it until it ends, whatever is in force by then: twice the moment from which on it is
-/// slow, moved back by what it has waited until it began, and the same lowest bit. One word to keep across
-/// awaits.
+/// slow, moved back by what it has waited until it began, and the same lowest bit; nothing but that bit where
+/// it cannot be slow. One word to keep across awaits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stopwatch(u64);
 
