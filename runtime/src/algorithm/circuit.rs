@@ -509,7 +509,6 @@ impl Circuit {
     /// Takes new settings and keeps the state; what is running keeps its place, and its time. They decide
     /// from the next outcome on. The window keeps its newest outcomes, unless it becomes one of the other
     /// kind. Gives the recovery that was in force, for [`recover_anew`](Self::recover_anew).
-    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
     pub(crate) fn configure(
         &mut self,
         now: Nanos,
@@ -525,7 +524,6 @@ impl Circuit {
 
     /// While open, where others than these settings decide how long that lasts: it lasts as long as if they
     /// had been in force when it opened. `random` as for [`record`](Self::record).
-    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
     pub(crate) fn recover_anew(&mut self, before: Recovery, random: impl FnOnce() -> f64) {
         let recovery = self.config.recovery;
         if let State::Open {

@@ -98,7 +98,6 @@ impl Aftermath {
     }
 
     /// Whether there is nothing to be done.
-    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
     pub(super) fn is_nothing(&self) -> bool {
         self.transition.is_none() && self.wakers.is_empty() && !self.is_urgent
     }
@@ -358,7 +357,6 @@ impl Cell {
 
     /// Does what the configuration says of the state. It takes back what it has set, and nothing else: not
     /// what somebody has changed by hand since. `None` for what stays as it is.
-    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has one
     pub(super) fn force(&self, phase: Option<Phase>, now: Nanos) -> Option<Aftermath> {
         let mut kept = self.settled();
         let forced = std::mem::replace(&mut kept.forced, phase);
@@ -376,7 +374,6 @@ impl Cell {
 
     /// Goes by new settings from now on, in its whole: what was counted is counted, and what comes later comes
     /// under the new ones. Whoever waits looks again.
-    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
     pub(super) fn configure(
         &self,
         config: &Arc<CircuitConfig>,

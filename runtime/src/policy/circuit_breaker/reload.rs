@@ -12,7 +12,6 @@ use crate::{algorithm::circuit::Phase, clock, policy::Switch, sync::lock};
 
 impl Core {
     /// Puts other terms in force for the calls that begin from now on, and for all circuits.
-    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
     pub(super) fn reconfigure(&self, settings: &CircuitBreakerSettings, switch: Switch) {
         let terms = Terms::new(settings.filled(), switch);
         if terms.switch != self.terms().switch {
@@ -29,7 +28,6 @@ impl Core {
     }
 
     /// The same where nobody waits or listens yet: somebody's lock may be held.
-    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
     pub(super) fn begin(&self, settings: &CircuitBreakerSettings, switch: Switch) {
         let _turn = lock(&self.turn);
         for (_, aftermath) in self.put_in_force(Terms::new(settings.filled(), switch)) {

@@ -73,7 +73,6 @@ impl Hub {
         }
     }
 
-    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody asks
     pub(in super::super) fn has_store(&self) -> bool {
         self.link.store().is_ok()
     }

@@ -121,7 +121,6 @@ impl Outpost {
     }
 
     /// Goes by new settings from now on; true where the fleet decides how long its circuit stays open.
-    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
     pub(in super::super) fn configure(&self, terms: Arc<FleetTerms>) -> bool {
         let mut share = lock(&self.share);
         share.terms = terms;
