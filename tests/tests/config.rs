@@ -612,3 +612,47 @@ fn a_link_that_comes_to_lead_elsewhere_is_followed() {
     .unwrap();
     eventually("the file in it", || attempts() == "4");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_is_forced_open_and_closed_and_switched_off_by_a_text() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let told: Arc<Mutex<Vec<(CircuitState, CircuitState)>>> = Arc::default();
+    let _subscription = registry.subscribe({
+        let (told, registry) = (Arc::clone(&told), registry.clone());
+        move |event| {
+            if let Event::StateChanged(change) = event {
+                // Whoever is told may ask.
+                assert!(registry.circuit_breaker("quotes").is_some());
+                told.lock().unwrap().push((change.from, change.to));
+            }
+        }
+    });
+    let says = |line: &str| {
+        let text = format!("[circuit_breaker.quotes]\n{line}");
+        registry.configure_toml(&text).unwrap();
+    };
+    says("force = \"open\"");
+    // It begins so: nothing has changed for anybody.
+    assert!(matches!(quote().await, Err(Rejection::CircuitOpen(_))));
+    let breaker = registry.circuit_breaker("quotes").unwrap();
+    assert_eq!(breaker.state(), CircuitState::ForcedOpen);
+    says("force = \"open\"\nfailure_threshold = 7");
+    says("force = \"closed\"");
+    assert!(quote().await.is_ok());
+    says("");
+    assert_eq!(breaker.state(), CircuitState::Closed);
+    use CircuitState::{Closed, Disabled, ForcedOpen};
+    let path = [(ForcedOpen, Disabled), (Disabled, Closed)];
+    assert_eq!(*told.lock().unwrap(), path);
+    assert!(quote().await.is_ok());
+    let counted = breaker.metrics();
+    says("enabled = false");
+    assert!(quote().await.is_ok());
+    assert_eq!(breaker.metrics(), counted);
+    let settings =
+        |registry: &Registry| of_quotes(registry, PolicyKind::CircuitBreaker, "failure_threshold");
+    assert_eq!(settings(&registry), "5");
+    says("failure_threshold = 1");
+    assert_eq!(settings(&registry), "1");
+}

@@ -43,6 +43,12 @@ pub(crate) trait Policy: Clone + Send + Sync + 'static {
     #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
     fn reconfigure(&self, _settings: &Self::Settings, _switch: Switch) {} // until each has its own
 
+    /// The same for a policy that nobody has seen yet: nothing has changed for anybody, so nothing is told.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody says it
+    fn begin(&self, settings: &Self::Settings, switch: Switch) {
+        self.reconfigure(settings, switch);
+    }
+
     /// Back to the initial state, settings kept.
     fn reset(&self);
 }

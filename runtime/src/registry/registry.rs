@@ -148,7 +148,7 @@ impl Registry {
         let settings = resolved.settings.harmless();
         let policy = P::assemble(name.clone(), &settings, self.0.sink.clone());
         if resolved.switch != Switch::On {
-            policy.reconfigure(&settings, resolved.switch);
+            policy.begin(&settings, resolved.switch);
         }
         policy
     }
