@@ -10,6 +10,7 @@ mod lane;
 mod lease;
 mod limiter;
 mod one;
+mod patience;
 mod request;
 mod rules;
 mod settings;
