@@ -175,10 +175,7 @@ impl<V> Keyed<V> {
     }
 
     /// Changes the bound. A lower one is reached as unused entries leave.
-    #[allow(
-        dead_code,
-        reason = "settings can be reloaded once there is configuration"
-    )]
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody changes it
     pub(crate) fn set_max_keys(&self, max_keys: u32) {
         self.max_keys
             .store(u64::from(max_keys).max(1), Ordering::Relaxed);

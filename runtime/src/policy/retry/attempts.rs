@@ -830,7 +830,7 @@ mod tests {
         let bench = bench(settings().budget(1e-9));
         let call = Call::new();
         for _ in 0..200 {
-            drop(bench.retry.begin(&call).next(&call, judge(&failed())));
+            let _ = bench.retry.begin(&call).next(&call, judge(&failed()));
         }
         assert_eq!(bench.retry.metrics().budget_left, Some(0));
         bench.retry.reconfigure(&settings(), Switch::On);
