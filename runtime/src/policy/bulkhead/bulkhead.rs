@@ -388,17 +388,17 @@ impl Bulkhead {
         self.0.terms.get()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
     pub(super) fn change(&self, to: impl FnOnce(BulkheadSettings) -> BulkheadSettings) {
         self.reconfigure(&to(self.terms().settings), Switch::On);
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
     pub(super) fn settings_in_force(&self) -> &BulkheadSettings {
         &self.terms().settings
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
     pub(super) fn switch(&self, switch: Switch) {
         self.reconfigure(&self.terms().settings, switch);
     }

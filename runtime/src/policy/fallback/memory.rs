@@ -42,6 +42,7 @@ pub(super) struct Answers {
     /// itself; or all there can be.
     tight: AtomicUsize,
     /// The bound that it was made with, and what the cache made of it.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody changes it
     first: (u32, u64),
 }
 

@@ -69,6 +69,7 @@ struct Inner {
     name: PolicyName,
     terms: Reloadable<Terms>,
     /// Those who change the terms, one at a time.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody does
     changing: Mutex<()>,
     budget: Budget,
     totals: Counters<TOTALS>,
