@@ -111,6 +111,20 @@ async fn another_algorithm_starts_empty_in_a_record_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_smaller_bucket_says_when_what_is_out_has_flowed_back() {
+    let store = SlowStore::prompt();
+    let limiter = store.limiter(of(10, Duration::from_secs(10)).burst(8));
+    limiter.acquire(8).await.expect("there are eight");
+    put(&limiter, of(10, Duration::from_secs(10)).burst(2));
+    let refused = limiter.acquire(1).await.expect_err("eight are out");
+    let retry = refused.retry_after().expect("it comes back");
+    assert_eq!(retry, Duration::from_secs(7));
+    sleep(retry + Duration::from_millis(1)).await;
+    limiter.acquire(1).await.expect("as it was told");
+    limiter.acquire(1).await.expect_err("two are out");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_is_not_remembered_over_a_change() {
     let store = SlowStore::prompt();
     let limiter = store.limiter(of(2, LONG));
