@@ -252,9 +252,12 @@ impl CircuitBreaker {
         R: Outcome<Error: FromRejection>,
     {
         let call = Call::new();
-        let permit = match self.admit_blocking(&call) {
-            Ok(permit) => permit,
-            Err(rejection) => return R::from_result(Err(reject(rejection))),
+        let permit = match self.try_admit(&call) {
+            Some(permit) => permit,
+            None => match self.admit_blocking(&call) {
+                Ok(permit) => permit,
+                Err(rejection) => return R::from_result(Err(reject(rejection))),
+            },
         };
         let step = Step::<R>::Done(Body::new(&call, future).await);
         permit.settle(judge(Judge::new(&step, Traits::unknown())));
@@ -301,7 +304,7 @@ impl<'c> Admits<'c> for CircuitBreaker {
     fn admit_blocking(&'c self, call: &'c Call) -> Result<Self::Permit, Rejection> {
         let terms = self.0.terms();
         let permit = |pass| CircuitPermit::new(&self.0, terms, call, Only, pass);
-        self.0.admit_to(terms, &self.0.cell, permit)
+        self.0.admit_if_due(terms, &self.0.cell, permit)
     }
 }
 
