@@ -21,7 +21,7 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy, Switch,
+        Later, Policy, Switch,
         settings::{PolicySettings, Setting, Value},
     },
     probe::Traits,
@@ -322,11 +322,22 @@ impl Policy for CircuitBreaker {
     }
 
     fn reconfigure(&self, settings: &CircuitBreakerSettings, switch: Switch) {
-        self.0.reconfigure(settings, switch);
+        self.0.conclude(self.0.reconfigure(settings, switch));
+    }
+
+    fn reconfigure_quietly(
+        &self,
+        settings: &CircuitBreakerSettings,
+        switch: Switch,
+    ) -> Option<Later> {
+        let aftermaths = self.0.reconfigure(settings, switch);
+        let this = self.clone();
+        Some(Box::new(move || this.0.conclude(aftermaths)))
     }
 
     fn begin(&self, settings: &CircuitBreakerSettings, switch: Switch) {
-        self.0.begin(settings, switch);
+        // Nobody waits or listens yet. The fleet hears of it with the first call.
+        drop(self.0.reconfigure(settings, switch));
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {
