@@ -101,8 +101,9 @@ use crate::{
 ///   called one of the three since, or its state is another one by now. A breaker that is first used when
 ///   `force` is set begins so, and tells nobody.
 /// - Where it is shared, that concerns the fleet, as it does by hand: the first instance to load `force` sets
-///   all, the first to load its absence resets all, and the others find nothing left to do. If no instance is
-///   left that had loaded it, it takes a [`reset`](Self::reset) by hand.
+///   all, the first to load its absence resets all, and the others find nothing left to do. An instance that
+///   loads `force` late says it once more, over what was done by hand since. If no instance is left that had
+///   loaded it, it takes a [`reset`](Self::reset) by hand.
 ///
 /// # Cancellation
 /// A call dropped before it ended gives its permit back and, by default, counts as neither success nor
