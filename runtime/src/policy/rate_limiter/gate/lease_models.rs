@@ -61,13 +61,10 @@ impl Room {
         })
     }
 
-    fn bucket(&self) -> &Gcra {
-        self.gate
-            .terms
-            .get()
-            .bucket
-            .as_ref()
-            .expect("it is a bucket")
+    /// What is in force, read once as a call does.
+    fn terms(&self) -> (&Terms, &Gcra) {
+        let terms = self.gate.terms.get();
+        (terms, terms.bucket.as_ref().expect("it is a bucket"))
     }
 
     fn till(&self, lane: u32) -> &Till {
@@ -87,11 +84,9 @@ impl Room {
 
     /// A lease, and the first permit of it.
     fn lease(&self, lane: u32) -> Option<u64> {
-        let at = self.bucket().at(now());
-        let lease = self
-            .gate
-            .lease(self.gate.terms.get(), self.till(lane), at, 1, true);
-        self.keep(lease)
+        let (terms, bucket) = self.terms();
+        let at = bucket.at(now());
+        self.keep(self.gate.lease(terms, self.till(lane), at, 1, true))
     }
 
     fn draw(&self, lane: u32) -> Option<u64> {
@@ -105,7 +100,8 @@ impl Room {
 
     /// As those do who refuse without the lock where they can.
     fn glance(&self) -> Option<u64> {
-        match self.gate.terms.get().glance(self.bucket(), now(), 1) {
+        let (terms, bucket) = self.terms();
+        match terms.glance(bucket, now(), 1) {
             Glance::Taken { mark, .. } => self.keep(Some(mark)),
             Glance::Spent { .. } => None,
             Glance::Held => self.ask(),
