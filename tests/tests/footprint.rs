@@ -128,7 +128,9 @@ mod the_happy_path_allocates_nothing {
 #[test]
 fn six_attributes_add_a_bounded_number_of_bytes() {
     let added = size_of_val(&six(1)) - size_of_val(&bare(1));
-    assert!(added <= 150, "{added} bytes");
+    // Sixteen of them keep what a call began with, should its settings be replaced meanwhile: the plan of its
+    // retries, and the time that its timeout had.
+    assert!(added <= 160, "{added} bytes");
 }
 
 #[test]

@@ -41,27 +41,38 @@ pub(crate) trait Policy: Clone + Send + Sync + 'static {
     ///
     /// Settings that have been checked, and whose `shared` is that of the ones in force.
     #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
-    fn reconfigure(&self, _settings: &Self::Settings, _switch: Switch) {} // until each has its own
+    fn configure(&self, settings: &Self::Settings, switch: Switch) -> Later;
 
-    /// The same for whoever holds a lock: wakers and subscribers, who may come back in, are left for later.
-    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
-    fn reconfigure_quietly(&self, settings: &Self::Settings, switch: Switch) -> Option<Later> {
-        self.reconfigure(settings, switch);
-        None
-    }
-
-    /// The same for a policy that nobody has seen yet: nothing has changed for anybody, so nothing is told.
-    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody says it
-    fn begin(&self, settings: &Self::Settings, switch: Switch) {
-        self.reconfigure(settings, switch);
+    /// All of it at once, for those who hold no lock.
+    #[cfg(test)]
+    fn reconfigure(&self, settings: &Self::Settings, switch: Switch) {
+        self.configure(settings, switch).run();
     }
 
     /// Back to the initial state, settings kept.
     fn reset(&self);
 }
 
-/// What is done once no lock is held.
-pub(crate) type Later = Box<dyn FnOnce()>;
+/// What is left to do once no lock is held: wakers and subscribers may come back in. Dropped, nobody is
+/// told or woken, as befits a policy that nobody has seen yet.
+#[must_use]
+pub(crate) struct Later(Option<Box<dyn FnOnce()>>);
+
+impl Later {
+    /// Nothing.
+    pub(crate) const NOTHING: Self = Self(None);
+
+    pub(crate) fn new(act: impl FnOnce() + 'static) -> Self {
+        Self(Some(Box::new(act)))
+    }
+
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nothing is left
+    pub(crate) fn run(self) {
+        if let Some(act) = self.0 {
+            act();
+        }
+    }
+}
 
 /// Whether a policy does its work: said by the configuration alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -142,7 +142,7 @@ impl Registry {
         let mut later = Vec::new();
         let changes = self.apply(&old, &new, &mut later);
         drop(changing);
-        later.into_iter().for_each(|wake_and_tell| wake_and_tell());
+        later.into_iter().for_each(Later::run);
         for change in changes {
             self.sink().tell(&Event::Reconfigured(change));
         }
@@ -240,7 +240,7 @@ fn apply<P: Shelved>(
         if let Some(policy) =
             policy.filter(|policy| is_shared(*policy) == after.settings.is_shared())
         {
-            later.extend(policy.reconfigure_quietly(&after.settings.harmless(), after.switch));
+            later.push(policy.configure(&after.settings.harmless(), after.switch));
         }
         let changes = differences(&before.shown(), &after.shown());
         if !changes.is_empty() {

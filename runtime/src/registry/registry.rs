@@ -148,7 +148,8 @@ impl Registry {
         let settings = resolved.settings.harmless();
         let policy = P::assemble(name.clone(), &settings, self.0.sink.clone());
         if resolved.switch != Switch::On {
-            policy.begin(&settings, resolved.switch);
+            // Nobody has seen it yet: nobody waits or listens.
+            drop(policy.configure(&settings, resolved.switch));
         }
         policy
     }

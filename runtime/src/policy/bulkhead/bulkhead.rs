@@ -33,7 +33,7 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy, Switch,
+        Later, Policy, Switch,
         reloadable::Reloadable,
         settings::{PolicySettings, Setting, Value},
     },
@@ -691,14 +691,14 @@ impl Policy for Bulkhead {
     /// Places that are taken stay taken. Of those who wait, in their order, as many go in as there is room
     /// for now; then those leave, from the end of the line, who would not wait if they came now; the
     /// others wait as long as is in force, from when they came.
-    fn reconfigure(&self, settings: &BulkheadSettings, switch: Switch) {
+    fn configure(&self, settings: &BulkheadSettings, switch: Switch) -> Later {
         self.0.terms.set(Terms::new(*settings, switch));
         // By whatever is in force by then: of two who do this at once, the second judges last.
         let woken = match &self.0.shared {
             Some(shared) => shared.judge_again(),
             None => self.judge_again(),
         };
-        woken.into_iter().for_each(wake);
+        Later::new(move || woken.into_iter().for_each(wake))
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {

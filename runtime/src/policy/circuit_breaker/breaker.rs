@@ -322,23 +322,10 @@ impl Policy for CircuitBreaker {
         self.0.terms().settings.effective()
     }
 
-    fn reconfigure(&self, settings: &CircuitBreakerSettings, switch: Switch) {
-        self.0.conclude(self.0.reconfigure(settings, switch));
-    }
-
-    fn reconfigure_quietly(
-        &self,
-        settings: &CircuitBreakerSettings,
-        switch: Switch,
-    ) -> Option<Later> {
+    fn configure(&self, settings: &CircuitBreakerSettings, switch: Switch) -> Later {
         let aftermaths = self.0.reconfigure(settings, switch);
         let this = self.clone();
-        Some(Box::new(move || this.0.conclude(aftermaths)))
-    }
-
-    fn begin(&self, settings: &CircuitBreakerSettings, switch: Switch) {
-        // Nobody waits or listens yet. The fleet hears of it with the first call.
-        drop(self.0.reconfigure(settings, switch));
+        Later::new(move || this.0.conclude(aftermaths))
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {

@@ -26,7 +26,7 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy, Switch,
+        Later, Policy, Switch,
         reloadable::Reloadable,
         settings::{PolicySettings, Setting, Value},
     },
@@ -363,7 +363,7 @@ impl Policy for Fallback {
 
     /// Answers that are remembered stay, and are judged by the new ages; of more than are to be
     /// remembered, the least valuable go. A call is answered by what is in force when it has failed.
-    fn reconfigure(&self, settings: &FallbackSettings, switch: Switch) {
+    fn configure(&self, settings: &FallbackSettings, switch: Switch) -> Later {
         self.0.terms.set(Terms::new(*settings, switch));
         // Without a lock, since what is forgotten is dropped: whoever is overtaken by others sees it.
         loop {
@@ -373,7 +373,7 @@ impl Policy for Fallback {
                 sharing.change(terms.max_entries);
             }
             if std::ptr::eq(terms, self.0.terms.get()) {
-                return;
+                return Later::NOTHING;
             }
         }
     }

@@ -29,7 +29,7 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy, Switch,
+        Later, Policy, Switch,
         settings::{PolicySettings, Setting, Value},
     },
     probe::Traits,
@@ -676,10 +676,9 @@ impl Policy for RateLimiter {
     /// So in a time in which settings change no more gets through than the old and the new limit let
     /// through together. A permit that was taken before and is given back after it gives back what it
     /// still holds or less; nothing where the algorithm is another, or the windows are.
-    fn reconfigure(&self, settings: &RateLimiterSettings, switch: Switch) {
-        self.change(settings, switch)
-            .into_iter()
-            .for_each(Change::run);
+    fn configure(&self, settings: &RateLimiterSettings, switch: Switch) -> Later {
+        let changes = self.change(settings, switch);
+        Later::new(move || changes.into_iter().for_each(Change::run))
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {

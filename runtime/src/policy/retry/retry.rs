@@ -17,7 +17,7 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy, Switch,
+        Later, Policy, Switch,
         reloadable::Reloadable,
         settings::{PolicySettings, Setting, Value},
     },
@@ -341,13 +341,14 @@ impl Policy for Retry {
 
     /// A call goes by the plan that it began with, and a delay that is running is not cut short. What the
     /// budget has left stays, whatever share fills it from now on; one that is new is full.
-    fn reconfigure(&self, settings: &RetrySettings, switch: Switch) {
+    fn configure(&self, settings: &RetrySettings, switch: Switch) -> Later {
         let terms = Terms::new(*settings, switch);
         let _alone = lock(&self.0.changing);
         if terms.has_budget() && !self.0.terms.get().has_budget() {
             self.0.budget.reset();
         }
         self.0.terms.set(terms);
+        Later::NOTHING
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {

@@ -14,7 +14,7 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy, Switch,
+        Later, Policy, Switch,
         reloadable::Reloadable,
         settings::{PolicySettings, Setting, Value},
     },
@@ -221,8 +221,9 @@ impl Policy for Timeout {
         self.0.terms.get().settings.effective()
     }
 
-    fn reconfigure(&self, settings: &TimeoutSettings, switch: Switch) {
+    fn configure(&self, settings: &TimeoutSettings, switch: Switch) -> Later {
         self.0.terms.set(Terms::new(*settings, switch));
+        Later::NOTHING
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {

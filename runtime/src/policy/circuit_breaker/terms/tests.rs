@@ -543,7 +543,7 @@ async fn what_was_forced_ends_with_the_switch_off() {
 #[tokio::test(start_paused = true)]
 async fn a_breaker_that_begins_forced_tells_nobody() {
     let scene = scene(threshold(1));
-    scene.breaker.begin(&threshold(1), Switch::ForcedOpen);
+    drop(scene.breaker.configure(&threshold(1), Switch::ForcedOpen));
     assert_eq!(scene.state(), CircuitState::ForcedOpen);
     assert_eq!(scene.told(), []);
     scene.now(threshold(1));

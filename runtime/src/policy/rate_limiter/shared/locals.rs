@@ -46,7 +46,7 @@ impl Locals {
             let make = || {
                 let settings = part(settings, wanted);
                 let limiter = RateLimiter::assemble(name.clone(), &settings, sink.clone());
-                limiter.reconfigure(&settings, switch);
+                limiter.configure(&settings, switch).run();
                 Box::new(Node {
                     share: wanted,
                     limiter,

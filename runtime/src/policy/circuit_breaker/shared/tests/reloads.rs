@@ -101,7 +101,7 @@ async fn what_somebody_did_by_hand_elsewhere_stays() {
 async fn an_instance_that_begins_forced_forces_the_fleet_at_its_first_call() {
     let fleet = fleet(1, plain);
     let late = node(Some(&fleet.store), plain);
-    late.breaker.begin(&settings(), Switch::ForcedOpen);
+    drop(late.breaker.configure(&settings(), Switch::ForcedOpen));
     assert_eq!(late.state(), ForcedOpen);
     assert!(late.breaker.try_acquire().is_err());
     fleet.settle().await;
