@@ -215,6 +215,9 @@ mod judge;
 mod key;
 mod keyed;
 mod kind;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
 mod name;
 mod outcome;
 mod per_thread;
@@ -233,6 +236,7 @@ mod sync;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test;
+mod timed;
 mod timer;
 mod units;
 mod waiter;

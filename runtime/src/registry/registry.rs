@@ -32,6 +32,16 @@ use crate::{
     policy::{self, kind_of},
     store::{Member, Store, StoreError, StoreHealth},
 };
+#[cfg(feature = "metrics")]
+use crate::{
+    metrics::{self, Line, Lines, Meter, Times},
+    store::StoreStatus,
+};
+#[cfg(feature = "metrics")]
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 /// Every policy of the program by kind and name: handles, snapshots, events.
 ///
@@ -45,21 +55,73 @@ struct Inner {
     checks: Arc<Checks>,
     /// Kept for the store, which tells those who live.
     teller: Arc<Teller>,
+    /// Of each annotated function that was called.
+    #[cfg(feature = "metrics")]
+    times: Mutex<BTreeMap<&'static str, &'static Times>>,
 }
 
 /// Tells of the store's outages.
-struct Teller(Sink);
+struct Teller {
+    sink: Sink,
+    #[cfg(feature = "metrics")]
+    meter: Meter,
+}
+
+impl Teller {
+    fn new(sink: Sink) -> Self {
+        Self {
+            sink,
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&STORE),
+        }
+    }
+}
+
+#[cfg(feature = "metrics")]
+static STORE: LazyLock<Lines> = LazyLock::new(|| Lines {
+    lines: vec![Line::new(metrics::STORE_UP)],
+    told: None,
+});
+
+#[cfg(feature = "metrics")]
+impl metrics::Metered for Teller {
+    /// It has none.
+    fn name(&self) -> Option<&str> {
+        None
+    }
+
+    fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    fn levels(&self) -> &metrics::Levels {
+        self.sink.levels()
+    }
+
+    fn read(&self) -> Vec<u64> {
+        let store = self.sink.store().get();
+        let is_up = store.is_some_and(|store| store.health().status == StoreStatus::Up);
+        vec![u64::from(is_up)]
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Drop for Teller {
+    fn drop(&mut self) {
+        metrics::close(self);
+    }
+}
 
 impl Member for Teller {
     fn tick(self: Arc<Self>) {}
 
     fn down(self: Arc<Self>, cause: &StoreError) {
         let cause = cause.clone();
-        self.0.tell(&Event::StoreDown(StoreDown { cause }));
+        self.sink.tell(&Event::StoreDown(StoreDown { cause }));
     }
 
     fn up(self: Arc<Self>, away: Duration) {
-        self.0.tell(&Event::StoreUp(StoreUp { away }));
+        self.sink.tell(&Event::StoreUp(StoreUp { away }));
     }
 }
 
@@ -91,7 +153,9 @@ impl Registry {
         Self(Arc::new(Inner {
             shelves: Shelves::default(),
             checks: Arc::default(),
-            teller: Arc::new(Teller(sink.clone())),
+            teller: Arc::new(Teller::new(sink.clone())),
+            #[cfg(feature = "metrics")]
+            times: Mutex::default(),
             sink,
         }))
     }
@@ -111,6 +175,7 @@ impl Registry {
             P::assemble(name.clone(), &settings, self.0.sink.clone())
         });
         if new {
+            policy::attend(policy);
             mistakes.into_iter().for_each(|error| self.tell(error));
         }
         policy
@@ -153,12 +218,32 @@ impl Registry {
             place: here,
         };
         match shelf.find_or_make(&name, Some(installed), make) {
-            (policy, true) => Ok(policy.clone()),
+            (policy, true) => {
+                policy::attend(policy);
+                Ok(policy.clone())
+            }
             (_, false) => Err(ConfigError::AlreadyInUse {
                 kind: kind_of::<P>(),
                 policy: name,
             }),
         }
+    }
+
+    /// Where the times of a function go.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn times(&self, function: &'static str) -> &'static Times {
+        let (times, new) = {
+            let mut all = self.0.times.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = all.len();
+            let times = *all
+                .entry(function)
+                .or_insert_with(|| Box::leak(Box::new(Times::new(function))));
+            (times, all.len() > known)
+        };
+        if new {
+            metrics::attend_times(times);
+        }
+        times
     }
 
     fn tell(&self, error: ConfigError) {
@@ -267,6 +352,11 @@ impl Registry {
         self.0.sink.store().set(Arc::clone(&store))?;
         let teller: Arc<dyn Member> = self.0.teller.clone();
         store.attach(Arc::downgrade(&teller));
+        #[cfg(feature = "metrics")]
+        {
+            let teller: Arc<dyn metrics::Metered> = self.0.teller.clone();
+            metrics::attend(&teller);
+        }
         Ok(())
     }
 

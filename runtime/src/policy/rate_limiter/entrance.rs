@@ -476,15 +476,21 @@ impl RateLimiter {
     pub(super) async fn wait<'p>(&'p self, call: &Call, turn: Turn<'p>, cost: u32) -> Ended<'p> {
         let (spot, start) = (turn.spot, clock::now());
         let decision = wait(turn).await;
-        call.add_waited(clock::now().since(start));
+        self.has_waited(call, clock::now().since(start));
         self.end(spot, cost, decision)
     }
 
     pub(super) fn wait_blocking<'p>(&'p self, call: &Call, turn: Turn<'p>, cost: u32) -> Ended<'p> {
         let (spot, start) = (turn.spot, Instant::now());
         let decision = wait_blocking(turn);
-        call.add_waited(start.elapsed());
+        self.has_waited(call, start.elapsed());
         self.end(spot, cost, decision)
+    }
+
+    fn has_waited(&self, call: &Call, time: Duration) {
+        call.add_waited(time);
+        #[cfg(feature = "metrics")]
+        self.0.meter.tell(time.as_secs_f64());
     }
 
     /// Counts and tells how a request ended.

@@ -1,0 +1,131 @@
+//! How long the calls of an annotated function take.
+
+use std::sync::OnceLock;
+
+use ::metrics::{Histogram, Key, Label, Recorder};
+
+use super::{meter::METADATA, series::CALL_DURATION};
+use crate::{
+    call::Call,
+    clock::{self, Nanos},
+};
+
+/// What a call came to, as far as a label says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    Good,
+    /// To an error of the function's own.
+    Error,
+    Refused,
+    TimedOut,
+    Unmet,
+    /// To nothing: it was dropped, or panicked.
+    Cancelled,
+}
+
+const ALL: [Came; 6] = [
+    Came::Good,
+    Came::Error,
+    Came::Refused,
+    Came::TimedOut,
+    Came::Unmet,
+    Came::Cancelled,
+];
+
+impl Came {
+    /// What OpenTelemetry calls `error.type`: absent where there is none.
+    fn error_type(self) -> Option<&'static str> {
+        match self {
+            Self::Good => None,
+            Self::Error => Some("error"),
+            Self::Refused => Some("refused"),
+            Self::TimedOut => Some("timeout"),
+            Self::Unmet => Some("condition_not_met"),
+            Self::Cancelled => Some("cancelled"),
+        }
+    }
+}
+
+/// Where the times of a function go.
+#[derive(Debug)]
+pub(crate) struct Times {
+    function: &'static str,
+    /// In the order of [`ALL`]. None as long as there is no recorder.
+    histograms: OnceLock<[Histogram; ALL.len()]>,
+}
+
+impl Times {
+    pub(crate) fn new(function: &'static str) -> Self {
+        Self {
+            function,
+            histograms: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn register(&self, recorder: &dyn Recorder) {
+        if self.histograms.get().is_some() {
+            return;
+        }
+        CALL_DURATION.describe(recorder);
+        let histogram = |came: Came| {
+            let [function, error_type] = [CALL_DURATION.labels[0], CALL_DURATION.labels[1]];
+            let function = Label::from_static_parts(function, self.function);
+            let error = came.error_type();
+            let error = error.map(|error| Label::from_static_parts(error_type, error));
+            let labels: Vec<_> = [function].into_iter().chain(error).collect();
+            recorder.register_histogram(&Key::from_parts(CALL_DURATION.name, labels), &METADATA)
+        };
+        let _ = self.histograms.set(ALL.map(histogram));
+    }
+
+    /// A call begins.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn begin(&'static self, call: &Call) -> Timed {
+        match self.histograms.get() {
+            None => Timed::NOT,
+            Some(_) => Timed {
+                times: Some(self),
+                begun: call.now(),
+            },
+        }
+    }
+}
+
+/// One call of an annotated function, from its beginning on. Dropped without a result, it was cancelled.
+#[derive(Debug)]
+#[must_use = "what is dropped at once counts as a call that was cancelled"]
+pub struct Timed {
+    times: Option<&'static Times>,
+    begun: Nanos,
+}
+
+impl Timed {
+    /// Nobody wants to know.
+    const NOT: Self = Self {
+        times: None,
+        begun: Nanos(0),
+    };
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn end(mut self, came: impl FnOnce() -> Came) {
+        if let Some(times) = self.times.take() {
+            record(times, self.begun, came());
+        }
+    }
+}
+
+impl Drop for Timed {
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn drop(&mut self) {
+        if let Some(times) = self.times {
+            record(times, self.begun, Came::Cancelled);
+        }
+    }
+}
+
+#[inline(never)]
+fn record(times: &Times, begun: Nanos, came: Came) {
+    if let Some(histograms) = times.histograms.get() {
+        histograms[came as usize].record(clock::now().since(begun).as_secs_f64());
+    }
+}
