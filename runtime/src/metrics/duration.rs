@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use ::metrics::{Histogram, Key, Label, Recorder};
 
-use super::{meter::METADATA, series::CALL_DURATION};
+use super::{meter::METADATA, publisher::recording, series::CALL_DURATION};
 use crate::{
     call::Call,
     clock::{self, Nanos},
@@ -23,14 +23,8 @@ pub(crate) enum Came {
     Cancelled,
 }
 
-const ALL: [Came; 6] = [
-    Came::Good,
-    Came::Error,
-    Came::Refused,
-    Came::TimedOut,
-    Came::Unmet,
-    Came::Cancelled,
-];
+/// How many there are.
+const KINDS: usize = Came::Cancelled as usize + 1;
 
 impl Came {
     /// What OpenTelemetry calls `error.type`: absent where there is none.
@@ -50,44 +44,62 @@ impl Came {
 #[derive(Debug)]
 pub(crate) struct Times {
     function: &'static str,
-    /// In the order of [`ALL`]. None as long as there is no recorder.
-    histograms: OnceLock<[Histogram; ALL.len()]>,
+    /// By what it came to. What never happens has no series: each has as many as there are buckets. The
+    /// first is there as soon as there is a recorder.
+    histograms: [OnceLock<Histogram>; KINDS],
 }
 
 impl Times {
     pub(crate) fn new(function: &'static str) -> Self {
         Self {
             function,
-            histograms: OnceLock::new(),
+            histograms: [const { OnceLock::new() }; KINDS],
         }
     }
 
     pub(super) fn register(&self, recorder: &dyn Recorder) {
-        if self.histograms.get().is_some() {
-            return;
+        if self.histograms[Came::Good as usize].get().is_none() {
+            CALL_DURATION.describe(recorder);
+            self.histogram(Came::Error, recorder);
+            self.histogram(Came::Good, recorder);
         }
-        CALL_DURATION.describe(recorder);
-        let histogram = |came: Came| {
+    }
+
+    fn histogram(&self, came: Came, recorder: &dyn Recorder) -> &Histogram {
+        self.histograms[came as usize].get_or_init(|| {
             let [function, error_type] = [CALL_DURATION.labels[0], CALL_DURATION.labels[1]];
             let function = Label::from_static_parts(function, self.function);
             let error = came.error_type();
             let error = error.map(|error| Label::from_static_parts(error_type, error));
             let labels: Vec<_> = [function].into_iter().chain(error).collect();
             recorder.register_histogram(&Key::from_parts(CALL_DURATION.name, labels), &METADATA)
-        };
-        let _ = self.histograms.set(ALL.map(histogram));
+        })
     }
 
     /// A call begins.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn begin(&'static self, call: &Call) -> Timed {
-        match self.histograms.get() {
+        match self.histograms[Came::Good as usize].get() {
             None => Timed::NOT,
             Some(_) => Timed {
                 times: Some(self),
                 begun: call.now(),
             },
         }
+    }
+
+    #[inline(never)]
+    fn record(&self, begun: Nanos, came: Came) {
+        let took = clock::now().since(begun).as_secs_f64();
+        match self.histograms[came as usize].get() {
+            Some(histogram) => histogram.record(took),
+            None => self.record_first(took, came),
+        }
+    }
+
+    #[cold]
+    fn record_first(&self, took: f64, came: Came) {
+        recording(|recorder| self.histogram(came, recorder).record(took));
     }
 }
 
@@ -109,7 +121,7 @@ impl Timed {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn end(mut self, came: impl FnOnce() -> Came) {
         if let Some(times) = self.times.take() {
-            record(times, self.begun, came());
+            times.record(self.begun, came());
         }
     }
 }
@@ -118,14 +130,7 @@ impl Drop for Timed {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn drop(&mut self) {
         if let Some(times) = self.times {
-            record(times, self.begun, Came::Cancelled);
+            times.record(self.begun, Came::Cancelled);
         }
-    }
-}
-
-#[inline(never)]
-fn record(times: &Times, begun: Nanos, came: Came) {
-    if let Some(histograms) = times.histograms.get() {
-        histograms[came as usize].record(clock::now().since(begun).as_secs_f64());
     }
 }

@@ -93,7 +93,7 @@ impl Source {
 /// Acts on the recorder in force on this thread; `None` where none is installed.
 ///
 /// The facade does not tell; but what it has then is without size, and one that records is not.
-fn recording<T>(act: impl FnOnce(&dyn Recorder) -> T) -> Option<T> {
+pub(super) fn recording<T>(act: impl FnOnce(&dyn Recorder) -> T) -> Option<T> {
     with_recorder(|recorder| (size_of_val(recorder) > 0).then(|| act(recorder)))
 }
 
