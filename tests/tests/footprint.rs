@@ -125,10 +125,14 @@ mod the_happy_path_allocates_nothing {
     }
 }
 
+/// What the feature `metrics` adds, which is on here: when the call began, and where its time goes. That it
+/// is 150 bytes in all without is checked where the feature is off, by `runtime/benches/instructions.sh`.
+const TIMED: usize = 24;
+
 #[test]
 fn six_attributes_add_a_bounded_number_of_bytes() {
     let added = size_of_val(&six(1)) - size_of_val(&bare(1));
-    assert!(added <= 150, "{added} bytes");
+    assert!(added <= 150 + TIMED, "{added} bytes");
 }
 
 #[test]

@@ -36,8 +36,17 @@ fn main() {
     match arguments.as_slice() {
         [case, calls] => run(case, calls.parse().unwrap()),
         // `--bench` comes from cargo.
-        _ => CASES.iter().for_each(|case| println!("{case}")),
+        _ => {
+            assert_size();
+            CASES.iter().for_each(|case| println!("{case}"));
+        }
     }
+}
+
+/// What six attributes add to a future, with the default features alone: tests have all of them.
+fn assert_size() {
+    let added = size_of_val(&six(1)) - size_of_val(&bare(1));
+    assert!(added <= 150, "six attributes add {added} bytes");
 }
 
 fn run(case: &str, calls: u32) {
