@@ -50,12 +50,7 @@ pub(crate) fn mentioned(expression: &str) -> Mentioned {
                     .filter(|label| !label.is_empty()),
             );
             rest = &rest[end..];
-        } else if rest.starts_with('(')
-            || GROUPING.contains(&self::word(rest))
-            || OPERATORS.contains(&word)
-        {
-            // A function.
-        } else {
+        } else if !is_function && !OPERATORS.contains(&word) {
             let labels = found.metrics.entry(word.to_owned()).or_default();
             if let Some(selector) = rest.strip_prefix('{') {
                 rest = select(selector, labels);
