@@ -320,6 +320,58 @@ fn a_shared_limiter_shows_the_same_and_its_store_is_up() {
 }
 
 #[test]
+fn a_wait_that_blocks_a_thread_is_told_as_well() {
+    let mut seen = Recorded::new();
+    let recorder = std::mem::take(&mut seen.recorder);
+    let limiter = with_local_recorder(&recorder, || {
+        RateLimiter::builder("blocking")
+            .rate(Rate::per_second(20))
+            .burst(1)
+            .max_wait(SECOND * 60)
+            .build()
+            .unwrap()
+    });
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        // In real time: a second call waits for 50 ms, unless the machine stood still for as long.
+        limiter.acquire_blocking(1).unwrap();
+        let waits = seen.values("rate_limit_wait_seconds{policy=blocking}");
+        if !waits.is_empty() {
+            assert!(waits.iter().all(|&wait| wait > 0.0), "{waits:?}");
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "no wait is told");
+    }
+}
+
+#[test]
+fn shared_breakers_and_bulkheads_show_what_this_instance_does() {
+    run(async |seen| {
+        steadfast::registry().set_store(MemoryStore::new()).unwrap();
+        let breaker = CircuitBreaker::builder("all")
+            .failure_threshold(1)
+            .shared(true)
+            .install()
+            .unwrap();
+        breaker.try_acquire().unwrap().success();
+        assert_eq!(seen.states("all"), [1, 0, 0, 0, 0]);
+        breaker.try_acquire().unwrap().failure();
+        assert_eq!(seen.states("all"), [0, 1, 0, 0, 0]);
+        let bulkhead = Bulkhead::builder("all")
+            .max_concurrent(1)
+            .shared(true)
+            .install()
+            .unwrap();
+        let held = bulkhead.acquire().await.unwrap();
+        bulkhead.acquire().await.unwrap_err();
+        assert_eq!(seen.count("bulkhead_in_flight{policy=all}"), 1);
+        assert_eq!(seen.count("bulkhead_rejected_total{policy=all}"), 1);
+        drop(held);
+        assert_eq!(seen.count("bulkhead_in_flight{policy=all}"), 0);
+    });
+}
+
+#[test]
 fn a_bulkhead_shows_who_is_in_who_waits_and_who_was_refused() {
     run(async |seen| {
         let bulkhead = Bulkhead::builder("p")

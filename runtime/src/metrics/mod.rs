@@ -1,14 +1,28 @@
 //! Figures of every policy for Prometheus and its kin, through the [`metrics`](https://docs.rs/metrics) facade.
 //!
-//! Install a recorder, such as `metrics-exporter-prometheus`, and the series are there; nothing else has to
-//! be done or called:
+//! Install a recorder, and the series are there; nothing else has to be done or called. With
+//! `metrics-exporter-prometheus`:
 //!
 //! ```
-//! # struct Exporter(());
-//! # impl Exporter { fn install(self) -> Result<(), std::io::Error> { Ok(()) } }
-//! # fn main() -> Result<(), std::io::Error> {
-//! # let exporter = Exporter(());
-//! exporter.install()?; // before the first call, for the sake of the histograms
+//! use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+//! use steadfast::{Rate, RateLimiter, metrics::SERIES};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut exporter = PrometheusBuilder::new();
+//! for series in SERIES.iter().filter(|series| !series.buckets.is_empty()) {
+//!     let name = Matcher::Full(series.name.to_owned());
+//!     exporter = exporter.set_buckets_for_metric(name, series.buckets)?; // else it makes quantiles
+//! }
+//! let exporter = exporter.install_recorder()?; // best before the first call
+//!
+//! let limiter = RateLimiter::builder("mails").rate(Rate::per_second(1)).build()?;
+//! limiter.try_acquire(1)?;
+//! assert!(limiter.try_acquire(1).is_err());
+//!
+//! # steadfast::metrics::publish();
+//! let scraped = exporter.render(); // a quarter of a second later
+//! assert!(scraped.contains(r#"rate_limit_allowed_total{policy="mails"} 1"#));
+//! assert!(scraped.contains(r#"rate_limit_rejected_total{policy="mails"} 1"#));
 //! # Ok(())
 //! # }
 //! ```
