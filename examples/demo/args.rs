@@ -15,11 +15,15 @@ calls, then down (port closed), then back. Both runs get the same calls at the s
 Then as many calls as a healthy service can answer, without and with. Takes about 20 seconds.
 
 Usage: cargo run --example demo -- [--seed N]
+       cargo run --example demo -- steadfast (list | check FILE.. | init | schema)
 
 Options:
       --seed N  Who calls when, and which calls fail (default: 1). The same number gives the same
                 day; timings are real, so a few counts may differ.
   -h, --help    Print this text
+
+`steadfast ..` tells what protects the calls, and checks a configuration file; `steadfast --help` for
+more.
 
 NO_COLOR=1 turns the colours off; they are off anyway where the output is not a terminal.
 

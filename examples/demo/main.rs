@@ -19,11 +19,15 @@ use args::Command;
 use report::{Answer, Report};
 use run::Protection;
 use screen::Screen;
-use std::io;
 use std::process::ExitCode;
+use std::{env, io};
 use table::Table;
 
 fn main() -> ExitCode {
+    let mut arguments = env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == "steadfast") {
+        return steadfast::cli::run(arguments);
+    }
     let command = match args::parse(lexopt::Parser::from_env()) {
         Ok(command) => command,
         Err(error) => {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::{kind::PolicyKind, name::PolicyName, place::Place};
+use crate::{config::ConfigPlace, kind::PolicyKind, name::PolicyName, place::Place};
 
-/// A mistake in the settings of a policy.
+/// A mistake in the settings of a policy, or in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -80,6 +80,137 @@ pub enum ConfigError {
         /// Its name.
         policy: PolicyName,
     },
+    /// The configuration is not what it should be, whatever it is about.
+    #[error("{at}: {problem}")]
+    Syntax {
+        /// Where.
+        at: Box<ConfigPlace>,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A configuration file cannot be read, or not be watched.
+    #[error("{file}: {problem}")]
+    File {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The configuration speaks of a kind of policy that there is not.
+    #[error(
+        "{at}: there is no kind of policy `{kind}`{}; the kinds are retry, circuit_breaker, rate_limiter, \
+         bulkhead, timeout and fallback",
+        meant(*.nearest)
+    )]
+    UnknownKind {
+        /// Where.
+        at: Box<ConfigPlace>,
+        /// What is written there.
+        kind: String,
+        /// What was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// The configuration speaks of a policy that there is not.
+    #[error(
+        "{at}: there is no {kind} `{policy}`{}; a policy that a builder makes must be installed first",
+        meant(.nearest.as_deref())
+    )]
+    UnknownPolicy {
+        /// Where.
+        at: Box<ConfigPlace>,
+        /// The kind of the policy.
+        kind: PolicyKind,
+        /// The name that is written there.
+        policy: PolicyName,
+        /// What was probably meant.
+        nearest: Option<PolicyName>,
+    },
+    /// The configuration speaks of a setting that there is not.
+    #[error(
+        "{at}: {kind} {subject} has no setting `{setting}`{}; its settings are {}",
+        meant(*.nearest), .settings.join(", ")
+    )]
+    UnknownSetting {
+        /// Where.
+        at: Box<ConfigPlace>,
+        /// The kind of the policy.
+        kind: PolicyKind,
+        /// The policy or preset.
+        subject: Subject,
+        /// What is written there.
+        setting: String,
+        /// What was probably meant.
+        nearest: Option<&'static str>,
+        /// The settings that there are.
+        settings: Vec<&'static str>,
+    },
+    /// The configuration gives a setting a value that it cannot have, by itself or beside others.
+    #[error("{at}: `{setting}` of {kind} {subject}: {problem}{}", beside(.also.as_deref()))]
+    BadValue {
+        /// Where.
+        at: Box<ConfigPlace>,
+        /// The kind of the policy.
+        kind: PolicyKind,
+        /// The policy or preset.
+        subject: Subject,
+        /// The setting.
+        setting: String,
+        /// What is wrong, and what to write.
+        problem: String,
+        /// What it does not go together with.
+        also: Option<Box<Said>>,
+    },
+    /// A policy starts from a preset that there is not.
+    #[error(
+        "{at}: `preset` of {kind} {subject}: there is no preset `{preset}`{}; {}",
+        meant(.nearest.as_deref()), list_presets(*.kind, .presets)
+    )]
+    UnknownPreset {
+        /// Where.
+        at: Box<ConfigPlace>,
+        /// The kind of the policy.
+        kind: PolicyKind,
+        /// The policy or preset.
+        subject: Subject,
+        /// What is written there.
+        preset: String,
+        /// What was probably meant.
+        nearest: Option<String>,
+        /// The presets that there are.
+        presets: Vec<String>,
+    },
+    /// A variable may mean either of two policies.
+    #[error(
+        "{at}: variables cannot tell {kind} `{first}` from `{second}`; use a file for them, or give one \
+         another name"
+    )]
+    Ambiguous {
+        /// One such variable.
+        at: Box<ConfigPlace>,
+        /// The kind of the policies.
+        kind: PolicyKind,
+        /// One of them.
+        first: PolicyName,
+        /// The other.
+        second: PolicyName,
+    },
+    /// The configuration changes what cannot change while the program runs.
+    #[error(
+        "{at}: `{setting}` of {kind} `{policy}` is {value} since its first call, and stays so until the \
+         program is started again"
+    )]
+    Fixed {
+        /// Where.
+        at: String,
+        /// The kind of the policy.
+        kind: PolicyKind,
+        /// Its name.
+        policy: PolicyName,
+        /// The setting.
+        setting: &'static str,
+        /// Its value in force.
+        value: String,
+    },
     /// A policy of that kind and name is already in the registry.
     #[error("{kind} `{policy}` is already in use; install it before the first call, once")]
     AlreadyInUse {
@@ -88,6 +219,42 @@ pub enum ConfigError {
         /// Its name.
         policy: PolicyName,
     },
+}
+
+/// What the configuration gives settings to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subject {
+    /// A policy.
+    Policy(PolicyName),
+    /// A preset that the configuration defines.
+    Preset(PolicyName),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy(name) => write!(f, "`{name}`"),
+            Self::Preset(name) => write!(f, "preset `{name}`"),
+        }
+    }
+}
+
+fn meant(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |near| format!(", did you mean `{near}`?"))
+}
+
+fn beside(said: Option<&Said>) -> String {
+    said.map_or_else(String::new, |Said { value, place }| {
+        format!(" (beside `{value}` at {place})")
+    })
+}
+
+fn list_presets(kind: PolicyKind, presets: &[String]) -> String {
+    match presets {
+        [] => format!("there is none for this kind: define one as [preset.{kind}.name]"),
+        presets => format!("those for this kind are {}", presets.join(", ")),
+    }
 }
 
 /// What one place says.
@@ -112,7 +279,8 @@ impl Said {
 pub struct ConfigErrors(pub(crate) Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// The mistakes, in the order of their policies.
+    /// The mistakes: those of the configuration in the order of their places, and those of policies in
+    /// theirs.
     pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
         self.0.iter()
     }
@@ -151,29 +319,61 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 impl ConfigError {
-    /// The kind of the policy that it is about.
+    /// The kind of the policy that it is about; none where it is about no policy.
     #[must_use]
-    pub fn kind(&self) -> PolicyKind {
+    pub fn kind(&self) -> Option<PolicyKind> {
         match self {
             Self::BadSetting { kind, .. }
             | Self::Conflict { kind, .. }
             | Self::TwoPackages { kind, .. }
             | Self::Undefined { kind, .. }
             | Self::NoStore { kind, .. }
-            | Self::AlreadyInUse { kind, .. } => *kind,
+            | Self::UnknownPolicy { kind, .. }
+            | Self::UnknownSetting { kind, .. }
+            | Self::BadValue { kind, .. }
+            | Self::UnknownPreset { kind, .. }
+            | Self::Ambiguous { kind, .. }
+            | Self::Fixed { kind, .. }
+            | Self::AlreadyInUse { kind, .. } => Some(*kind),
+            Self::Syntax { .. } | Self::File { .. } | Self::UnknownKind { .. } => None,
         }
     }
 
     /// The name of that policy.
     #[must_use]
-    pub fn policy(&self) -> &PolicyName {
+    pub fn policy(&self) -> Option<&PolicyName> {
         match self {
             Self::BadSetting { policy, .. }
             | Self::Conflict { policy, .. }
             | Self::TwoPackages { policy, .. }
             | Self::Undefined { policy, .. }
             | Self::NoStore { policy, .. }
-            | Self::AlreadyInUse { policy, .. } => policy,
+            | Self::UnknownPolicy { policy, .. }
+            | Self::Fixed { policy, .. }
+            | Self::AlreadyInUse { policy, .. } => Some(policy),
+            Self::UnknownSetting { subject, .. }
+            | Self::BadValue { subject, .. }
+            | Self::UnknownPreset { subject, .. } => match subject {
+                Subject::Policy(policy) => Some(policy),
+                Subject::Preset(_) => None,
+            },
+            Self::Ambiguous { first, .. } => Some(first),
+            Self::Syntax { .. } | Self::File { .. } | Self::UnknownKind { .. } => None,
+        }
+    }
+
+    /// Where in the configuration it is; none where it is elsewhere.
+    #[must_use]
+    pub fn at(&self) -> Option<&ConfigPlace> {
+        match self {
+            Self::Syntax { at, .. }
+            | Self::UnknownKind { at, .. }
+            | Self::UnknownPolicy { at, .. }
+            | Self::UnknownSetting { at, .. }
+            | Self::BadValue { at, .. }
+            | Self::UnknownPreset { at, .. }
+            | Self::Ambiguous { at, .. } => Some(at),
+            _ => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     circuit_state::CircuitState,
-    error::ConfigError,
+    error::{ConfigError, ConfigErrors},
     kind::PolicyKind,
     name::PolicyName,
     rejection::Rejection,
@@ -41,6 +41,10 @@ pub enum Event {
     FellBack(FellBack),
     /// The settings of a policy are not as they should be.
     Misconfigured(Misconfigured),
+    /// The configuration gave a policy other settings.
+    Reconfigured(Reconfigured),
+    /// A watched configuration file has mistakes, and changes nothing.
+    ConfigRejected(ConfigRejected),
     /// The store of shared state is away: `on_store_error` decides from now on. One event an outage.
     StoreDown(StoreDown),
     /// The store is back.
@@ -157,6 +161,38 @@ pub struct Misconfigured {
     pub error: ConfigError,
 }
 
+/// A policy has other settings than before.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Reconfigured {
+    /// The policy.
+    pub policy: PolicyName,
+    /// Its kind.
+    pub kind: PolicyKind,
+    /// What changed: at least one.
+    pub changes: Vec<SettingChange>,
+}
+
+/// One setting that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettingChange {
+    /// Its name.
+    pub setting: &'static str,
+    /// Its value until now, spelt as in the attribute.
+    pub old: String,
+    /// Its value from now on.
+    pub new: String,
+}
+
+/// A watched file was changed to what cannot be; the settings that were in force stay so.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConfigRejected {
+    /// Every mistake, with its place.
+    pub errors: ConfigErrors,
+}
+
 /// The store of shared state is away.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -196,8 +232,9 @@ impl Event {
             Self::Bypassed(event) => &event.policy,
             Self::FellBack(event) => &event.policy,
             Self::Misconfigured(event) => &event.policy,
+            Self::Reconfigured(event) => &event.policy,
             Self::LeaseLost(event) => &event.policy,
-            Self::StoreDown(_) | Self::StoreUp(_) => return None,
+            Self::StoreDown(_) | Self::StoreUp(_) | Self::ConfigRejected(_) => return None,
         })
     }
 
@@ -211,9 +248,10 @@ impl Event {
             Self::TimedOut(_) => PolicyKind::Timeout,
             Self::Bypassed(_) => PolicyKind::RateLimiter,
             Self::FellBack(_) => PolicyKind::Fallback,
-            Self::Misconfigured(event) => event.error.kind(),
+            Self::Misconfigured(event) => return event.error.kind(),
+            Self::Reconfigured(event) => event.kind,
             Self::LeaseLost(_) => PolicyKind::Bulkhead,
-            Self::StoreDown(_) | Self::StoreUp(_) => return None,
+            Self::StoreDown(_) | Self::StoreUp(_) | Self::ConfigRejected(_) => return None,
         })
     }
 }
@@ -358,6 +396,14 @@ fn millis(duration: Duration) -> u64 {
 }
 
 #[cfg(feature = "tracing")]
+fn listed(changes: &[SettingChange]) -> String {
+    let show =
+        |SettingChange { setting, old, new }: &SettingChange| format!("{setting}: {old} -> {new}");
+    let shown: Vec<_> = changes.iter().map(show).collect();
+    shown.join(", ")
+}
+
+#[cfg(feature = "tracing")]
 fn trace(event: &Event) {
     use tracing::{debug, error, info, warn};
 
@@ -406,6 +452,14 @@ fn trace(event: &Event) {
         Event::LeaseLost(e) => warn!(
             target: "steadfast", policy, kind, fence = e.fence,
             "a shared permit was lost before its call ended"
+        ),
+        Event::Reconfigured(e) => info!(
+            target: "steadfast", policy, kind, changes = %listed(&e.changes),
+            "settings changed"
+        ),
+        Event::ConfigRejected(e) => error!(
+            target: "steadfast",
+            "the configuration was changed and is refused: {}", e.errors
         ),
         Event::Misconfigured(e) => error!(target: "steadfast", policy, kind, "{}", e.error),
     }

@@ -23,6 +23,16 @@ pub enum PolicyKind {
 }
 
 impl PolicyKind {
+    #[cfg(feature = "config")]
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Retry,
+        Self::CircuitBreaker,
+        Self::RateLimiter,
+        Self::Bulkhead,
+        Self::Timeout,
+        Self::Fallback,
+    ];
+
     /// The kind as configuration and telemetry spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -159,6 +159,56 @@
 //!
 //! In tests, [`MemoryStore`] takes the place of Redis.
 //!
+//! # Settings from outside
+//!
+//! With the feature `config`, an operator changes settings without a build: in TOML files, which go over the
+//! attributes, and in the environment, which goes over the files.
+//!
+//! ```toml
+//! [circuit_breaker.quotes]
+//! failure_threshold = 8
+//! recovery_timeout = "10s"
+//!
+//! [retry."shop::client::order"] # without a name, a policy is called by the path of its function
+//! preset = "gentle"
+//! max_elapsed = "none"
+//!
+//! [preset.retry.gentle]
+//! max_attempts = 2
+//! ```
+//!
+//! ```no_run
+//! # #[cfg(feature = "config")]
+//! # fn main() -> Result<(), steadfast::ConfigErrors> {
+//! steadfast::registry().watch("/etc/shop/steadfast.toml")?; // loaded now, and whenever it changes
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "config"))]
+//! # fn main() {}
+//! ```
+//!
+//! A variable names the same in upper case, with `_` for every other character:
+//! `STEADFAST_CIRCUIT_BREAKER__QUOTES__FAILURE_THRESHOLD=8`.
+//!
+//! - **Kinds** are `retry`, `circuit_breaker`, `rate_limiter`, `bulkhead`, `timeout` and `fallback`; **keys and
+//!   values** those of the attributes: durations, rates and choices in quotes, numbers and flags without.
+//!   `"none"` takes away what is written further down.
+//! - **`enabled = false`** is as if the policy were not there; **`force = "open"`** or `"closed"` holds a
+//!   breaker there; **`preset`** names one that is built in, or one of `[preset.<kind>.<name>]`: naming it is
+//!   as writing out all that it says, and what is written beside it goes before.
+//! - **All or nothing.** A file with a mistake changes nothing, and every mistake is told at once with its
+//!   line and column: what is unknown with the nearest that is known, and what does not go together with both
+//!   places. [`Registry::validate`] finds those of the environment, too.
+//! - **State is kept.** Calls that run go on under the settings that they began with; each sees the old ones or
+//!   the new ones of a policy, never some of each. Those who wait are judged again, in their order. Each
+//!   policy's page says what becomes of windows, buckets and places.
+//! - **`shared`** stays as it was at the first call.
+//! - What changed is told as [`Reconfigured`], with the old values and the new ones; a watched file that is
+//!   refused as [`ConfigRejected`].
+//!
+//! The feature `cli` makes a command of it, `steadfast::cli`, that lists what is protected and checks a file
+//! before it matters.
+//!
 //! # Testing your code
 //!
 //! With the feature `test-util`, `tokio::time::pause()` moves every policy: breakers recover, limits
@@ -189,6 +239,8 @@
 //! |---|---|---|
 //! | `tracing` | yes | every event as a `tracing` event under the target `steadfast` |
 //! | `serde` | yes | `Serialize` for snapshots, metrics and names |
+//! | `config` | no | settings from TOML files and the environment, loaded again live |
+//! | `cli` | no | `steadfast::cli`: `list`, `check`, `init` and `schema` for operators |
 //! | `redis` | no | `RedisStore`: limits, circuits, places and answers shared between processes |
 //! | `redis-tls` | no | the same over `rediss://` |
 //! | `test-util` | no | virtual time and [`test::isolated`]; for `[dev-dependencies]` |
@@ -204,7 +256,11 @@ mod attributes;
 mod call;
 mod circuit_state;
 mod classify;
+#[cfg(feature = "cli")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cli")))]
+pub mod cli;
 mod clock;
+mod config;
 mod counter;
 mod emitted;
 mod entered;
@@ -219,6 +275,8 @@ mod kind;
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
 mod name;
+#[cfg(feature = "config")]
+mod nearest;
 mod outcome;
 mod per_thread;
 mod place;
@@ -249,10 +307,12 @@ pub use algorithm::{backoff::Backoff, jitter::Jitter, schedule::Delays};
 pub use attributes::{bulkhead, circuit_breaker, fallback, rate_limited, retry, timeout};
 pub use circuit_state::CircuitState;
 pub use classify::Classify;
-pub use error::{ConfigError, ConfigErrors, Said};
+pub use config::{ConfigPlace, FilePlace};
+pub use error::{ConfigError, ConfigErrors, Said, Subject};
 pub use event::{
-    Bypassed, CutOff, Event, Exhausted, FellBack, LeaseLost, Misconfigured, Refused,
-    RetriesExhausted, RetryEvent, StateChanged, StoreDown, StoreUp, Subscription,
+    Bypassed, ConfigRejected, CutOff, Event, Exhausted, FellBack, LeaseLost, Misconfigured,
+    Reconfigured, Refused, RetriesExhausted, RetryEvent, SettingChange, StateChanged, StoreDown,
+    StoreUp, Subscription,
 };
 pub use health::{HealthStatus, Verdict};
 pub use kind::PolicyKind;
@@ -276,6 +336,9 @@ pub use policy::{
     timeout::{Timeout, TimeoutBuilder, TimeoutMetrics},
 };
 pub use rate::{ParseRateError, Rate};
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub use registry::Watch;
 pub use registry::{
     CheckHealth, Health, HealthCheck, PolicyHealth, PolicySnapshot, Registry, Snapshot,
     listing::{Definition, Origin, Site, SitePolicy, SiteSetting},

@@ -322,7 +322,11 @@ async fn less_critical() -> Result<(), Rejection> {
 #[test]
 fn sites_agree_where_the_settings_in_force_do_whether_by_a_preset_or_not() {
     let errors = steadfast::registry().validate().unwrap_err();
-    let about = |name: &str| errors.iter().find(|error| error.policy() == name);
+    let about = |name: &str| {
+        errors
+            .iter()
+            .find(|error| error.policy().is_some_and(|policy| policy == name))
+    };
     assert_eq!(about("spelt out"), None);
     let ConfigError::Conflict {
         setting,

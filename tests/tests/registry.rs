@@ -122,7 +122,7 @@ async fn a_conflict_names_both_places_and_the_first_one_holds() {
     let errors = test.registry().validate().unwrap_err();
     let conflict = errors
         .iter()
-        .find(|error| error.policy() == "disputed")
+        .find(|error| error.policy().is_some_and(|policy| policy == "disputed"))
         .unwrap();
     let ConfigError::Conflict {
         setting,
@@ -175,7 +175,11 @@ async fn settings_of_one_name_in_two_packages_are_a_conflict_even_if_they_agree(
     let errors = test.registry().validate().unwrap_err();
     let error = errors
         .iter()
-        .find(|error| error.policy() == "across packages")
+        .find(|error| {
+            error
+                .policy()
+                .is_some_and(|policy| policy == "across packages")
+        })
         .unwrap();
     let ConfigError::TwoPackages { first, second, .. } = error else {
         panic!("{error}")

@@ -117,6 +117,10 @@ impl Pass {
     /// For a call that is let through although it was refused: it belongs to no state.
     pub(crate) const STRAY: Self = Self::ordinary(u64::MAX >> Self::SHIFT);
 
+    /// For a call that is made as if there were no circuit: it belongs to no state either, and nobody
+    /// counts it.
+    pub(crate) const UNSEEN: Self = Self::ordinary((u64::MAX >> Self::SHIFT) - 1);
+
     pub(crate) const fn ordinary(generation: u64) -> Self {
         Self(generation << Self::SHIFT)
     }
@@ -185,6 +189,8 @@ pub(crate) struct Noted {
     pub(crate) mark: Mark,
     /// With it the consecutive failures have just become as many as open a circuit.
     pub(crate) is_at_threshold: bool,
+    /// They are at least as many. More only where fewer suffice than did before.
+    pub(crate) is_past_threshold: bool,
 }
 
 /// A state that others have decided on.
@@ -324,8 +330,10 @@ impl Circuit {
         match &self.state {
             State::Closed { .. } | State::Disabled => Some(now),
             State::Open { until, .. } => Some(now.max(*until)),
-            State::HalfOpen { probes, .. } if probes.len() < self.places() => Some(now),
-            State::HalfOpen { probes, .. } => probes.first_lost_at(),
+            State::HalfOpen { probes, .. } => match probes.len().checked_sub(self.places()) {
+                None => Some(now),
+                Some(beyond) => probes.lost_at(beyond),
+            },
             State::ForcedOpen => None,
         }
     }
@@ -374,11 +382,12 @@ impl Circuit {
             }),
             State::HalfOpen { probes, .. } => {
                 let deadline = now.after(self.config.half_open_timeout);
-                if !probes.make_room(now, deadline, places) {
+                if !probes.make_room(now, places) {
                     return Err(Refusal { retry_after: None });
                 }
                 self.probes_begun += 1;
-                probes.deadlines.insert(self.probes_begun, deadline);
+                let time = self.config.half_open_timeout;
+                probes.begin(self.probes_begun, Place { deadline, time });
                 Ok(Pass::probe(self.probes_begun))
             }
             State::ForcedOpen => Err(Refusal { retry_after: None }),
@@ -497,14 +506,35 @@ impl Circuit {
         transition.filter(|_| !was_closed)
     }
 
-    /// Takes new settings and keeps the state; what is running keeps its place.
-    #[allow(
-        dead_code,
-        reason = "settings can be reloaded once there is configuration"
-    )]
-    pub(crate) fn configure(&mut self, config: impl Into<Arc<CircuitConfig>>) {
+    /// Takes new settings and keeps the state; what is running keeps its place, and its time. They decide
+    /// from the next outcome on. The window keeps its newest outcomes, unless it becomes one of the other
+    /// kind. Gives the recovery that was in force, for [`recover_anew`](Self::recover_anew).
+    pub(crate) fn configure(
+        &mut self,
+        now: Nanos,
+        config: impl Into<Arc<CircuitConfig>>,
+    ) -> Recovery {
+        let before = self.config.recovery;
         self.config = config.into();
+        // What has left the old window stays out of a longer one.
+        self.window.tally(now);
         self.window.resize(self.config.window);
+        before
+    }
+
+    /// While open, where others than these settings decide how long that lasts: it lasts as long as if they
+    /// had been in force when it opened. `random` as for [`record`](Self::record).
+    pub(crate) fn recover_anew(&mut self, before: Recovery, random: impl FnOnce() -> f64) {
+        let recovery = self.config.recovery;
+        if let State::Open {
+            since,
+            until,
+            failed_recoveries,
+        } = &mut self.state
+            && recovery != before
+        {
+            *until = since.after(recovery.length(*failed_recoveries, random));
+        }
     }
 
     /// Takes the end of a call where others decide what follows from it. `None` where it says nothing.
@@ -529,6 +559,7 @@ impl Circuit {
         Some(Noted {
             mark,
             is_at_threshold: self.is_threshold(|threshold| streak == threshold),
+            is_past_threshold: self.is_threshold(|threshold| streak >= threshold),
         })
     }
 
@@ -657,51 +688,84 @@ fn mark(verdict: Verdict, slow: bool) -> Option<Mark> {
     }
 }
 
-/// The probes in flight, each with the end of its time. Ids grow, so the first is the oldest.
+/// The probes in flight. Ids grow, so the first is the oldest.
 #[derive(Clone, Debug, Default)]
 struct Probes {
-    deadlines: BTreeMap<u64, Nanos>,
+    places: BTreeMap<u64, Place>,
+    /// The time of the newest.
+    time: Duration,
+    /// Not all were given the same time: the oldest need not be the first to lose its place.
+    is_mixed: bool,
+}
+
+/// That of one probe.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    deadline: Nanos,
+    /// What it was given when it began.
+    time: Duration,
+}
+
+impl Place {
+    /// A deadline that lies later than that of a probe begun now was taken on a clock that has fallen back
+    /// since: it is drawn in, so that the place is not held for as long as it fell.
+    fn keep_to_the_clock(&mut self, now: Nanos) {
+        self.deadline = self.deadline.min(now.after(self.time));
+    }
 }
 
 impl Probes {
     fn len(&self) -> usize {
-        self.deadlines.len()
+        self.places.len()
     }
 
-    /// Whether there is a place for one more, if need be one that its holder has lost. `deadline` is
-    /// the new one's.
-    fn make_room(&mut self, now: Nanos, deadline: Nanos, places: usize) -> bool {
+    fn begin(&mut self, number: u64, place: Place) {
+        self.is_mixed |= !self.places.is_empty() && self.time != place.time;
+        self.time = place.time;
+        self.places.insert(number, place);
+    }
+
+    /// Whether there is a place for one more, if need be one that its holder has lost.
+    fn make_room(&mut self, now: Nanos, places: usize) -> bool {
+        if self.len() >= places && self.is_mixed {
+            self.places
+                .values_mut()
+                .for_each(|place| place.keep_to_the_clock(now));
+            self.places.retain(|_, place| place.deadline >= now);
+        }
         while self.len() >= places {
-            if self.drop_oldest_if_lost(now, deadline).is_none() {
+            if self.drop_oldest_if_lost(now).is_none() {
                 return false;
             }
         }
         true
     }
 
-    /// `longest` is the deadline of a probe begun now. One that lies later was taken on a clock that
-    /// has fallen back since: it is drawn in, so that its place is not held for as long as it fell.
-    fn drop_oldest_if_lost(&mut self, now: Nanos, longest: Nanos) -> Option<()> {
-        let mut oldest = self.deadlines.first_entry()?;
-        if *oldest.get() < now {
+    fn drop_oldest_if_lost(&mut self, now: Nanos) -> Option<()> {
+        let mut oldest = self.places.first_entry()?;
+        if oldest.get().deadline < now {
             oldest.remove();
             return Some(());
         }
-        if *oldest.get() > longest {
-            oldest.insert(longest);
-        }
+        oldest.get_mut().keep_to_the_clock(now);
         None
     }
 
     /// Gives the place back; false where it was lost before.
     fn end(&mut self, number: u64, now: Nanos) -> bool {
-        self.deadlines
+        self.places
             .remove(&number)
-            .is_some_and(|deadline| now <= deadline)
+            .is_some_and(|place| now <= place.deadline)
     }
 
-    fn first_lost_at(&self) -> Option<Nanos> {
-        let (_, deadline) = self.deadlines.first_key_value()?;
-        Some(deadline.after(Duration::from_nanos(1)))
+    /// When a place is lost that so many others are lost before.
+    fn lost_at(&self, others: usize) -> Option<Nanos> {
+        let mut deadlines: Vec<Nanos> = self.places.values().map(|place| place.deadline).collect();
+        if self.is_mixed {
+            deadlines.sort_unstable();
+        }
+        // The oldest goes first, even where the clock has fallen back since it began.
+        let last = deadlines.get(..=others)?.iter().max()?;
+        Some(last.after(Duration::from_nanos(1)))
     }
 }

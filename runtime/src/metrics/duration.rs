@@ -1,10 +1,17 @@
 //! How long the calls of an annotated function take.
 
-use std::sync::OnceLock;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
 use ::metrics::{Histogram, Key, Label, Recorder};
 
-use super::{meter::METADATA, publisher::recording, series::CALL_DURATION};
+use super::{
+    meter::METADATA,
+    publisher::{attend_times, recording},
+    series::CALL_DURATION,
+};
 use crate::{
     call::Call,
     clock::{self, Nanos},
@@ -100,6 +107,29 @@ impl Times {
     #[cold]
     fn record_first(&self, took: f64, came: Came) {
         recording(|recorder| self.histogram(came, recorder).record(took));
+    }
+}
+
+/// The functions of one registry that were called.
+#[derive(Debug, Default)]
+pub(crate) struct Functions(Mutex<BTreeMap<&'static str, &'static Times>>);
+
+impl Functions {
+    /// Where the times of a function go. There is one place for each as long as the program lives: as for
+    /// policies, sites keep references.
+    pub(crate) fn times(&self, function: &'static str) -> &'static Times {
+        let mut is_new = false;
+        let times = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *all.entry(function).or_insert_with(|| {
+                is_new = true;
+                Box::leak(Box::new(Times::new(function)))
+            })
+        };
+        if is_new {
+            attend_times(times);
+        }
+        times
     }
 }
 

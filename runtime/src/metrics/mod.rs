@@ -31,7 +31,7 @@
 //!
 //! | metric | kind | labels | of | what it says |
 //! |---|---|---|---|---|
-//! | `circuit_breaker_state` | gauge | `policy`, `state` | circuits | circuits in this state: `closed`, `open`, `half_open`, `forced_open`, `disabled`. One breaker has 1 in one of them; one with a `key` the number of circuits that it remembers, but for those that are open and that nobody has used for a whole recovery |
+//! | `circuit_breaker_state` | gauge | `policy`, `state` | circuits | circuits in this state: `closed`, `open`, `half_open`, `forced_open`, `disabled`. One breaker has 1 in one of them; one with a `key` the number of circuits that it remembers, but for those that are open and that nobody has used for a whole recovery; one that is switched off is in none |
 //! | `circuit_breaker_successes_total` | counter | `policy` | calls | calls that succeeded |
 //! | `circuit_breaker_failures_total` | counter | `policy` | calls | calls that failed |
 //! | `circuit_breaker_slow_calls_total` | counter | `policy` | calls | calls that were slow, whether they succeeded or not |
@@ -95,9 +95,9 @@ mod publisher;
 mod series;
 
 pub use duration::Timed;
-pub(crate) use duration::{Came, Times};
+pub(crate) use duration::{Came, Functions, Times};
 pub(crate) use meter::{Levels, Line, Lines, Meter, Metered, close};
+pub(crate) use publisher::attend;
 pub use publisher::publish;
-pub(crate) use publisher::{attend, attend_times};
 pub(crate) use series::*;
 pub use series::{SERIES, Series, SeriesKind};

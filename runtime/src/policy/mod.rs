@@ -10,7 +10,7 @@ pub(crate) mod settings;
 pub(crate) mod shared;
 #[cfg(all(test, not(any(feature = "test-util", steadfast_loom))))]
 mod skewed_cores;
-#[cfg(all(test, not(steadfast_loom)))]
+#[cfg(feature = "config")]
 pub(crate) mod spelling;
 pub(crate) mod timeout;
 
@@ -42,6 +42,12 @@ pub(crate) trait Policy: Clone + Send + Sync + 'static {
     /// Settings that have been checked, and whose `shared` is that of the ones in force.
     #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
     fn reconfigure(&self, _settings: &Self::Settings, _switch: Switch) {} // until each has its own
+
+    /// The same for a policy that nobody has seen yet: nothing has changed for anybody, so nothing is told.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody says it
+    fn begin(&self, settings: &Self::Settings, switch: Switch) {
+        self.reconfigure(settings, switch);
+    }
 
     /// Back to the initial state, settings kept.
     fn reset(&self);

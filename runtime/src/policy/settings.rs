@@ -19,7 +19,7 @@ pub(crate) trait Written {
 
 /// The settings of one kind of policy, as written: `None` where nothing is.
 pub(crate) trait PolicySettings:
-    Written + Copy + Default + fmt::Debug + Send + Sync + 'static
+    Written + Configurable + Copy + Default + fmt::Debug + Send + Sync + 'static
 {
     /// The kind of policy.
     const KIND: PolicyKind;
@@ -30,6 +30,13 @@ pub(crate) trait PolicySettings:
     /// Whether the preset that they start from says this setting, and nothing written does.
     fn is_preset(&self, _setting: &str) -> bool {
         false
+    }
+
+    /// With what the preset says where nothing is written, and without it.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody writes over it
+    #[must_use]
+    fn unfolded(self) -> Self {
+        self
     }
 
     /// A required setting that is not written.
@@ -49,6 +56,16 @@ pub(crate) trait PolicySettings:
         self
     }
 }
+
+#[cfg(feature = "config")]
+pub(crate) use super::spelling::Spelt as Configurable;
+
+/// What configuration asks of settings.
+#[cfg(not(feature = "config"))]
+pub(crate) trait Configurable {}
+
+#[cfg(not(feature = "config"))]
+impl<S> Configurable for S {}
 
 /// The setting that gives the others their values where they are not written.
 pub(crate) const PRESET: &str = "preset";
@@ -171,7 +188,7 @@ macro_rules! settings {
     (
         $(#[$meta:meta])*
         $Settings:ident, $Builder:ident => $Policy:ident;
-        $( $(#[$doc:meta])* $field:ident: $ty:ty $([$into:ident])?, )*
+        $( $(#[doc = $doc:literal])* $field:ident: $ty:ty $([$into:ident])?, )*
     ) => {
         #[doc = concat!("The settings of a [`", stringify!($Policy), "`](crate::", stringify!($Policy), ") as written.")]
         #[derive(Debug, Clone, Copy, PartialEq)]
@@ -187,7 +204,7 @@ macro_rules! settings {
             }
 
             $(
-                $(#[$doc])*
+                $(#[doc = $doc])*
                 #[must_use]
                 pub const fn $field(mut self, value: $ty) -> Self {
                     self.$field = Some(value);
@@ -196,7 +213,7 @@ macro_rules! settings {
             )*
 
             /// These settings, and those of `others` where nothing is written.
-            #[allow(dead_code)] // only where there are presets
+            #[allow(dead_code)] // only where there are presets, or configuration
             pub(crate) const fn or(self, others: Self) -> Self {
                 Self {
                     $($field: match self.$field {
@@ -232,15 +249,39 @@ macro_rules! settings {
             }
         }
 
-        #[cfg(all(test, not(steadfast_loom)))]
-        impl $crate::policy::spelling::Respelt for $Settings {
-            fn write(&mut self, setting: &str, value: &str) {
+        #[cfg(feature = "config")]
+        impl $crate::policy::spelling::Spelt for $Settings {
+            const DESCRIBED: &'static [$crate::policy::spelling::Described] = &[
+                $($crate::policy::spelling::Described {
+                    name: stringify!($field),
+                    doc: concat!($($doc, "\n"),*),
+                    shape: <$ty as $crate::policy::spelling::Read>::SHAPE,
+                },)*
+            ];
+
+            fn write(
+                &mut self,
+                setting: &str,
+                given: &$crate::policy::spelling::Given,
+            ) -> Result<(), String> {
                 match setting {
                     $(stringify!($field) => {
-                        self.$field = Some(<$ty as $crate::policy::spelling::Read>::read(value));
+                        self.$field = Some(<$ty as $crate::policy::spelling::Read>::read(given)?);
                     })*
-                    _ => panic!("no setting `{setting}`"),
+                    _ => {}
                 }
+                Ok(())
+            }
+
+            fn clear(&mut self, setting: &str) {
+                match setting {
+                    $(stringify!($field) => self.$field = None,)*
+                    _ => {}
+                }
+            }
+
+            fn over(self, others: Self) -> Self {
+                self.or(others)
             }
         }
 
@@ -264,7 +305,7 @@ macro_rules! settings {
             }
 
             $(
-                $(#[$doc])*
+                $(#[doc = $doc])*
                 pub fn $field(mut self, value: settings!(@arg $ty $(, $into)?)) -> Self {
                     self.settings = self.settings.$field(settings!(@value value $(, $into)?));
                     self

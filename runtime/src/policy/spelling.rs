@@ -1,247 +1,297 @@
-//! What is shown of settings can be written again: the inverse of [`Show`](super::settings::Show), and
-//! the proof.
+//! How the values of settings are written outside of Rust: in a configuration file, or a variable.
+//!
+//! The inverse of [`Show`](super::settings::Show): what is shown can be written.
 
-#![allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+#[cfg(all(test, not(steadfast_loom)))]
+mod tests;
 
-use std::{fmt::Debug, time::Duration};
-
-use proptest::{option, prelude::*};
+use std::time::Duration;
 
 use super::{
-    bulkhead::BulkheadSettings,
-    circuit_breaker::{Cancelled, CircuitBreakerSettings, CircuitPreset, Window},
-    fallback::FallbackSettings,
-    rate_limiter::{Algorithm, RateLimiterSettings},
-    retry::{RetryPreset, RetrySettings},
-    settings::PolicySettings,
+    circuit_breaker::{Cancelled, CircuitPreset, Window},
+    rate_limiter::Algorithm,
+    retry::RetryPreset,
     shared::{Mode, OnStoreError},
-    timeout::TimeoutSettings,
 };
 use crate::{
     algorithm::{backoff::Backoff, jitter::Jitter},
+    nearest::nearest,
     rate::Rate,
     units,
 };
 
-/// Reads what `Show` writes, as an attribute would.
-pub(crate) trait Read {
-    fn read(text: &str) -> Self;
+/// A value as it is given.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Given {
+    /// A whole number.
+    Whole(i64),
+    /// Another number.
+    Number(f64),
+    /// `true` or `false`.
+    Flag(bool),
+    /// A text.
+    Text(String),
+    /// The text of a variable, which can be any of these.
+    Variable(String),
+    /// What no setting is: its name, with an article.
+    Other(&'static str),
+}
+
+/// What values a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A whole number.
+    Count,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Flag,
+    /// A duration.
+    Duration,
+    /// A rate.
+    Rate,
+    /// A number of calls, or a duration.
+    Window,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// One of these words, or a fraction.
+    WordOrNumber(&'static [&'static str]),
+}
+
+/// A type of value that can be given.
+pub(crate) trait Read: Sized {
+    const SHAPE: Shape;
+
+    /// The value, or what is wrong and what to write.
+    fn read(given: &Given) -> Result<Self, String>;
+}
+
+/// A setting of a kind of policy, for those who list them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Described {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// The text of its documentation.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code))] // nobody shows it
+    pub(crate) doc: &'static str,
+    /// Its values.
+    pub(crate) shape: Shape,
 }
 
 /// Settings of which each can be written by its name.
-pub(crate) trait Respelt {
-    fn write(&mut self, setting: &str, value: &str);
+pub(crate) trait Spelt {
+    /// All of them.
+    const DESCRIBED: &'static [Described];
+
+    /// Writes a value. A setting that there is not is left out.
+    fn write(&mut self, setting: &str, given: &Given) -> Result<(), String>;
+
+    /// Takes away what is written.
+    fn clear(&mut self, setting: &str);
+
+    /// These settings, and those of `others` where nothing is written.
+    #[must_use]
+    fn over(self, others: Self) -> Self;
 }
 
-macro_rules! read_by_parse {
-    ($($ty:ty),*) => {$(
-        impl Read for $ty {
-            fn read(text: &str) -> Self {
-                text.parse().unwrap()
-            }
+impl Given {
+    /// Its text, where it is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Variable(text) => Some(text),
+            _ => None,
         }
-    )*};
+    }
+
+    /// As it is found, for an error.
+    pub(crate) fn found(&self) -> String {
+        match self {
+            Self::Whole(number) => number.to_string(),
+            Self::Number(number) => format!("{number:?}"),
+            Self::Flag(flag) => flag.to_string(),
+            Self::Text(text) | Self::Variable(text) => format!("{text:?}"),
+            Self::Other(what) => (*what).to_owned(),
+        }
+    }
+
+    fn wrong(&self, write: &str) -> String {
+        format!("write {write}, not {}", self.found())
+    }
 }
-read_by_parse!(u32, f64, bool, Rate);
+
+impl Read for u32 {
+    const SHAPE: Shape = Shape::Count;
+
+    fn read(given: &Given) -> Result<Self, String> {
+        let number = match given {
+            Given::Whole(number) => Self::try_from(*number).ok(),
+            Given::Variable(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| match given {
+            Given::Text(text) if text.parse::<Self>().is_ok() => {
+                given.wrong(&format!("the number without quotes: {text}"))
+            }
+            _ => given.wrong(&format!("a whole number, at most {}", Self::MAX)),
+        })
+    }
+}
+
+impl Read for f64 {
+    const SHAPE: Shape = Shape::Number;
+
+    fn read(given: &Given) -> Result<Self, String> {
+        let number = match given {
+            Given::Number(number) => Some(*number),
+            #[allow(clippy::cast_precision_loss)] // as of a literal
+            Given::Whole(number) => Some(*number as Self),
+            Given::Variable(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| match given {
+            Given::Text(text) if text.parse::<Self>().is_ok() => {
+                given.wrong(&format!("the number without quotes: {text}"))
+            }
+            _ => given.wrong("a number, such as 0.5"),
+        })
+    }
+}
+
+impl Read for bool {
+    const SHAPE: Shape = Shape::Flag;
+
+    fn read(given: &Given) -> Result<Self, String> {
+        match given {
+            Given::Flag(flag) => Ok(*flag),
+            Given::Variable(text) if text.trim() == "true" => Ok(true),
+            Given::Variable(text) if text.trim() == "false" => Ok(false),
+            Given::Text(text) if text == "true" || text == "false" => {
+                Err(given.wrong(&format!("it without quotes: {text}")))
+            }
+            _ => Err(given.wrong("true or false")),
+        }
+    }
+}
 
 impl Read for Duration {
-    fn read(text: &str) -> Self {
-        units::parse(text).unwrap()
+    const SHAPE: Shape = Shape::Duration;
+
+    fn read(given: &Given) -> Result<Self, String> {
+        match given {
+            Given::Text(text) | Given::Variable(text) => {
+                units::parse(text).map_err(|error| error.to_string())
+            }
+            Given::Whole(n) if *n >= 0 => {
+                Err(given.wrong(&format!("a duration with its unit: \"{n}s\" or \"{n}ms\"")))
+            }
+            _ => Err(given.wrong("a duration, such as \"250ms\", \"1.5s\" or \"2m\"")),
+        }
+    }
+}
+
+impl Read for Rate {
+    const SHAPE: Shape = Shape::Rate;
+
+    fn read(given: &Given) -> Result<Self, String> {
+        match given {
+            Given::Text(text) | Given::Variable(text) => {
+                text.parse().map_err(|error| format!("{error}"))
+            }
+            Given::Whole(n) if *n >= 0 => Err(given.wrong(&format!("a rate: \"{n}/s\""))),
+            _ => Err(given.wrong("a rate, such as \"200/s\" or \"1000/10m\"")),
+        }
     }
 }
 
 impl Read for Window {
-    fn read(text: &str) -> Self {
-        text.parse()
-            .map_or_else(|_| Self::Time(Duration::read(text)), Self::Count)
+    const SHAPE: Shape = Shape::Window;
+
+    fn read(given: &Given) -> Result<Self, String> {
+        match given {
+            Given::Variable(text) if text.trim().parse::<u32>().is_ok() => {
+                u32::read(given).map(Self::Count)
+            }
+            Given::Text(text) if text.parse::<u32>().is_ok() => Err(given.wrong(&format!(
+                "{text} for so many calls, or \"{text}s\" for so many seconds"
+            ))),
+            Given::Text(_) | Given::Variable(_) => Duration::read(given).map(Self::Time),
+            Given::Whole(_) => u32::read(given).map(Self::Count),
+            _ => Err(given.wrong("a number of calls, or a duration such as \"30s\"")),
+        }
+    }
+}
+
+/// One of the words that a choice has.
+fn choose<T: Copy>(given: &Given, words: &[&'static str], choices: &[T]) -> Result<T, String> {
+    let Some(text) = given.text() else {
+        return Err(given.wrong(&one_of(words)));
+    };
+    let is_it = |(word, _): &(&&str, &T)| **word == text.trim();
+    let found = words.iter().zip(choices).find(is_it);
+    found
+        .map(|(_, choice)| *choice)
+        .ok_or_else(|| match nearest(text, words.iter().copied()) {
+            Some(near) => format!(
+                "unknown word `{text}`: did you mean `{near}`? ({})",
+                one_of(words)
+            ),
+            None => format!("unknown word `{text}`: write {}", one_of(words)),
+        })
+}
+
+fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    match &quoted[..] {
+        [one] => one.clone(),
+        [one, other] => format!("{one} or {other}"),
+        _ => format!("one of {}", quoted.join(", ")),
     }
 }
 
 macro_rules! read_words {
-    ($($Choice:ident { $($Variant:ident: $word:literal),* } $(or $other:expr)?;)*) => {$(
+    ($($Choice:ident { $($Variant:ident: $word:literal),* })*) => {$(
         impl Read for $Choice {
-            fn read(text: &str) -> Self {
-                match text {
-                    $($word => Self::$Variant,)*
-                    $(text if true => $other(text),)?
-                    _ => panic!("{text}"),
-                }
+            const SHAPE: Shape = Shape::Word(&[$($word),*]);
+
+            fn read(given: &Given) -> Result<Self, String> {
+                choose(given, &[$($word),*], &[$(Self::$Variant),*])
             }
         }
     )*};
 }
-// The words of the attributes' own list of choices.
+// The words of the attributes.
 read_words! {
-    Backoff { Exponential: "exponential", Linear: "linear", Fixed: "fixed" };
-    Jitter { Full: "full", Equal: "equal", Decorrelated: "decorrelated", None: "none" }
-        or |text: &str| Self::Fraction(f64::read(text));
-    Cancelled { Ignore: "ignore", Failure: "failure" };
+    Backoff { Exponential: "exponential", Linear: "linear", Fixed: "fixed" }
+    Cancelled { Ignore: "ignore", Failure: "failure" }
     Algorithm {
         TokenBucket: "token_bucket", LeakyBucket: "leaky_bucket", FixedWindow: "fixed_window",
         SlidingWindow: "sliding_window", SlidingWindowCounter: "sliding_window_counter",
         Adaptive: "adaptive"
-    };
+    }
     RetryPreset {
         FastApi: "fast_api", SlowBatch: "slow_batch", Critical: "critical", Streaming: "streaming"
-    };
-    CircuitPreset { LowVolume: "low_volume", HighVolume: "high_volume" };
-    Mode { Exact: "exact", Lease: "lease" };
-    OnStoreError { Local: "local", Allow: "allow", Deny: "deny" };
-}
-
-/// What is shown of `settings`, written into new ones, is accepted and means the same.
-fn comes_back<S: PolicySettings + Respelt + PartialEq + Debug>(
-    settings: &S,
-) -> Result<(), TestCaseError> {
-    prop_assume!(settings.check().is_ok());
-    let shown = settings.effective();
-    let mut again = S::default();
-    for setting in shown.iter().filter(|s| s.value != "none") {
-        again.write(setting.name, &setting.value);
     }
-    // A jitter has a word that others say by leaving it out.
-    for jitter in shown.iter().filter(|s| s.name == "jitter") {
-        again.write("jitter", &jitter.value);
-    }
-    prop_assert_eq!(again.check(), Ok(()), "{:?} of {:?}", again, settings);
-    prop_assert_eq!(again.effective(), shown);
-    Ok(())
+    CircuitPreset { LowVolume: "low_volume", HighVolume: "high_volume" }
+    Mode { Exact: "exact", Lease: "lease" }
+    OnStoreError { Local: "local", Allow: "allow", Deny: "deny" }
 }
 
-fn duration() -> impl Strategy<Value = Duration> {
-    let any = (any::<u64>(), 0u32..1_000_000_000).prop_map(|(s, n)| Duration::new(s, n));
-    let short = (1u64..10_000_000_000).prop_map(Duration::from_nanos);
-    let round = (1u64..10_000).prop_map(Duration::from_secs);
-    prop_oneof![any, short, round]
-}
+const JITTERS: [&str; 4] = ["full", "equal", "decorrelated", "none"];
 
-fn share() -> impl Strategy<Value = f64> {
-    prop_oneof![0.0..=1.0, Just(1.0), Just(0.0), Just(-0.0)]
-}
+impl Read for Jitter {
+    const SHAPE: Shape = Shape::WordOrNumber(&JITTERS);
 
-fn count() -> impl Strategy<Value = u32> {
-    prop_oneof![1u32..200, any::<u32>()]
-}
-
-fn maybe<T: Debug + Clone + 'static>(
-    some: impl Strategy<Value = T> + 'static,
-) -> BoxedStrategy<Option<T>> {
-    option::of(some).boxed()
-}
-
-fn rate() -> impl Strategy<Value = Rate> {
-    (1..1_000_000u32, duration()).prop_map(|(count, per)| Rate::new(count, per))
-}
-
-fn on_store_error() -> impl Strategy<Value = OnStoreError> {
-    use OnStoreError::{Allow, Deny, Local};
-    proptest::sample::select(vec![Local, Allow, Deny])
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { max_global_rejects: 100_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_retry_can_be_written_as_it_is_shown(
-        (max_attempts, base_delay, max_delay, max_elapsed) in
-            (maybe(count()), maybe(duration()), maybe(duration()), maybe(duration())),
-        preset in maybe(proptest::sample::select(RetryPreset::ALL.to_vec())),
-        backoff in maybe(proptest::sample::select(vec![Backoff::Exponential, Backoff::Linear, Backoff::Fixed])),
-        jitter in maybe(prop_oneof![
-            proptest::sample::select(vec![Jitter::Full, Jitter::Equal, Jitter::Decorrelated, Jitter::None]),
-            share().prop_map(Jitter::Fraction),
-        ]),
-        (multiplier, budget) in (maybe(1.0..1e300), maybe(prop_oneof![1e-300..1e300, 0.0..1.0])),
-        (timeouts, rejections) in (any::<Option<bool>>(), any::<Option<bool>>()),
-    ) {
-        comes_back(&RetrySettings {
-            preset,
-            max_attempts, backoff, base_delay, max_delay, multiplier, jitter, max_elapsed, timeouts,
-            budget, rejections,
-        })?;
-    }
-
-    #[test]
-    fn every_breaker_can_be_written_as_it_is_shown(
-        (failure_threshold, minimum_calls, half_open_requests, success_threshold, max_keys, quorum) in
-            (maybe(count()), maybe(count()), maybe(count()), maybe(count()), maybe(count()), maybe(count())),
-        (failure_rate, slow_call_rate, recovery_jitter) in (maybe(share()), maybe(share()), maybe(share())),
-        (slow_call, recovery_timeout, max_recovery_timeout, half_open_timeout) in
-            (maybe(duration()), maybe(duration()), maybe(duration()), maybe(duration())),
-        window in maybe(prop_oneof![count().prop_map(Window::Count), duration().prop_map(Window::Time)]),
-        preset in maybe(proptest::sample::select(CircuitPreset::ALL.to_vec())),
-        cancelled in maybe(proptest::sample::select(vec![Cancelled::Ignore, Cancelled::Failure])),
-        (enforce, shared) in (any::<Option<bool>>(), any::<Option<bool>>()),
-        on_store_error in maybe(on_store_error()),
-    ) {
-        comes_back(&CircuitBreakerSettings {
-            preset,
-            failure_threshold, failure_rate, window, minimum_calls, slow_call, slow_call_rate,
-            recovery_timeout, recovery_jitter, max_recovery_timeout, half_open_requests,
-            success_threshold, half_open_timeout, cancelled, max_keys, enforce, shared,
-            on_store_error: on_store_error.filter(|_| shared == Some(true)),
-            quorum: quorum.filter(|_| shared == Some(true)),
-        })?;
-    }
-
-    #[test]
-    fn every_limiter_can_be_written_as_it_is_shown(
-        rate in rate(),
-        min_rate in maybe(rate()),
-        (burst, max_keys, instances) in (maybe(count()), maybe(count()), maybe(count())),
-        algorithm in maybe(proptest::sample::select(vec![
-            Algorithm::TokenBucket, Algorithm::LeakyBucket, Algorithm::FixedWindow,
-            Algorithm::SlidingWindow, Algorithm::SlidingWindowCounter, Algorithm::Adaptive,
-        ])),
-        (max_wait, interval) in (maybe(duration()), maybe(duration())),
-        (adaptive_threshold, backoff_factor, recovery_factor) in
-            (maybe(share()), maybe(share()), maybe(1.0..1e300)),
-        (enforce, shared) in (any::<Option<bool>>(), any::<Option<bool>>()),
-        mode in maybe(proptest::sample::select(vec![Mode::Exact, Mode::Lease])),
-        on_store_error in maybe(on_store_error()),
-    ) {
-        let adaptive = algorithm == Some(Algorithm::Adaptive);
-        let is_shared = shared == Some(true);
-        comes_back(&RateLimiterSettings {
-            rate: Some(rate), burst: burst.filter(|_| !adaptive), algorithm, max_keys, max_wait,
-            min_rate: min_rate.filter(|_| adaptive),
-            interval: interval.filter(|_| adaptive),
-            adaptive_threshold: adaptive_threshold.filter(|_| adaptive),
-            backoff_factor: backoff_factor.filter(|_| adaptive),
-            recovery_factor: recovery_factor.filter(|_| adaptive),
-            enforce, shared,
-            mode: mode.filter(|_| is_shared),
-            on_store_error: on_store_error.filter(|_| is_shared),
-            instances: instances.filter(|_| is_shared),
-        })?;
-    }
-
-    #[test]
-    fn every_bulkhead_can_be_written_as_it_is_shown(
-        (max_concurrent, max_queue, max_keys, instances) in
-            (maybe(count()), maybe(count()), maybe(count()), maybe(count())),
-        (max_wait, lease) in (maybe(duration()), maybe(duration())),
-        (enforce, shared) in (any::<Option<bool>>(), any::<Option<bool>>()),
-        on_store_error in maybe(on_store_error()),
-    ) {
-        let is_shared = shared == Some(true);
-        comes_back(&BulkheadSettings {
-            max_concurrent, max_wait, max_keys, enforce, shared,
-            max_queue: max_queue.filter(|_| max_wait.is_some()),
-            lease: lease.filter(|_| is_shared),
-            on_store_error: on_store_error.filter(|_| is_shared),
-            instances: instances.filter(|_| is_shared),
-        })?;
-    }
-
-    #[test]
-    fn every_timeout_and_fallback_can_be_written_as_it_is_shown(
-        after in maybe(duration()),
-        (fresh, stale) in (maybe(duration()), maybe(duration())),
-        max_entries in maybe(count()),
-        shared in any::<Option<bool>>(),
-    ) {
-        comes_back(&TimeoutSettings { after })?;
-        comes_back(&FallbackSettings { fresh, stale, max_entries, shared })?;
+    fn read(given: &Given) -> Result<Self, String> {
+        let is_number = match given {
+            Given::Whole(_) | Given::Number(_) => true,
+            Given::Variable(text) => text.trim().parse::<f64>().is_ok(),
+            _ => false,
+        };
+        if is_number {
+            return f64::read(given).map(Self::Fraction);
+        }
+        let choices = [Self::Full, Self::Equal, Self::Decorrelated, Self::None];
+        let chosen = choose(given, &JITTERS, &choices);
+        chosen.map_err(|error| format!("{error}, or a fraction such as 0.1"))
     }
 }

@@ -5,12 +5,13 @@ use std::sync::OnceLock;
 use super::{
     declared::Declared,
     names::Names,
-    shelf::{Shelf, Shelved},
+    shelf::Shelved,
     site::{Registered, Site},
 };
 use crate::{
     error::{ConfigError, Said},
     name::PolicyName,
+    place::Place,
     policy::{
         Policy, kind_of,
         settings::{PRESET, PolicySettings, Written},
@@ -73,16 +74,11 @@ pub(crate) fn declares<P: Shelved>(name: &PolicyName) -> bool {
     declarations::<P>(name).next().is_some()
 }
 
-/// The first site in file and line order that gives settings decides.
-pub(crate) fn definer<P: Shelved>(
-    name: &PolicyName,
-) -> Option<(&'static Site, &'static P::Settings)> {
-    declarations::<P>(name).find(|(_, settings)| !settings.is_empty())
-}
-
-/// The settings in force for a name, and every mistake in how the sites give them.
+/// The settings that the sites of a name give it, where the first of them does, and every mistake in how
+/// they do. The first site in file and line order that gives settings decides.
 pub(crate) struct Ruling<S> {
     pub(crate) settings: S,
+    pub(crate) place: Option<Place>,
     pub(crate) mistakes: Vec<ConfigError>,
 }
 
@@ -90,35 +86,39 @@ pub(crate) struct Ruling<S> {
 pub(crate) fn rule<P: Shelved>(name: &PolicyName) -> Ruling<P::Settings> {
     let mut given = declarations::<P>(name).filter(|(_, settings)| !settings.is_empty());
     let Some((first_site, first)) = given.next() else {
-        return complete::<P>(name, P::Settings::default(), Vec::new());
+        return Ruling {
+            settings: P::Settings::default(),
+            place: None,
+            mistakes: Vec::new(),
+        };
     };
     let mistakes = given.filter_map(|(site, settings)| {
         two_packages::<P>(name, first_site, site)
             .or_else(|| conflict::<P>(name, (first_site, first), (site, settings)))
     });
-    let mistakes = mistakes.collect();
-    complete::<P>(name, *first, mistakes)
+    Ruling {
+        settings: *first,
+        place: Some(first_site.place()),
+        mistakes: mistakes.collect(),
+    }
 }
 
-fn complete<P: Shelved>(
-    name: &PolicyName,
-    settings: P::Settings,
-    mut mistakes: Vec<ConfigError>,
-) -> Ruling<P::Settings> {
+/// What a policy of these settings lacks, where a site relies on it.
+pub(crate) fn lacks<P: Shelved>(name: &PolicyName, settings: &P::Settings) -> Option<ConfigError> {
     // A site that gives it with each call needs no setting, and serves nobody else.
-    let joining = declared::<P>(name).find(|(_, declared, _)| !declared.varying);
-    if let (Some(setting), Some((site, _, _))) = (settings.missing(), joining) {
-        mistakes.push(ConfigError::Undefined {
-            kind: kind_of::<P>(),
-            policy: name.clone(),
-            setting,
-            place: site.place(),
-        });
-    }
-    Ruling {
-        settings: settings.harmless(),
-        mistakes,
-    }
+    let (site, ..) = declared::<P>(name).find(|(_, declared, _)| !declared.varying)?;
+    settings.missing().map(|setting| ConfigError::Undefined {
+        kind: kind_of::<P>(),
+        policy: name.clone(),
+        setting,
+        place: site.place(),
+    })
+}
+
+/// Whether every site of that name gives with each call what others set.
+pub(crate) fn varies<P: Shelved>(name: &PolicyName) -> bool {
+    let mut varying = declared::<P>(name).map(|(_, declared, _)| declared.varying);
+    varying.next() == Some(true) && varying.all(|varying| varying)
 }
 
 fn two_packages<P: Policy>(name: &PolicyName, first: &Site, second: &Site) -> Option<ConfigError> {
@@ -167,24 +167,8 @@ pub(crate) fn dissenter<P: Shelved>(
         .find_map(|(site, settings)| Some((site, difference(settings, installed)?)))
 }
 
-/// Every mistake in what the sites say of one kind of policy. A name that was installed is complete.
-pub(crate) fn mistakes<P: Shelved>(shelf: &Shelf<P>) -> Vec<ConfigError> {
-    let installed = |error: &ConfigError| matches!(error, ConfigError::Undefined { policy, .. } if shelf.installed(policy).is_some());
-    names::<P>()
-        .iter()
-        .flat_map(|name| rule::<P>(name).mistakes)
-        .filter(|error| !installed(error))
-        .collect()
-}
-
-/// The names whose state is to be shared.
-pub(crate) fn shared<P: Shelved>() -> impl Iterator<Item = PolicyName> {
-    let is_shared = |name: &PolicyName| rule::<P>(name).settings.is_shared();
-    names::<P>().into_iter().filter(is_shared)
-}
-
-/// The names of one kind, in order.
-fn names<P: Shelved>() -> Vec<PolicyName> {
+/// The names of one kind that sites use, in order.
+pub(crate) fn names<P: Shelved>() -> Vec<PolicyName> {
     let mut names: Vec<PolicyName> = sites()
         .iter()
         .flat_map(|site| {

@@ -5,8 +5,10 @@ use super::policies::*;
 use super::{
     catalog::{self, name_of},
     declared::{AnySettings, Declared},
+    in_force,
     listing::{Definition, Origin, Site as Listed, SitePolicy, SiteSetting},
-    shelf::{Installed, Shelf, Shelved, Shelves},
+    registry::Registry,
+    shelf::{Shelf, Shelved},
     site::Site,
 };
 use crate::{
@@ -18,14 +20,14 @@ use crate::{
 };
 
 /// Every site, as it stands in a registry.
-pub(super) fn sites(shelves: &Shelves) -> Vec<Listed> {
+pub(super) fn sites(registry: &Registry) -> Vec<Listed> {
     let listed = |site: &&'static Site| Listed {
         function: site.function,
         file: site.file,
         line: site.line,
         package: site.package,
         policies: (0..site.policies.len())
-            .map(|index| policy(shelves, site, index))
+            .map(|index| policy(registry, site, index))
             .collect(),
     };
     catalog::sites().iter().map(listed).collect()
@@ -33,12 +35,12 @@ pub(super) fn sites(shelves: &Shelves) -> Vec<Listed> {
 
 macro_rules! describe {
     ($($handle:ident: $Policy:ident, $Settings:ident, $Builder:ident;)*) => {
-        fn policy(shelves: &Shelves, site: &Site, index: usize) -> SitePolicy {
+        fn policy(registry: &Registry, site: &Site, index: usize) -> SitePolicy {
             let declared = &site.policies[index];
             let name = || name_of(site, index);
             match declared.settings {
                 _ if declared.supplied => supplied(declared),
-                $(AnySettings::$Policy(_) => described(&shelves.$handle, declared, name()),)*
+                $(AnySettings::$Policy(_) => described(registry, &registry.shelves().$handle, declared, name()),)*
             }
         }
     };
@@ -54,50 +56,43 @@ fn supplied(declared: &Declared) -> SitePolicy {
     }
 }
 
-fn described<P: Shelved>(shelf: &Shelf<P>, declared: &Declared, name: PolicyName) -> SitePolicy {
-    let (written, definition) = definition(shelf, &name);
-    let settings = written.effective().into_iter();
+fn described<P: Shelved>(
+    registry: &Registry,
+    shelf: &Shelf<P>,
+    declared: &Declared,
+    name: PolicyName,
+) -> SitePolicy {
+    let defined = in_force::defined(shelf, &name);
+    let (base, definition) = (defined.base.settings, defined.definition.clone());
+    let resolved = registry.in_force::<P>(&name, defined);
+    let describe = |Setting { name, value }: Setting| {
+        let is_missing = resolved.settings.missing() == Some(name);
+        let (value, origin) = match resolved.origins.get(name) {
+            Some(origin) => (value, origin.clone()),
+            None if is_missing && declared.varying => ("of the call".to_owned(), Origin::Call),
+            None => (value, origin(&base, &definition, name)),
+        };
+        SiteSetting {
+            name,
+            value,
+            origin,
+        }
+    };
     SitePolicy {
         kind: kind_of::<P>(),
         name: Some(name),
-        settings: settings
-            .map(|setting| described_setting(&written, &definition, declared, setting))
-            .collect(),
+        settings: resolved.shown().into_iter().map(describe).collect(),
         definition,
     }
 }
 
-/// The settings of a name, as written, and where that is: what was installed is in force, since it was
-/// there before the first call.
-fn definition<P: Shelved>(shelf: &Shelf<P>, name: &PolicyName) -> (P::Settings, Definition) {
-    if let Some(Installed { settings, place }) = shelf.installed(name) {
-        return (settings, Definition::Installed { place });
+/// Where a setting comes from that no configuration says.
+fn origin<S: PolicySettings>(base: &S, definition: &Definition, name: &str) -> Origin {
+    if base.is_written(name) {
+        return definition.origin();
     }
-    match catalog::definer::<P>(name) {
-        Some((site, settings)) => {
-            let place = site.place();
-            (*settings, Definition::Attribute { place })
-        }
-        None => (P::Settings::default(), Definition::BuiltIn),
-    }
-}
-
-fn described_setting<S: PolicySettings>(
-    written: &S,
-    definition: &Definition,
-    declared: &Declared,
-    Setting { name, value }: Setting,
-) -> SiteSetting {
-    let is_missing = written.missing() == Some(name);
-    let (value, origin) = match is_missing && declared.varying {
-        true => ("of the call".to_owned(), Origin::Call),
-        false if written.is_written(name) => (value, definition.origin()),
-        false if written.is_preset(name) => (value, Origin::Preset),
-        false => (value, Origin::BuiltIn),
-    };
-    SiteSetting {
-        name,
-        value,
-        origin,
+    match base.is_preset(name) {
+        true => Origin::Preset,
+        false => Origin::BuiltIn,
     }
 }

@@ -1,6 +1,8 @@
 //! What is known of the annotated functions, as users see it.
 
-use crate::{kind::PolicyKind, name::PolicyName, place::Place};
+use std::fmt;
+
+use crate::{config::FilePlace, kind::PolicyKind, name::PolicyName, place::Place};
 
 /// One annotated function of the program, with the stack that protects it.
 ///
@@ -85,7 +87,7 @@ pub enum Origin {
     /// It is the default, also where that follows another setting. `default` where serialised.
     #[cfg_attr(feature = "serde", serde(rename = "default"))]
     BuiltIn,
-    /// The preset that the policy starts from.
+    /// The preset that the policy starts from, wherever that is named.
     Preset,
     /// An attribute says so.
     Attribute {
@@ -97,8 +99,32 @@ pub enum Origin {
         /// Where that was called.
         place: Place,
     },
+    /// A configuration file, or a text, says so.
+    File {
+        /// Where.
+        place: FilePlace,
+    },
+    /// The environment says so.
+    Environment {
+        /// The variable.
+        variable: String,
+    },
     /// Each call brings its own: an expression that sees the parameters.
     Call,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("default"),
+            Self::Preset => f.write_str("preset"),
+            Self::Attribute { place } => write!(f, "attribute at {}:{}", place.file, place.line),
+            Self::Installed { place } => write!(f, "installed at {}:{}", place.file, place.line),
+            Self::File { place } => place.fmt(f),
+            Self::Environment { variable } => f.write_str(variable),
+            Self::Call => f.write_str("each call"),
+        }
+    }
 }
 
 impl Site {

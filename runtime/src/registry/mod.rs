@@ -2,9 +2,12 @@
 
 mod catalog;
 mod checks;
+#[cfg(feature = "config")]
+pub(crate) mod configuration;
 mod declared;
 mod describe;
 mod health;
+mod in_force;
 pub(crate) mod listing;
 mod names;
 mod policies;
@@ -13,6 +16,9 @@ mod shelf;
 mod site;
 mod slot;
 mod snapshot;
+mod teller;
+#[cfg(feature = "config")]
+mod watch;
 
 pub use checks::HealthCheck;
 pub use declared::{AnySettings, Declared};
@@ -21,3 +27,5 @@ pub use registry::{Registry, registry};
 pub use site::{Registered, Site};
 pub use slot::{Resolve, Slot, Stacked, Supplied};
 pub use snapshot::{PolicySnapshot, Snapshot};
+#[cfg(feature = "config")]
+pub use watch::Watch;

@@ -1,46 +1,42 @@
 //! The registry of one program, or of one test.
 
+#[cfg(feature = "config")]
+use std::sync::{Mutex, PoisonError, Weak};
 use std::{
     fmt,
     future::Future,
     panic::Location,
     sync::{Arc, LazyLock},
-    time::Duration,
 };
 
 #[allow(clippy::wildcard_imports)]
 use super::policies::*;
 use super::{
-    catalog::{self, Ruling},
+    catalog,
     checks::{Checks, HealthCheck},
     declared::AnySettings,
     describe,
     health::{self, Health, PolicyHealth},
-    listing,
+    in_force, listing,
     shelf::{Installed, Shelved, Shelves},
     site::Site,
     snapshot::{PolicySnapshot, Snapshot},
+    teller::Teller,
 };
+#[cfg(feature = "config")]
+use super::{configuration::Configuration, watch::Watch};
+#[cfg(feature = "metrics")]
+use crate::metrics::{Functions, Times};
 use crate::{
     clock,
+    config::Resolved,
     error::{ConfigError, ConfigErrors, Said},
-    event::{Event, Misconfigured, Sink, StoreDown, StoreUp, Subscription},
+    event::{Event, Misconfigured, Sink, Subscription},
     health::Verdict,
-    kind::PolicyKind,
     name::PolicyName,
     place::Place,
-    policy::{self, kind_of},
+    policy::{self, Switch, kind_of, settings::PolicySettings as _},
     store::{Member, Store, StoreError, StoreHealth},
-};
-#[cfg(feature = "metrics")]
-use crate::{
-    metrics::{self, Line, Lines, Meter, Times},
-    store::StoreStatus,
-};
-#[cfg(feature = "metrics")]
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
 };
 
 /// Every policy of the program by kind and name: handles, snapshots, events.
@@ -53,76 +49,16 @@ struct Inner {
     shelves: Shelves,
     sink: Sink,
     checks: Arc<Checks>,
+    #[cfg(feature = "config")]
+    configuration: Configuration,
+    /// The files that are watched; they end with the registry.
+    #[cfg(feature = "config")]
+    watches: Mutex<Vec<Watch>>,
     /// Kept for the store, which tells those who live.
     teller: Arc<Teller>,
     /// Of each annotated function that was called.
     #[cfg(feature = "metrics")]
-    times: Mutex<BTreeMap<&'static str, &'static Times>>,
-}
-
-/// Tells of the store's outages.
-struct Teller {
-    sink: Sink,
-    #[cfg(feature = "metrics")]
-    meter: Meter,
-}
-
-impl Teller {
-    fn new(sink: Sink) -> Self {
-        Self {
-            sink,
-            #[cfg(feature = "metrics")]
-            meter: Meter::new(&STORE),
-        }
-    }
-}
-
-#[cfg(feature = "metrics")]
-static STORE: LazyLock<Lines> = LazyLock::new(|| Lines {
-    lines: vec![Line::new(metrics::STORE_UP)],
-    told: None,
-});
-
-#[cfg(feature = "metrics")]
-impl metrics::Metered for Teller {
-    /// It has none.
-    fn name(&self) -> Option<&str> {
-        None
-    }
-
-    fn meter(&self) -> &Meter {
-        &self.meter
-    }
-
-    fn levels(&self) -> &metrics::Levels {
-        self.sink.levels()
-    }
-
-    fn read(&self) -> Vec<u64> {
-        let store = self.sink.store().get();
-        let is_up = store.is_some_and(|store| store.health().status == StoreStatus::Up);
-        vec![u64::from(is_up)]
-    }
-}
-
-#[cfg(feature = "metrics")]
-impl Drop for Teller {
-    fn drop(&mut self) {
-        metrics::close(self);
-    }
-}
-
-impl Member for Teller {
-    fn tick(self: Arc<Self>) {}
-
-    fn down(self: Arc<Self>, cause: &StoreError) {
-        let cause = cause.clone();
-        self.sink.tell(&Event::StoreDown(StoreDown { cause }));
-    }
-
-    fn up(self: Arc<Self>, away: Duration) {
-        self.sink.tell(&Event::StoreUp(StoreUp { away }));
-    }
+    functions: Functions,
 }
 
 static GLOBAL: LazyLock<Registry> = LazyLock::new(|| Registry::with(Sink::current()));
@@ -148,14 +84,29 @@ pub fn registry() -> Registry {
     GLOBAL.clone()
 }
 
+/// For those whom the registry keeps.
+#[cfg(feature = "config")]
+pub(super) struct WeakRegistry(Weak<Inner>);
+
+#[cfg(feature = "config")]
+impl WeakRegistry {
+    pub(super) fn upgrade(&self) -> Option<Registry> {
+        self.0.upgrade().map(Registry)
+    }
+}
+
 impl Registry {
     pub(crate) fn with(sink: Sink) -> Self {
         Self(Arc::new(Inner {
             shelves: Shelves::default(),
             checks: Arc::default(),
+            #[cfg(feature = "config")]
+            configuration: Configuration::of(std::env::vars_os()),
+            #[cfg(feature = "config")]
+            watches: Mutex::default(),
             teller: Arc::new(Teller::new(sink.clone())),
             #[cfg(feature = "metrics")]
-            times: Mutex::default(),
+            functions: Functions::default(),
             sink,
         }))
     }
@@ -170,15 +121,32 @@ impl Registry {
         if let Some(policy) = shelf.find(name) {
             return policy;
         }
-        let Ruling { settings, mistakes } = catalog::rule::<P>(name);
+        let mut mistakes = Vec::new();
         let (policy, new) = shelf.find_or_make(name, None, || {
-            P::assemble(name.clone(), &settings, self.0.sink.clone())
+            let resolved = self.in_force::<P>(name, in_force::declared::<P>(name));
+            let policy = self.assemble::<P>(name, &resolved);
+            mistakes = resolved.mistakes;
+            policy
         });
         if new {
             policy::attend(policy);
-            mistakes.into_iter().for_each(|error| self.tell(error));
+            let tell = |error| self.tell(name.clone(), error);
+            mistakes.into_iter().for_each(tell);
         }
         policy
+    }
+
+    fn assemble<P: Shelved>(&self, name: &PolicyName, resolved: &Resolved<P::Settings>) -> P {
+        let settings = resolved.settings.harmless();
+        let policy = P::assemble(name.clone(), &settings, self.0.sink.clone());
+        if resolved.switch != Switch::On {
+            policy.begin(&settings, resolved.switch);
+        }
+        policy
+    }
+
+    pub(super) fn shelves(&self) -> &Shelves {
+        &self.0.shelves
     }
 
     fn find<P: Shelved>(&self, name: &str) -> Option<P> {
@@ -212,12 +180,20 @@ impl Registry {
             });
         }
         let shelf = P::shelf(&self.0.shelves);
-        let make = || P::assemble(name.clone(), settings, self.0.sink.clone());
         let installed = Installed {
             settings: *settings,
             place: here,
         };
-        match shelf.find_or_make(&name, Some(installed), make) {
+        let defined = in_force::installed(installed.clone());
+        let resolved = self.in_force::<P>(&name, defined);
+        if let Some(mistake) = resolved.mistakes.into_iter().next() {
+            return Err(mistake);
+        }
+        let make = || {
+            let defined = in_force::installed(installed.clone());
+            self.assemble::<P>(&name, &self.in_force::<P>(&name, defined))
+        };
+        match shelf.find_or_make(&name, Some(installed.clone()), make) {
             (policy, true) => {
                 policy::attend(policy);
                 Ok(policy.clone())
@@ -232,25 +208,12 @@ impl Registry {
     /// Where the times of a function go.
     #[cfg(feature = "metrics")]
     pub(crate) fn times(&self, function: &'static str) -> &'static Times {
-        let (times, new) = {
-            let mut all = self.0.times.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = all.len();
-            let times = *all
-                .entry(function)
-                .or_insert_with(|| Box::leak(Box::new(Times::new(function))));
-            (times, all.len() > known)
-        };
-        if new {
-            metrics::attend_times(times);
-        }
-        times
+        self.0.functions.times(function)
     }
 
-    fn tell(&self, error: ConfigError) {
-        self.0.sink.tell(&Event::Misconfigured(Misconfigured {
-            policy: error.policy().clone(),
-            error,
-        }));
+    fn tell(&self, policy: PolicyName, error: ConfigError) {
+        let event = Misconfigured { policy, error };
+        self.0.sink.tell(&Event::Misconfigured(event));
     }
 
     /// Calls `callback` for every event, on the thread that caused it, after the change is made and
@@ -308,7 +271,7 @@ impl Registry {
     /// ```
     #[must_use]
     pub fn sites(&self) -> Vec<listing::Site> {
-        describe::sites(&self.0.shelves)
+        describe::sites(self)
     }
 
     /// What every policy is set to, counts, and stands at, those never called included.
@@ -320,11 +283,11 @@ impl Registry {
             policies.push(PolicySnapshot {
                 kind,
                 name: name.clone(),
-                settings: policy
-                    .settings()
-                    .into_iter()
-                    .map(|s| (s.name, s.value))
-                    .collect(),
+                settings: {
+                    let settings = policy.settings().into_iter();
+                    let settings = settings.map(|s| (s.name, s.value));
+                    settings.chain(self.extra(kind, name)).collect()
+                },
                 state: policy.observe().into_iter().collect(),
             });
         });
@@ -354,8 +317,8 @@ impl Registry {
         store.attach(Arc::downgrade(&teller));
         #[cfg(feature = "metrics")]
         {
-            let teller: Arc<dyn metrics::Metered> = self.0.teller.clone();
-            metrics::attend(&teller);
+            let teller: Arc<dyn crate::metrics::Metered> = self.0.teller.clone();
+            crate::metrics::attend(&teller);
         }
         Ok(())
     }
@@ -504,7 +467,27 @@ impl Registry {
         }
     }
 
-    #[cfg(feature = "test-util")]
+    #[cfg(feature = "config")]
+    pub(super) fn downgrade(&self) -> WeakRegistry {
+        WeakRegistry(Arc::downgrade(&self.0))
+    }
+
+    #[cfg(feature = "config")]
+    pub(super) fn keep(&self, watch: Watch) {
+        let mut watches = self
+            .0
+            .watches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        watches.push(watch);
+    }
+
+    #[cfg(feature = "config")]
+    pub(super) fn configuration(&self) -> &Configuration {
+        &self.0.configuration
+    }
+
+    #[cfg(any(feature = "test-util", feature = "config"))]
     pub(crate) fn sink(&self) -> &Sink {
         &self.0.sink
     }
@@ -555,21 +538,7 @@ macro_rules! offer {
                         }
                     }
                 }
-            }
-
-            /// Every mistake in what the sites say.
-            fn mistakes(&self) -> Vec<ConfigError> {
-                let mut mistakes = Vec::new();
-                $(mistakes.extend(catalog::mistakes(&self.0.shelves.$handle));)*
-                if self.0.sink.store().get().is_none() {
-                    $(mistakes.extend(catalog::shared::<$Policy>().map(|policy| ConfigError::NoStore {
-                        kind: PolicyKind::$Policy,
-                        policy,
-                    }));)*
-                }
-                mistakes
-            }
-        }
+            }        }
     };
 }
 policies!(offer);

@@ -97,6 +97,11 @@ impl<P: Policy> Shelf<P> {
         self.lock().get(name)?.installed.clone()
     }
 
+    /// All names.
+    pub(crate) fn names(&self) -> Vec<PolicyName> {
+        self.lock().keys().cloned().collect()
+    }
+
     /// The instance of that name, and whether `make` has just made it.
     pub(crate) fn find_or_make(
         &self,

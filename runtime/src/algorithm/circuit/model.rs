@@ -20,6 +20,7 @@ enum Op {
     ForceOpen,
     Disable,
     Reset,
+    Configure(CircuitConfig),
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -42,6 +43,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::ForceOpen),
         1 => Just(Op::Disable),
         2 => Just(Op::Reset),
+        3 => config().prop_map(Op::Configure),
     ]
 }
 
@@ -108,8 +110,17 @@ struct Model {
     since: Nanos,
     open_for: Duration,
     failed_recoveries: u32,
-    probes: Vec<(u64, Nanos)>,
+    probes: Vec<Probe>,
+    /// The times that probes of this recovery were given, while others were out.
+    times: Vec<Duration>,
     begun: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Probe {
+    number: u64,
+    deadline: Nanos,
+    time: Duration,
 }
 
 impl Model {
@@ -124,6 +135,7 @@ impl Model {
             open_for: Duration::ZERO,
             failed_recoveries: 0,
             probes: Vec::new(),
+            times: Vec::new(),
             begun: 0,
         }
     }
@@ -133,6 +145,7 @@ impl Model {
         self.generation += 1;
         self.streak.clear();
         self.probes.clear();
+        self.times.clear();
         if phase == Phase::Closed {
             self.marks.clear();
             self.failed_recoveries = 0;
@@ -146,15 +159,41 @@ impl Model {
     }
 
     fn open(&mut self, now: Nanos) {
-        let recovery = self.config.recovery;
         self.since = now;
-        self.open_for = recovery.timeout;
+        self.open_for = self.recovery_time();
+        self.enter(Phase::Open);
+    }
+
+    fn recovery_time(&self) -> Duration {
+        let recovery = self.config.recovery;
+        let mut time = recovery.timeout;
         for _ in 0..self.failed_recoveries {
             if let Some(longest) = recovery.longest {
-                self.open_for = (self.open_for * 2).min(longest);
+                time = (time * 2).min(longest);
             }
         }
-        self.enter(Phase::Open);
+        time
+    }
+
+    /// The newest outcomes stay that both windows hold, none where they are of two kinds. The open time is
+    /// that of the new settings, if they say another one. Everything else is as it was.
+    fn configure(&mut self, now: Nanos, config: CircuitConfig) {
+        self.settle(now);
+        let before = std::mem::replace(&mut self.config, config);
+        match (before.window, config.window) {
+            (Span::Count(old), Span::Count(new)) => {
+                let kept = old.min(new).get() as usize;
+                self.marks.drain(..self.marks.len().saturating_sub(kept));
+            }
+            (Span::Time(_), Span::Time(new)) => {
+                let newest = self.marks.last().map_or(now, |(at, _)| *at);
+                self.marks.retain(|(at, _)| newest.since(*at) < new);
+            }
+            _ => self.marks.clear(),
+        }
+        if before.recovery != config.recovery {
+            self.open_for = self.recovery_time();
+        }
     }
 
     fn acquire(&mut self, now: Nanos) -> Result<Pass, Refusal> {
@@ -175,17 +214,35 @@ impl Model {
     }
 
     fn probe(&mut self, now: Nanos) -> Result<Pass, Refusal> {
-        let deadline = now.after(self.config.half_open_timeout);
-        while self.probes.len() >= self.config.half_open_requests.get() as usize {
-            if self.probes[0].1 < now {
+        let places = self.config.half_open_requests.get() as usize;
+        // Where all have the same time, the oldest is the first to lose its place, and asked alone.
+        self.times.dedup();
+        if self.times.len() > 1 && self.probes.len() >= places {
+            for probe in &mut self.probes {
+                probe.deadline = probe.deadline.min(now.after(probe.time));
+            }
+            self.probes.retain(|probe| probe.deadline >= now);
+        }
+        while self.probes.len() >= places {
+            let oldest = &mut self.probes[0];
+            if oldest.deadline < now {
                 self.probes.remove(0);
             } else {
-                self.probes[0].1 = self.probes[0].1.min(deadline);
+                oldest.deadline = oldest.deadline.min(now.after(oldest.time));
                 return Err(Refusal { retry_after: None });
             }
         }
         self.begun += 1;
-        self.probes.push((self.begun, deadline));
+        let time = self.config.half_open_timeout;
+        if self.probes.is_empty() && self.times.len() <= 1 {
+            self.times.clear();
+        }
+        self.times.push(time);
+        self.probes.push(Probe {
+            number: self.begun,
+            deadline: now.after(time),
+            time,
+        });
         Ok(Pass::probe(self.begun))
     }
 
@@ -211,12 +268,12 @@ impl Model {
                 }
             }
             Phase::HalfOpen => {
-                let held = |probe: &(u64, Nanos)| Pass::probe(probe.0) == pass;
+                let held = |probe: &Probe| Pass::probe(probe.number) == pass;
                 let Some(at) = self.probes.iter().position(held) else {
                     return;
                 };
-                let (_, deadline) = self.probes.remove(at);
-                if now <= deadline && counts {
+                let probe = self.probes.remove(at);
+                if now <= probe.deadline && counts {
                     self.end_probe(now, failed, slow);
                 }
             }
@@ -307,6 +364,8 @@ struct Pair {
     model: Model,
     now: Nanos,
     passes: Vec<Pass>,
+    /// There may be more probes than places: those that are out stay.
+    configured: bool,
 }
 
 impl Pair {
@@ -321,7 +380,7 @@ impl Pair {
         let expected = changed.then_some((phase, self.circuit.phase(), self.circuit.generation()));
         prop_assert_eq!(told, expected);
         prop_assert!(self.circuit.generation() >= generation);
-        if let State::HalfOpen { probes, .. } = &self.circuit.state {
+        if let (State::HalfOpen { probes, .. }, false) = (&self.circuit.state, self.configured) {
             prop_assert!(probes.len() <= self.circuit.places());
         }
         Ok(())
@@ -333,7 +392,7 @@ impl Pair {
                 let promised = self.circuit.admits_at(self.now);
                 let (admitted, transition) = self.circuit.try_acquire(self.now);
                 prop_assert_eq!(admitted, self.model.acquire(self.now));
-                prop_assert!(admitted.is_ok() || promised != Some(self.now));
+                prop_assert!(admitted.is_ok() || promised.is_none_or(|at| at > self.now));
                 self.passes.extend(admitted);
                 transition
             }
@@ -358,6 +417,13 @@ impl Pair {
             Op::Reset => {
                 self.model.enter(Phase::Closed);
                 self.circuit.reset()
+            }
+            Op::Configure(config) => {
+                self.configured = true;
+                self.model.configure(self.now, config);
+                let before = self.circuit.configure(self.now, config);
+                self.circuit.recover_anew(before, || 0.0);
+                None
             }
         })
     }
@@ -384,6 +450,7 @@ fn pair(config: CircuitConfig) -> Pair {
         model: Model::new(config),
         now: START,
         passes: Vec::new(),
+        configured: false,
     }
 }
 
@@ -561,7 +628,7 @@ fn new_settings_keep_the_state_and_the_newest_outcomes() {
     }
     let mut config = closed_by_three();
     config.window = Span::Count(NonZeroU32::MIN);
-    circuit.configure(config);
+    circuit.configure(START, config);
     assert_eq!(circuit.tally(START).failures, 1);
     let pass = circuit.try_acquire(START).0.unwrap();
     let opened = circuit.record(START, pass, FAILURE, || 0.0).unwrap();

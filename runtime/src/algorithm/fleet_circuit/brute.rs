@@ -121,6 +121,14 @@ impl Naive {
                     Command::Disable if self.phase != Phase::Disabled => {
                         self.enter(Phase::Disabled);
                     }
+                    Command::EndForcedOpen if self.phase == Phase::ForcedOpen => {
+                        self.enter(Phase::Closed);
+                        self.epoch = self.epoch.max(self.generation);
+                    }
+                    Command::EndDisabled if self.phase == Phase::Disabled => {
+                        self.enter(Phase::Closed);
+                        self.epoch = self.epoch.max(self.generation);
+                    }
                     _ => {}
                 }
             }
@@ -211,7 +219,9 @@ pub(crate) fn said() -> impl Strategy<Value = Said> {
     let command = prop_oneof![
         3 => Just(Command::Reset),
         1 => Just(Command::ForceOpen),
-        1 => Just(Command::Disable)
+        1 => Just(Command::Disable),
+        1 => Just(Command::EndForcedOpen),
+        1 => Just(Command::EndDisabled)
     ];
     let end = prop_oneof![
         3 => Just(End::Passed),

@@ -167,6 +167,12 @@ impl World {
                 for command in [Command::ForceOpen, Command::Disable, Command::Reset] {
                     acts.push(Act::Command(at, command));
                 }
+                // The configuration takes back what it has set, as far as is known here.
+                match node.instance.phase() {
+                    Phase::ForcedOpen => acts.push(Act::Command(at, Command::EndForcedOpen)),
+                    Phase::Disabled => acts.push(Act::Command(at, Command::EndDisabled)),
+                    Phase::Closed | Phase::Open | Phase::HalfOpen => {}
+                }
             }
             let alone = node.instance.standing() != Standing::Joined;
             if alone && node.instance.phase() == Phase::Closed {
@@ -212,7 +218,7 @@ impl World {
             }
             Act::Hear(reply) => {
                 let (at, flight, reply) = self.replies.swap_remove(reply);
-                self.hear(rules, at, flight, &reply);
+                self.hear(at, flight, &reply);
             }
             Act::Miss(at) => {
                 self.luck.misses -= 1;
@@ -336,7 +342,7 @@ impl World {
         self.replies.push((at, flight, reply));
     }
 
-    fn hear(&mut self, rules: &Rules, at: usize, flight: u32, reply: &Reply) {
+    fn hear(&mut self, at: usize, flight: u32, reply: &Reply) {
         let here = self.here();
         let node = &mut self.nodes[at];
         if node.flight != flight || !node.instance.is_on_its_way() {
@@ -344,7 +350,7 @@ impl World {
         }
         let was_alone = node.instance.standing() != Standing::Joined;
         let (phase, generation) = (node.instance.phase(), node.instance.generation());
-        let news = node.instance.hear(here, rules, reply);
+        let news = node.instance.hear(here, reply);
         if let Some(News { from }) = news {
             assert_eq!(from, phase);
             assert!(node.instance.generation() > generation, "told out of order");
@@ -362,7 +368,7 @@ impl World {
         let phase = match command {
             Command::ForceOpen => Phase::ForcedOpen,
             Command::Disable => Phase::Disabled,
-            Command::Reset => Phase::Closed,
+            Command::Reset | Command::EndForcedOpen | Command::EndDisabled => Phase::Closed,
         };
         let generation = node.instance.generation() + 1;
         node.instance.command(here, command, id, phase, generation);

@@ -163,9 +163,11 @@ impl Fleet {
         self.controlled = at;
         self.control = control.id;
         match control.command {
-            Command::Reset => {
-                self.close();
-                self.epoch = self.epoch.max(self.generation);
+            Command::Reset | Command::EndForcedOpen | Command::EndDisabled => {
+                if control.command.resets(self.phase) {
+                    self.close();
+                    self.epoch = self.epoch.max(self.generation);
+                }
             }
             Command::ForceOpen => self.change_by_hand(Phase::ForcedOpen),
             Command::Disable => self.change_by_hand(Phase::Disabled),

@@ -89,6 +89,8 @@ struct Flight {
     asks: Vec<i64>,
     ends: Vec<(i64, End)>,
     streak: Streak,
+    /// How long the store holds what it gives, by the rules that were sent.
+    lease: Duration,
     /// It tells of the proposal there is.
     proposes: bool,
 }
@@ -389,6 +391,7 @@ impl Instance {
             asks: asks.clone(),
             ends: ends.clone(),
             streak,
+            lease: rules.lease(),
             proposes: self.proposal.is_some(),
         });
         // What was counted belongs to the generation heard of last only while the fleet decides.
@@ -438,7 +441,7 @@ impl Instance {
     }
 
     /// Takes the answer to the report that is under way.
-    pub(crate) fn hear(&mut self, now: Nanos, rules: &Rules, reply: &Reply) -> Option<News> {
+    pub(crate) fn hear(&mut self, now: Nanos, reply: &Reply) -> Option<News> {
         let flight = self.flight.take()?;
         self.missed = 0;
         self.standing = Standing::Joined;
@@ -465,7 +468,7 @@ impl Instance {
             None => {}
         }
         let news = self.adopt(now, reply);
-        self.take_places(now, rules, &flight, reply);
+        self.take_places(now, &flight, reply);
         news
     }
 
@@ -497,10 +500,10 @@ impl Instance {
         moved.then_some(News { from })
     }
 
-    fn take_places(&mut self, now: Nanos, rules: &Rules, flight: &Flight, reply: &Reply) {
+    fn take_places(&mut self, now: Nanos, flight: &Flight, reply: &Reply) {
         // The store gave them after the report was sent. An answer that took long must leave some time,
         // too, even at the cost of the probe's.
-        let end = flight.sent.after(rules.lease());
+        let end = flight.sent.after(flight.lease);
         let take_by = flight.sent.after(SPARE).max(now.after(SPARE / 2)).min(end);
         for &number in &reply.granted {
             if flight.asks.contains(&number) {
@@ -629,7 +632,7 @@ mod tests {
             number += 1;
             number
         });
-        let _ = instance.hear(now, &rules(), reply);
+        let _ = instance.hear(now, reply);
         report.expect("something to say")
     }
 
@@ -696,7 +699,7 @@ mod tests {
         };
         instance.speak(START, &rules(), speech, || 5).unwrap();
         instance.command(START, Command::ForceOpen, 9, Phase::ForcedOpen, 8);
-        assert_eq!(instance.hear(START, &rules(), &half_open(7, vec![5])), None);
+        assert_eq!(instance.hear(START, &half_open(7, vec![5])), None);
         assert_eq!(instance.phase(), Phase::ForcedOpen);
         let report = instance.speak(START, &rules(), speech, || 6).unwrap();
         assert_eq!(report.control.unwrap().command, Command::ForceOpen);
@@ -718,7 +721,7 @@ mod tests {
             phase: Phase::ForcedOpen,
             ..half_open(8, Vec::new())
         };
-        assert_eq!(instance.hear(START, &rules(), &forced), None);
+        assert_eq!(instance.hear(START, &forced), None);
         assert_eq!(instance.phase(), Phase::Closed);
         assert_eq!(speak(&mut instance), Some(10));
     }
@@ -747,7 +750,7 @@ mod tests {
             talk(&mut instance, START, &closed(7));
             instance.speak(START, &rules(), one_call(), || 1).unwrap();
             instance.opened(8, START, START.after(PROBE));
-            let news = instance.hear(START, &rules(), &closed(generation));
+            let news = instance.hear(START, &closed(generation));
             assert_eq!(
                 (news.is_none(), instance.phase() == Phase::Open),
                 (stays, stays)
@@ -779,7 +782,7 @@ mod tests {
         };
         let report = instance.speak(START, &rules(), speech, || 1).unwrap();
         assert_eq!((report.batch.calls, report.streak), (0, Streak::Below));
-        let _ = instance.hear(START, &rules(), &closed(7));
+        let _ = instance.hear(START, &closed(7));
         let report = instance.speak(START, &rules(), speech, || 1).unwrap();
         assert_eq!((report.batch.calls, report.streak), (1, Streak::Reached));
         instance.miss(false);

@@ -45,7 +45,7 @@ pub(crate) enum End {
     Unused,
 }
 
-/// What somebody has set by hand.
+/// What somebody has set by hand, or written into the configuration of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Control {
     pub(crate) command: Command,
@@ -60,6 +60,22 @@ pub(crate) enum Command {
     ForceOpen,
     Disable,
     Reset,
+    /// A reset where it is forced open still; else others were faster, or wanted something else meanwhile.
+    EndForcedOpen,
+    /// The same where it is disabled.
+    EndDisabled,
+}
+
+impl Command {
+    /// Whether this ends the state, if only that.
+    pub(crate) fn resets(self, phase: Phase) -> bool {
+        match self {
+            Self::ForceOpen | Self::Disable => false,
+            Self::Reset => true,
+            Self::EndForcedOpen => phase == Phase::ForcedOpen,
+            Self::EndDisabled => phase == Phase::Disabled,
+        }
+    }
 }
 
 /// How the fleet's circuit stands after a report.

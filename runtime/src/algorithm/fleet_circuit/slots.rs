@@ -7,7 +7,7 @@ use crate::algorithm::window::Tally;
 
 /// Batches of calls that ended. A window of calls holds the newest batches that have at least so many
 /// calls together: without its oldest batch it would hold less. A window of time holds the batches that
-/// arrived in its newest pieces.
+/// arrived in its newest pieces. One that becomes a window of the other kind begins empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Slots {
     slots: VecDeque<Slot>,
@@ -16,8 +16,9 @@ pub(crate) struct Slots {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Slot {
-    /// The piece of time; zero in a window of calls.
-    piece: i64,
+    /// When the piece of time began that it came in, by whatever window there was then; zero in a window of
+    /// calls.
+    piece: Micros,
     tally: Tally,
 }
 
@@ -30,6 +31,9 @@ impl Slots {
     pub(crate) fn push(&mut self, reach: Reach, now: Micros, batch: Tally) {
         match reach {
             Reach::Count { calls, grain } => {
+                if self.slots.back().is_some_and(|newest| newest.piece != 0) {
+                    *self = Self::default();
+                }
                 let joins = |slot: &Slot| slot.tally.calls + batch.calls <= count(grain);
                 self.add(0, batch, joins);
                 while self.oldest().is_some_and(|oldest| {
@@ -46,10 +50,11 @@ impl Slots {
     }
 
     /// Drops what has left the window by now, and gives the piece that `now` lies in.
-    fn advance(&mut self, width: Micros, pieces: i64, now: Micros) -> i64 {
-        let mut piece = now.div_euclid(width);
+    fn advance(&mut self, width: Micros, pieces: i64, now: Micros) -> Micros {
+        let mut piece = now.div_euclid(width) * width;
+        let length = width * pieces;
         if let Some(newest) = self.slots.back() {
-            if newest.piece - piece >= pieces {
+            if newest.piece - piece >= length {
                 // The clock fell back by a whole window: what came then is of no known age.
                 *self = Self::default();
             } else {
@@ -58,7 +63,7 @@ impl Slots {
         }
         while self
             .oldest()
-            .is_some_and(|oldest| oldest.piece + pieces <= piece)
+            .is_some_and(|oldest| oldest.piece + length <= piece)
         {
             self.drop_oldest();
         }

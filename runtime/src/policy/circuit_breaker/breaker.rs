@@ -21,7 +21,7 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy,
+        Policy, Switch,
         settings::{PolicySettings, Setting, Value},
     },
     probe::Traits,
@@ -77,8 +77,32 @@ use crate::{
 ///   refused, with [`StoreUnavailable`](crate::StoreUnavailable).
 /// - A store that forgets everything closes the circuit. Generations rise all the same.
 ///
-/// Instances that share a name are expected to have the same settings; where they differ, those of whoever
-/// reports apply to its report.
+/// Instances that share a name are expected to have the same settings; where they differ, as they do for a
+/// while when each loads its configuration again, those of whoever reports apply to its report.
+///
+/// # Configuration
+/// Settings can be replaced while calls run (feature `config`), and the state stays:
+/// - A call ends under the settings that it began under: whether it is slow, what it counts as if it is
+///   dropped, and whether it is seen at all.
+/// - Thresholds, rates and the window are the circuit's: new ones decide from the next outcome that counts on,
+///   the old outcomes included. A resized window keeps its newest outcomes; one that becomes a window of the
+///   other kind (calls, or time) starts empty.
+/// - An open circuit stays open. If the recovery settings change, it stays so for as long as if it had opened
+///   under the new ones, and where that is over, the next caller finds it half-open. Probes that are out keep
+///   their places and the time they were given; fewer places come about as they end.
+/// - A shared circuit's window is resized by whole reports, and what its store has decided already (the end of
+///   an open time) stays. A shorter `half_open_timeout` also draws in probes that are out.
+/// - `enforce` changes at once, and [`ready`](Self::ready) looks again.
+/// - `enabled = false`: calls pass, and nothing is counted or told. On again, the state goes on from where it
+///   was.
+/// - `force = "open"` and `force = "closed"` do what [`force_open`](Self::force_open) and
+///   [`disable`](Self::disable) do, once, when they are loaded; what is done by hand later holds, and to load the
+///   same again changes nothing. When `force` goes, the breaker is [reset](Self::reset), unless somebody has
+///   called one of the three since, or its state is another one by now. A breaker that is first used when
+///   `force` is set begins so, and tells nobody.
+/// - Where it is shared, that concerns the fleet, as it does by hand: the first instance to load `force` sets
+///   all, the first to load its absence resets all, and the others find nothing left to do. If no instance is
+///   left that had loaded it, it takes a [`reset`](Self::reset) by hand.
 ///
 /// # Cancellation
 /// A call dropped before it ended gives its permit back and, by default, counts as neither success nor
@@ -147,9 +171,9 @@ impl CircuitBreaker {
     /// # Cancellation
     /// Dropping it ends the wait and changes nothing.
     pub async fn ready(&self) {
-        if self.0.enforce {
+        if !self.0.terms().admits_all() {
             self.0.rouse_if_shared(&self.0.cell);
-            waiter::wait(Ready::new(&self.0.cell)).await;
+            waiter::wait(Ready::new(&self.0)).await;
         }
     }
 
@@ -159,8 +183,10 @@ impl CircuitBreaker {
     /// [`CircuitOpen`], where the call must not be made; without `retry_after` also where a shared breaker
     /// has no store, or is to refuse while that is away.
     pub fn try_acquire(&self) -> Result<Permit, CircuitOpen> {
-        let pass = self.0.admit::<CircuitOpen>(&self.0.cell)?;
-        Ok(Permit::new(Arc::clone(&self.0), None, pass))
+        let terms = self.0.terms();
+        let pass = self.0.admit::<CircuitOpen>(terms, &self.0.cell)?;
+        let begun = terms.measure.begin(pass, None);
+        Ok(Permit::new(Arc::clone(&self.0), None, begun))
     }
 
     /// The same, with one circuit per key, such as a host or a shard. At most `max_keys` circuits are
@@ -169,11 +195,12 @@ impl CircuitBreaker {
     /// # Errors
     /// [`CircuitOpen`], where the call must not be made. It never tells the key.
     pub fn try_acquire_for<K: Display + ?Sized>(&self, key: &K) -> Result<Permit, CircuitOpen> {
-        let keyed = self.0.cell_of((&key).into());
-        let pass = self
-            .0
-            .admit::<CircuitOpen>(keyed.as_deref().unwrap_or(&self.0.cell))?;
-        Ok(Permit::new(Arc::clone(&self.0), keyed, pass))
+        let terms = self.0.terms();
+        let keyed = self.0.cell_of(terms, (&key).into());
+        let cell = keyed.as_deref().unwrap_or(&self.0.cell);
+        let pass = self.0.admit::<CircuitOpen>(terms, cell)?;
+        let begun = terms.measure.begin(pass, None);
+        Ok(Permit::new(Arc::clone(&self.0), keyed, begun))
     }
 
     /// Makes the call, if the circuit admits it. A refused future is dropped without being polled.
@@ -246,11 +273,11 @@ impl CircuitBreaker {
     ) -> Result<CircuitPermit<'c, OfKey>, Rejection> {
         // Whatever puts the key into words is the user's.
         call.time_passes();
-        let keyed = self.0.cell_of(key.into());
-        let pass = self
-            .0
-            .admit::<Rejection>(keyed.as_deref().unwrap_or(&self.0.cell))?;
-        Ok(CircuitPermit::new(&self.0, call, OfKey(keyed), pass))
+        let terms = self.0.terms();
+        let keyed = self.0.cell_of(terms, key.into());
+        let cell = keyed.as_deref().unwrap_or(&self.0.cell);
+        let pass = self.0.admit::<Rejection>(terms, cell)?;
+        Ok(CircuitPermit::new(&self.0, terms, call, OfKey(keyed), pass))
     }
 }
 
@@ -261,13 +288,20 @@ impl<'c> Admits<'c> for CircuitBreaker {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn try_admit(&'c self, call: &'c Call) -> Option<Self::Permit> {
         let pass = self.0.cell.try_pass()?;
-        Some(CircuitPermit::new(&self.0, call, Only, pass))
+        Some(CircuitPermit::new(
+            &self.0,
+            self.0.terms(),
+            call,
+            Only,
+            pass,
+        ))
     }
 
     #[inline(never)]
     fn admit_blocking(&'c self, call: &'c Call) -> Result<Self::Permit, Rejection> {
-        let permit = |pass| CircuitPermit::new(&self.0, call, Only, pass);
-        self.0.admit_to(&self.0.cell, permit)
+        let terms = self.0.terms();
+        let permit = |pass| CircuitPermit::new(&self.0, terms, call, Only, pass);
+        self.0.admit_to(terms, &self.0.cell, permit)
     }
 }
 
@@ -276,12 +310,20 @@ impl Policy for CircuitBreaker {
 
     fn assemble(name: PolicyName, settings: &CircuitBreakerSettings, sink: Sink) -> Self {
         Self(Arc::new_cyclic(|this| {
-            Core::new(name, &settings.filled(), sink, this)
+            Core::new(name, settings, sink, this)
         }))
     }
 
     fn settings(&self) -> Vec<Setting> {
-        self.0.settings.effective()
+        self.0.terms().settings.effective()
+    }
+
+    fn reconfigure(&self, settings: &CircuitBreakerSettings, switch: Switch) {
+        self.0.reconfigure(settings, switch);
+    }
+
+    fn begin(&self, settings: &CircuitBreakerSettings, switch: Switch) {
+        self.0.begin(settings, switch);
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {
@@ -302,6 +344,10 @@ impl Policy for CircuitBreaker {
     }
 
     fn condition(&self) -> Option<Verdict> {
+        let terms = self.0.terms();
+        if terms.is_off() {
+            return None;
+        }
         let state = self.state();
         let (troubled, keys) = self.0.circuits_of_keys(clock::now());
         let detail = match (state, troubled) {
@@ -310,7 +356,7 @@ impl Policy for CircuitBreaker {
         };
         let status = match state {
             // Every call is made, and somebody wants it so.
-            _ if !self.0.enforce => HealthStatus::Healthy,
+            _ if !terms.enforce => HealthStatus::Healthy,
             CircuitState::Disabled => HealthStatus::Healthy,
             CircuitState::Closed if troubled == 0 => HealthStatus::Healthy,
             _ => HealthStatus::Degraded,

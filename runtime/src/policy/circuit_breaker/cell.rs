@@ -1,12 +1,15 @@
 //! One circuit that many threads share: the machine under a lock, and a gate in front of it that spares
 //! most callers the lock.
 
-use std::{sync::Arc, task::Waker};
+use std::{
+    sync::{Arc, OnceLock},
+    task::Waker,
+};
 
 use super::{
     gate::Gate,
     pending::{Lane, Pending},
-    shared::{Denial, Outpost, Way},
+    shared::{Denial, FleetTerms, Outpost, Way},
 };
 use crate::{
     algorithm::{
@@ -34,15 +37,16 @@ use crate::{
 /// A success in a time window must be counted in any case; while it holds nothing else, threads do so on
 /// [lanes](Pending) of their own, and settle when one of them takes the lock.
 ///
-/// Everything else takes the lock.
+/// Everything else takes the lock; so do new settings, which are one more change.
 #[derive(Debug)]
 pub struct Cell {
     gate: AtomicU64,
     /// While open. Written before the gate that says so.
     since: AtomicU64,
     until: AtomicU64,
-    /// Only where there is one circuit: lanes for each key would take more memory than they are worth.
-    pending: Option<Box<Pending>>,
+    /// Only where there is one circuit: lanes for each key would take more memory than they are worth. And
+    /// only once it has a window of time.
+    pending: OnceLock<Box<Pending>>,
     /// Where the circuit is the fleet's. It has a lock of its own, under which no other is taken but its
     /// hub's.
     pub(super) shared: Option<Box<Outpost>>,
@@ -55,6 +59,8 @@ enum Freed {
     Nothing,
     /// A probe's place.
     Place,
+    /// Whatever new settings allow.
+    Anything,
 }
 
 #[derive(Debug)]
@@ -62,6 +68,8 @@ struct Kept {
     circuit: Circuit,
     /// Who wants to know when it would admit, once there has been somebody.
     waiting: Option<Box<Queue<()>>>,
+    /// The state that the configuration has set, and nobody by hand has touched since.
+    forced: Option<Phase>,
 }
 
 /// What is to be done once the lock is gone: callers' wakers and subscribers are foreign code.
@@ -88,20 +96,33 @@ impl Aftermath {
         self.wakers.into_iter().for_each(wake);
         self.transition
     }
+
+    /// Whether there is nothing to be done.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.transition.is_none() && self.wakers.is_empty() && !self.is_urgent
+    }
 }
 
 impl Cell {
     /// The one circuit of a breaker.
     pub(super) fn new(config: impl Into<Arc<CircuitConfig>>) -> Self {
         let config = config.into();
-        let pending = match config.window {
-            Span::Count(_) => None,
-            Span::Time(_) => Some(Box::new(Pending::new())),
-        };
-        Self {
-            pending,
-            ..Self::one_of_many(config)
+        let window = config.window;
+        let cell = Self::one_of_many(config);
+        cell.lay_lanes(window);
+        cell
+    }
+
+    /// Lays lanes for the successes of many threads, where the window is one that needs them.
+    pub(super) fn lay_lanes(&self, window: Span) {
+        if let Span::Time(_) = window {
+            self.pending.get_or_init(|| Box::new(Pending::new()));
         }
+    }
+
+    #[inline]
+    fn pending(&self) -> Option<&Pending> {
+        self.pending.get().map(|pending| &**pending)
     }
 
     /// That of a key.
@@ -111,11 +132,12 @@ impl Cell {
             gate: AtomicU64::new(Gate::of(&circuit).0),
             since: AtomicU64::new(0),
             until: AtomicU64::new(0),
-            pending: None,
+            pending: OnceLock::new(),
             shared: None,
             kept: Mutex::new(Kept {
                 circuit,
                 waiting: None,
+                forced: None,
             }),
         }
     }
@@ -227,7 +249,7 @@ impl Cell {
     /// Counts a quick success without the lock; false where the circuit must be told of it.
     #[inline]
     pub(super) fn add(&self, pass: Pass, now: Nanos) -> bool {
-        let pending = self.pending.as_deref();
+        let pending = self.pending();
         pending.is_some_and(|pending| pending.add(pass, now))
     }
 
@@ -239,7 +261,7 @@ impl Cell {
         now: Nanos,
         random: impl FnOnce() -> f64,
     ) -> Aftermath {
-        if let (Outcome::QUICK_SUCCESS, Some(pending)) = (outcome, self.pending.as_deref()) {
+        if let (Outcome::QUICK_SUCCESS, Some(pending)) = (outcome, self.pending()) {
             return self.succeed(pending, pending.lane(), pass, now, random);
         }
         let record = |circuit: &mut Circuit| {
@@ -292,7 +314,7 @@ impl Cell {
     /// What a thread does that has the lane of that number.
     #[cfg(test)]
     pub(super) fn succeed_on(&self, lane: usize, pass: Pass, now: Nanos) -> Option<Transition> {
-        let pending = self.pending.as_deref()?;
+        let pending = self.pending()?;
         let lane = pending.nth(lane);
         if lane.add(pass, now) || self.is_unmoved_by(pass, Outcome::QUICK_SUCCESS) {
             return None;
@@ -304,24 +326,69 @@ impl Cell {
     #[cfg(all(test, not(steadfast_loom)))]
     pub(super) fn adds_on(&self, lane: usize, pass: Pass, now: Nanos) -> bool {
         let _held = lock(&self.kept);
-        let pending = self.pending.as_deref();
+        let pending = self.pending();
         pending.is_some_and(|pending| pending.nth(lane).add(pass, now))
     }
 
     /// Does what somebody wants by hand, here and, where the circuit is the fleet's, everywhere.
-    pub(super) fn obey(&self, command: Command, now: impl FnOnce() -> Nanos) -> Aftermath {
-        let obey = |circuit: &mut Circuit| {
-            let transition = match command {
-                Command::ForceOpen => circuit.force_open(),
-                Command::Disable => circuit.disable(),
-                Command::Reset => circuit.reset(),
-            };
-            if let Some(outpost) = &self.shared {
-                outpost.tell_command(circuit, command, now());
-            }
-            ((), transition)
+    fn obey(&self, command: Command, now: impl FnOnce() -> Nanos) -> Aftermath {
+        let mut kept = self.settled();
+        kept.forced = None;
+        let transition = self.obey_in(&mut kept.circuit, command, now);
+        self.conclude(kept, Freed::Nothing, transition)
+    }
+
+    fn obey_in(
+        &self,
+        circuit: &mut Circuit,
+        command: Command,
+        now: impl FnOnce() -> Nanos,
+    ) -> Option<Transition> {
+        let transition = match command {
+            Command::ForceOpen => circuit.force_open(),
+            Command::Disable => circuit.disable(),
+            Command::Reset | Command::EndForcedOpen | Command::EndDisabled => circuit.reset(),
         };
-        self.locked(Freed::Nothing, obey).1
+        if let Some(outpost) = &self.shared {
+            outpost.tell_command(circuit, command, now());
+        }
+        transition
+    }
+
+    /// Does what the configuration says of the state. It takes back what it has set, and nothing else: not
+    /// what somebody has changed by hand since. `None` for what stays as it is.
+    pub(super) fn force(&self, phase: Option<Phase>, now: Nanos) -> Option<Aftermath> {
+        let mut kept = self.settled();
+        let forced = std::mem::replace(&mut kept.forced, phase);
+        let command = match (phase, forced) {
+            (Some(Phase::ForcedOpen), _) => Command::ForceOpen,
+            (Some(_), _) => Command::Disable,
+            (None, Some(forced)) if kept.circuit.phase() != forced => return None,
+            (None, Some(Phase::ForcedOpen)) => Command::EndForcedOpen,
+            (None, Some(_)) => Command::EndDisabled,
+            (None, None) => return None,
+        };
+        let transition = self.obey_in(&mut kept.circuit, command, || now);
+        Some(self.conclude(kept, Freed::Nothing, transition))
+    }
+
+    /// Goes by new settings from now on, in its whole: what was counted is counted, and what comes later comes
+    /// under the new ones. Whoever waits looks again.
+    pub(super) fn configure(
+        &self,
+        config: &Arc<CircuitConfig>,
+        fleet: Option<&Arc<FleetTerms>>,
+        now: Nanos,
+        random: impl FnOnce() -> f64,
+    ) -> Aftermath {
+        let mut kept = self.settled();
+        let before = kept.circuit.configure(now, Arc::clone(config));
+        let shared = self.shared.as_ref().zip(fleet);
+        let is_led = shared.is_some_and(|(outpost, terms)| outpost.configure(Arc::clone(terms)));
+        if !is_led {
+            kept.circuit.recover_anew(before, random);
+        }
+        self.conclude(kept, Freed::Anything, None)
     }
 
     pub(super) fn force_open(&self) -> Aftermath {
@@ -397,7 +464,7 @@ impl Cell {
     /// is done with it may be anything.
     fn settled(&self) -> MutexGuard<'_, Kept> {
         let mut kept = lock(&self.kept);
-        if let Some(pending) = &self.pending {
+        if let Some(pending) = self.pending() {
             pending.settle(&mut kept.circuit);
         }
         kept
@@ -421,7 +488,12 @@ impl Cell {
     ) -> Aftermath {
         let gate = Gate::of(&kept.circuit);
         let half_open = kept.circuit.phase() == Phase::HalfOpen;
-        let mut news = transition.is_some() || (freed == Freed::Place && half_open);
+        let mut news = transition.is_some()
+            || match freed {
+                Freed::Nothing => false,
+                Freed::Place => half_open,
+                Freed::Anything => true,
+            };
         let mut is_urgent = false;
         let gate = match &self.shared {
             None => gate,

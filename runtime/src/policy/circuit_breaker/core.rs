@@ -1,48 +1,45 @@
 //! What the handles and the permits of one breaker share.
 
-use std::{
-    sync::{Arc, OnceLock, Weak},
-    time::Duration,
-};
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::{
-    Cancelled, CircuitBreakerSettings, CircuitMetrics,
+    CircuitBreakerSettings, CircuitMetrics,
     cell::{Aftermath, Cell},
     shared::{Denial, Hub, Outpost, Refused as RefusedWith},
     stopwatch::Stopwatch,
+    terms::Terms,
 };
 #[cfg(feature = "metrics")]
 use crate::metrics::Meter;
 use crate::{
     algorithm::{
-        circuit::{CircuitConfig, Outcome, Pass, Phase, Refusal, Transition, Verdict},
+        circuit::{Outcome, Pass, Phase, Refusal, Transition, Verdict},
         window::Tally,
     },
     call::Call,
-    clock::{self, Nanos, nanos},
+    clock::{self, Nanos},
     counter::Counters,
     event::{Event, Refused, Sink, StateChanged},
     key::{Shown, with_bytes},
     keyed::{Keyed, Room},
     kind::PolicyKind,
     name::PolicyName,
-    policy::settings::PolicySettings as _,
+    policy::{Switch, reloadable::Reloadable, settings::PolicySettings as _},
     rejection::{CircuitOpen, StoreUnavailable},
     store::{Link, StoreError},
+    sync::{Mutex, lock},
 };
 
 #[derive(Debug)]
 pub struct Core {
     pub(super) name: PolicyName,
-    pub(super) settings: CircuitBreakerSettings,
-    config: Arc<CircuitConfig>,
-    /// In nanoseconds: compared at the end of every call.
-    slow_call: Option<i64>,
-    cancelled: Cancelled,
-    pub(super) enforce: bool,
+    pub(super) terms: Reloadable<Terms>,
+    /// Of those who put other terms in force, and of whoever brings the first key: circuits that are made
+    /// meanwhile must not miss them.
+    pub(super) turn: Mutex<()>,
     /// The one circuit; where there is one per key, what is set by hand for all of them.
     pub(super) cell: Cell,
-    keyed: OnceLock<Keyed<Arc<Cell>>>,
+    pub(super) keyed: OnceLock<Keyed<Arc<Cell>>>,
     totals: Counters<TOTALS>,
     pub(super) sink: Sink,
     /// Where the circuits are the fleet's.
@@ -74,10 +71,6 @@ fn own_or_local(cell: &mut Arc<Cell>, place: crate::keyed::Place) -> Arc<Cell> {
     Arc::clone(cell)
 }
 
-fn limit(slow_call: Duration) -> i64 {
-    i64::try_from(nanos(slow_call)).unwrap_or(i64::MAX)
-}
-
 impl Core {
     pub(super) fn new(
         name: PolicyName,
@@ -85,28 +78,27 @@ impl Core {
         sink: Sink,
         this: &Weak<Self>,
     ) -> Self {
-        let config = Arc::new(settings.config());
+        let terms = Terms::new(settings.filled(), Switch::On);
         let hub = settings.is_shared().then(|| {
             let link = Link::new(
                 sink.store().clone(),
                 PolicyKind::CircuitBreaker,
                 name.clone(),
             );
-            Arc::new(Hub::new(link, settings, &config, this.clone()))
+            Arc::new(Hub::new(link, this.clone()))
         });
-        let cell = Cell::new(Arc::clone(&config));
+        let cell = Cell::new(Arc::clone(&terms.config));
         Self {
             name,
-            settings: *settings,
-            cell: match &hub {
-                None => cell,
-                Some(hub) => cell.share(Outpost::new(Arc::clone(hub))),
+            cell: match (&hub, &terms.fleet) {
+                (Some(hub), Some(fleet)) => {
+                    cell.share(Outpost::new(Arc::clone(hub), Arc::clone(fleet)))
+                }
+                _ => cell,
             },
             hub,
-            config,
-            slow_call: settings.slow_call.map(limit),
-            cancelled: settings.cancelled.unwrap_or_default(),
-            enforce: settings.enforce.unwrap_or(true),
+            terms: Reloadable::new(terms),
+            turn: Mutex::new(()),
             keyed: OnceLock::new(),
             totals: Counters::new(),
             sink,
@@ -117,31 +109,58 @@ impl Core {
         }
     }
 
-    /// The circuit of a key, unless all are set by hand.
-    pub(super) fn cell_of(&self, key: Shown<'_>) -> Option<Arc<Cell>> {
+    /// What is in force now.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn terms(&self) -> &Terms {
+        self.terms.get()
+    }
+
+    /// The circuit of a key, unless all are set by hand, or switched off.
+    pub(super) fn cell_of(&self, terms: &Terms, key: Shown<'_>) -> Option<Arc<Cell>> {
+        if terms.is_off() {
+            return None;
+        }
         if let (Some(hub), Some(outpost)) = (&self.hub, &self.cell.shared) {
             self.heed_all_keys(hub, outpost);
         }
         if let Phase::ForcedOpen | Phase::Disabled = self.cell.gate().phase() {
             return None;
         }
-        let keyed = self.keyed.get_or_init(|| Keyed::new(self.settings.keys()));
+        let keyed = self.keyed.get().unwrap_or_else(|| self.first_key());
         let unused =
             |cell: &Arc<Cell>| Arc::strong_count(cell) == 1 && cell.is_forgettable(clock::now());
         Some(with_bytes(key, |key| match &self.hub {
-            None => {
-                let create = || Arc::new(Cell::one_of_many(Arc::clone(&self.config)));
-                keyed.with(key, create, unused, |cell, _| Arc::clone(cell))
-            }
+            None => keyed.with(key, || self.new_cell(), unused, |cell, _| Arc::clone(cell)),
             Some(hub) => keyed.with(key, || self.shared_cell(hub, key), unused, own_or_local),
         }))
     }
 
     #[cold]
+    fn first_key(&self) -> &Keyed<Arc<Cell>> {
+        let _turn = lock(&self.turn);
+        let keys = || Keyed::new(self.terms().settings.keys());
+        self.keyed.get_or_init(keys)
+    }
+
+    /// By what is in force now, not when the call began: it outlives the call. It is made under the lock of
+    /// its shard, so whoever changes that either comes by later, or has been here before.
+    #[cold]
+    fn new_cell(&self) -> Arc<Cell> {
+        Arc::new(Cell::one_of_many(Arc::clone(&self.terms().config)))
+    }
+
+    #[cold]
     fn shared_cell(&self, hub: &Arc<Hub>, key: &[u8]) -> Arc<Cell> {
+        let terms = self.terms();
         Arc::new_cyclic(|this| {
-            let outpost = Outpost::of_key(Arc::clone(hub), this.clone(), key);
-            Cell::one_of_many(Arc::clone(&self.config)).share(outpost)
+            let cell = Cell::one_of_many(Arc::clone(&terms.config));
+            match &terms.fleet {
+                None => cell,
+                Some(fleet) => {
+                    let (hub, fleet) = (Arc::clone(hub), Arc::clone(fleet));
+                    cell.share(Outpost::of_key(hub, fleet, this.clone(), key))
+                }
+            }
         })
     }
 
@@ -154,8 +173,8 @@ impl Core {
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn admit<E: RefusedWith>(&self, cell: &Cell) -> Result<Pass, E> {
-        self.admit_to(cell, |pass| pass)
+    pub(super) fn admit<E: RefusedWith>(&self, terms: &Terms, cell: &Cell) -> Result<Pass, E> {
+        self.admit_to(terms, cell, |pass| pass)
     }
 
     /// Both results are made as the caller wants them, and where it wants them: each move of one is a
@@ -163,21 +182,26 @@ impl Core {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn admit_to<T, E: RefusedWith>(
         &self,
+        terms: &Terms,
         cell: &Cell,
         permit: impl FnOnce(Pass) -> T,
     ) -> Result<T, E> {
         match cell.try_pass() {
             Some(pass) => Ok(permit(pass)),
-            None => self.admit_if_due(cell, permit),
+            None => self.admit_if_due(terms, cell, permit),
         }
     }
 
     #[cold]
     fn admit_if_due<T, E: RefusedWith>(
         &self,
+        terms: &Terms,
         cell: &Cell,
         permit: impl FnOnce(Pass) -> T,
     ) -> Result<T, E> {
+        if terms.is_off() {
+            return Ok(permit(Pass::UNSEEN));
+        }
         let refusal = match cell.answer(clock::now) {
             Ok(Ok(pass)) => return Ok(permit(pass)),
             Ok(Err(refusal)) => refusal,
@@ -185,12 +209,12 @@ impl Core {
                 Ok(pass) => return Ok(permit(pass)),
                 Err(Denial::Open(refusal)) => refusal,
                 Err(Denial::Store(cause)) => {
-                    return self.refuse_without_store(cause).map(permit);
+                    return self.refuse_without_store(terms, cause).map(permit);
                 }
             },
         };
-        self.tell_refused(refusal);
-        if self.enforce {
+        self.tell_refused(terms, refusal);
+        if terms.enforce {
             return Err(self.open(refusal).into());
         }
         Ok(permit(Pass::STRAY))
@@ -208,7 +232,11 @@ impl Core {
 
     /// Refuses where there is no store, or it is away and that is what was asked for.
     #[cold]
-    fn refuse_without_store<E: RefusedWith>(&self, cause: Arc<StoreError>) -> Result<Pass, E> {
+    fn refuse_without_store<E: RefusedWith>(
+        &self,
+        terms: &Terms,
+        cause: Arc<StoreError>,
+    ) -> Result<Pass, E> {
         let unavailable = StoreUnavailable {
             policy: self.name.clone(),
             retry_after: None,
@@ -220,19 +248,19 @@ impl Core {
                 policy: self.name.clone(),
                 kind: PolicyKind::CircuitBreaker,
                 rejection: unavailable.clone().into(),
-                enforced: self.enforce,
+                enforced: terms.enforce,
             })
         });
-        if self.enforce {
+        if terms.enforce {
             return Err(E::unavailable(unavailable));
         }
         Ok(Pass::STRAY)
     }
 
     #[inline]
-    fn tell_refused(&self, refusal: Refusal) {
+    fn tell_refused(&self, terms: &Terms, refusal: Refusal) {
         self.totals.add(REFUSED, 1);
-        self.sink.tell_debug(|| self.refused(refusal));
+        self.sink.tell_debug(|| self.refused(terms, refusal));
     }
 
     fn open(&self, Refusal { retry_after }: Refusal) -> CircuitOpen {
@@ -243,32 +271,23 @@ impl Core {
     }
 
     #[cold]
-    fn refused(&self, refusal: Refusal) -> Event {
+    fn refused(&self, terms: &Terms, refusal: Refusal) -> Event {
         Event::Refused(Refused {
             policy: self.name.clone(),
             kind: PolicyKind::CircuitBreaker,
             rejection: self.open(refusal).into(),
-            enforced: self.enforce,
+            enforced: terms.enforce,
         })
-    }
-
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn stopwatch(&self, call: Option<&Call>) -> Stopwatch {
-        match self.slow_call {
-            None => Stopwatch::OFF,
-            Some(_) => Stopwatch::start(call.map_or_else(clock::now, Call::now), call),
-        }
     }
 
     /// Takes the end of a call that was made and succeeded: what nearly every call comes to.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn succeeded(&self, cell: &Cell, pass: Pass, stopwatch: Stopwatch, call: &Call) {
-        let (quick, now) = match self.slow_call {
-            None => (true, None),
-            Some(limit) => {
-                let now = clock::now();
-                (!stopwatch.exceeds(limit, now, Some(call)), Some(now))
-            }
+        let (quick, now) = if stopwatch.is_off() {
+            (true, None)
+        } else {
+            let now = clock::now();
+            (!stopwatch.has_run_out(now, Some(call)), Some(now))
         };
         if quick && cell.is_unmoved_by_success(pass) {
             self.totals.add(SUCCESSES, 1);
@@ -280,6 +299,9 @@ impl Core {
     /// The same where that changes something, if only in a time window.
     #[inline(never)]
     fn succeeded_in_time(&self, cell: &Cell, pass: Pass, quick: bool, now: Option<Nanos>) {
+        if pass == Pass::UNSEEN {
+            return;
+        }
         let now = now.unwrap_or_else(clock::now);
         if quick && cell.add(pass, now) {
             return self.totals.add(SUCCESSES, 1);
@@ -301,11 +323,11 @@ impl Core {
         stopwatch: Stopwatch,
         call: Option<&Call>,
     ) {
-        let now = self.slow_call.map(|_| clock::now());
-        let slow = self
-            .slow_call
-            .zip(now)
-            .is_some_and(|(limit, now)| stopwatch.exceeds(limit, now, call));
+        if pass == Pass::UNSEEN {
+            return;
+        }
+        let now = (!stopwatch.is_off()).then(clock::now);
+        let slow = now.is_some_and(|now| stopwatch.has_run_out(now, call));
         self.moved(cell, pass, Outcome { verdict, slow }, now);
     }
 
@@ -339,14 +361,6 @@ impl Core {
     pub(super) fn successes_elsewhere(&self) -> u64 {
         let told = self.totals.ever(TOLD);
         self.totals.ever(SUCCESSES).wrapping_sub(told)
-    }
-
-    /// What a call counts as that its caller dropped.
-    pub(super) fn verdict_of_cancelled(&self) -> Verdict {
-        match self.cancelled {
-            Cancelled::Ignore => Verdict::Abandoned,
-            Cancelled::Failure => Verdict::Failure,
-        }
     }
 
     /// Gives back what was taken for a call that was not made after all.
@@ -424,16 +438,19 @@ impl Core {
     }
 
     pub(super) fn forget_keys(&self) {
-        let Some(keyed) = self.keyed.get() else {
-            return;
-        };
         let mut aftermaths = Vec::new();
-        keyed.retain(|cell| {
-            aftermaths.push(cell.abandon());
-            false
-        });
+        self.abandon_keys(|aftermath| aftermaths.push(aftermath));
         for aftermath in aftermaths {
             self.tell_of(aftermath);
+        }
+    }
+
+    pub(super) fn abandon_keys(&self, mut then: impl FnMut(Aftermath)) {
+        if let Some(keyed) = self.keyed.get() {
+            keyed.retain(|cell| {
+                then(cell.abandon());
+                false
+            });
         }
     }
 
@@ -461,13 +478,13 @@ impl Core {
     }
 
     pub(super) fn metrics(&self) -> CircuitMetrics {
-        let tally = self.tally(clock::now());
+        let (terms, tally) = (self.terms(), self.tally(clock::now()));
         CircuitMetrics {
             calls: tally.calls,
             failures: tally.failures,
             slow_calls: tally.slow,
             failure_rate: tally.failure_rate(),
-            slow_call_rate: self.slow_call.and_then(|_| tally.slow_rate()),
+            slow_call_rate: terms.settings.slow_call.and_then(|_| tally.slow_rate()),
             total_successes: self.totals.sum(SUCCESSES),
             total_failures: self.totals.sum(FAILURES),
             total_slow_calls: self.totals.sum(SLOW),
@@ -583,6 +600,10 @@ mod metered {
         /// How many circuits are in each state, in the order of [`PHASES`].
         fn standing(&self) -> [u64; PHASES.len()] {
             let mut standing = [0; PHASES.len()];
+            let terms = self.terms();
+            if terms.is_off() {
+                return standing;
+            }
             let all = self.cell.phase();
             match (all, self.keyed.get()) {
                 // By hand for all of them.
@@ -590,7 +611,7 @@ mod metered {
                 (_, Some(keyed)) => {
                     let now = clock::now();
                     keyed.for_each(|cell| {
-                        let phase = cell.phase_unless_over(now, self.config.memory());
+                        let phase = cell.phase_unless_over(now, terms.config.memory());
                         if let Some(phase) = phase {
                             standing[index(phase)] += 1;
                         }

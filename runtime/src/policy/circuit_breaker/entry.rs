@@ -2,7 +2,7 @@
 
 use std::{mem::ManuallyDrop, sync::Arc};
 
-use super::{cell::Cell, core::Core, stopwatch::Stopwatch};
+use super::{cell::Cell, core::Core, stopwatch::Stopwatch, terms::Terms};
 use crate::{
     admission::Permit,
     algorithm::circuit::{Pass, Verdict},
@@ -69,12 +69,19 @@ impl Circuits for OfKey {
 
 impl<'c, C: Circuits> CircuitPermit<'c, C> {
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn new(core: &'c Core, call: &'c Call, circuit: C, pass: Pass) -> Self {
+    pub(super) fn new(
+        core: &'c Core,
+        terms: &Terms,
+        call: &'c Call,
+        circuit: C,
+        pass: Pass,
+    ) -> Self {
+        let (pass, stopwatch) = terms.measure.begin(pass, Some(call));
         Self {
             core,
             call,
             pass,
-            stopwatch: core.stopwatch(Some(call)),
+            stopwatch,
             circuit,
         }
     }
@@ -122,7 +129,7 @@ impl<C: Circuits> Drop for CircuitPermit<'_, C> {
     fn drop(&mut self) {
         self.end(Some(match self.call.fate() {
             Fate::Panicked | Fate::Cut => Verdict::Failure,
-            Fate::Cancelled => self.core.verdict_of_cancelled(),
+            Fate::Cancelled => self.stopwatch.verdict_of_dropped(),
         }));
     }
 }

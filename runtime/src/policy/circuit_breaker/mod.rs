@@ -11,9 +11,11 @@ mod pending;
 mod permit;
 mod preset;
 mod ready;
+mod reload;
 mod settings;
 mod shared;
 mod stopwatch;
+mod terms;
 mod when;
 mod window;
 

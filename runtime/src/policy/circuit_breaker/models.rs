@@ -253,3 +253,131 @@ fn loom_who_waits_is_told_or_sees_it() {
         assert!(ready || flag.0.load(Ordering::Acquire));
     });
 }
+
+fn configure(cell: &Cell, config: CircuitConfig) {
+    cell.configure(&config.into(), None, START, || 0.0).wake();
+}
+
+#[test]
+fn loom_outcomes_beside_new_settings_are_counted_once() {
+    loom::model(|| {
+        let cell = Arc::new(Cell::new(config(9, 8, 1)));
+        let pass = acquire(&cell, START).unwrap();
+        let failing = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                end(&cell, pass, START, Verdict::Failure);
+                end(&cell, pass, START, Verdict::Success);
+            })
+        };
+        configure(&cell, config(9, 6, 1));
+        configure(&cell, config(9, 7, 1));
+        failing.join().unwrap();
+        let tally = cell.tally(START);
+        assert_eq!((tally.calls, tally.failures), (2, 1));
+    });
+}
+
+#[test]
+fn loom_a_success_beside_a_clean_window_that_grows_is_in_it_or_was_before() {
+    loom::model(|| {
+        let cell = Arc::new(Cell::new(config(9, 2, 1)));
+        let pass = acquire(&cell, START).unwrap();
+        for _ in 0..2 {
+            end(&cell, pass, START, Verdict::Success);
+        }
+        let other = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || end(&cell, pass, START, Verdict::Success))
+        };
+        configure(&cell, config(9, 4, 1));
+        assert!(!cell.gate().is_clean());
+        end(&cell, pass, START, Verdict::Success);
+        other.join().unwrap();
+        let calls = cell.tally(START).calls;
+        assert!((3..=4).contains(&calls));
+        end(&cell, pass, START, Verdict::Success);
+        end(&cell, pass, START, Verdict::Success);
+        assert!(cell.gate().is_clean());
+    });
+}
+
+#[test]
+fn loom_a_lowered_threshold_counts_from_the_next_failure() {
+    loom::model(|| {
+        let cell = Arc::new(Cell::new(config(9, 8, 1)));
+        let pass = acquire(&cell, START).unwrap();
+        for _ in 0..2 {
+            end(&cell, pass, START, Verdict::Failure);
+        }
+        let failing = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || end(&cell, pass, START, Verdict::Failure))
+        };
+        configure(&cell, config(3, 8, 1));
+        let opened = failing.join().unwrap();
+        let later = end(&cell, pass, START, Verdict::Failure);
+        assert!(opened.is_some() != later.is_some());
+        assert_eq!(cell.gate().phase(), Phase::Open);
+    });
+}
+
+#[test]
+fn loom_a_refusal_beside_another_open_time_knows_one_of_the_two() {
+    loom::model(|| {
+        let cell = Arc::new(open(1));
+        let shorter = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                let mut config = config(1, 1, 1);
+                config.recovery.timeout = SECOND * 5;
+                configure(&cell, config);
+            })
+        };
+        let now = START.after(SECOND * 4);
+        let told = acquire(&cell, now).unwrap_err().retry_after.unwrap();
+        assert!(told == SECOND * 6 || told == SECOND);
+        shorter.join().unwrap();
+        assert_eq!(acquire(&cell, now).unwrap_err().retry_after, Some(SECOND));
+    });
+}
+
+#[test]
+fn loom_who_waits_beside_new_settings_is_told_or_sees_them() {
+    loom::model(|| {
+        let cell = Arc::new(open(1));
+        let shorter = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                let mut config = config(1, 1, 1);
+                config.recovery.timeout = SECOND * 5;
+                configure(&cell, config);
+            })
+        };
+        let flag = std::sync::Arc::new(Flag(AtomicBool::new(false)));
+        let mut ticket = None;
+        let waker = std::sync::Arc::clone(&flag).into();
+        let now = START.after(SECOND * 5);
+        let ready = cell.poll_ready(&mut ticket, &waker, now).is_ok();
+        shorter.join().unwrap();
+        assert!(ready || flag.0.load(Ordering::Acquire));
+    });
+}
+
+#[test]
+fn loom_what_the_configuration_takes_back_is_not_what_somebody_did_by_hand() {
+    loom::model(|| {
+        let cell = Arc::new(Cell::new(config(1, 1, 1)));
+        let forced = cell.force(Some(Phase::ForcedOpen), START).unwrap();
+        assert_eq!(forced.wake().unwrap().to, Phase::ForcedOpen);
+        let by_hand = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || cell.disable().wake())
+        };
+        let ended = cell.force(None, START).and_then(|end| end.wake());
+        by_hand.join().unwrap().unwrap();
+        // Before or after: what was done by hand stands.
+        assert_eq!(cell.gate().phase(), Phase::Disabled);
+        assert!(ended.is_none_or(|ended| ended.to == Phase::Closed));
+    });
+}

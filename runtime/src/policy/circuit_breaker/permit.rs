@@ -36,8 +36,11 @@ pub struct Permit {
 }
 
 impl Permit {
-    pub(super) fn new(core: Arc<Core>, keyed: Option<Arc<Cell>>, pass: Pass) -> Self {
-        let stopwatch = core.stopwatch(None);
+    pub(super) fn new(
+        core: Arc<Core>,
+        keyed: Option<Arc<Cell>>,
+        (pass, stopwatch): (Pass, Stopwatch),
+    ) -> Self {
         Self {
             core: Some(core),
             keyed,
@@ -48,24 +51,24 @@ impl Permit {
 
     /// The call succeeded. It is still counted as slow if it was.
     pub fn success(mut self) {
-        self.end(|_| Verdict::Success);
+        self.end(Verdict::Success);
     }
 
     /// The call failed.
     pub fn failure(mut self) {
-        self.end(|_| Verdict::Failure);
+        self.end(Verdict::Failure);
     }
 
-    fn end(&mut self, verdict: impl FnOnce(&Core) -> Verdict) {
+    fn end(&mut self, verdict: Verdict) {
         if let Some(core) = self.core.take() {
             let cell = self.keyed.as_deref().unwrap_or(&core.cell);
-            core.ended(cell, self.pass, verdict(&core), self.stopwatch, None);
+            core.ended(cell, self.pass, verdict, self.stopwatch, None);
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.end(Core::verdict_of_cancelled);
+        self.end(self.stopwatch.verdict_of_dropped());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use super::cell::Cell;
+use super::core::Core;
 use crate::{
     clock::Nanos,
     queue::Ticket,
@@ -11,13 +11,13 @@ use crate::{
 
 /// One who waits. It takes no place: those who wait are told together, and then ask like all others.
 pub(super) struct Ready<'b> {
-    cell: &'b Cell,
+    core: &'b Core,
     ticket: Option<Ticket>,
 }
 
 impl<'b> Ready<'b> {
-    pub(super) fn new(cell: &'b Cell) -> Self {
-        Self { cell, ticket: None }
+    pub(super) fn new(core: &'b Core) -> Self {
+        Self { core, ticket: None }
     }
 }
 
@@ -25,8 +25,10 @@ impl Wait for Ready<'_> {
     type Output = ();
 
     fn poll(&mut self, waker: &Waker, now: Nanos) -> Progress<()> {
-        match self.cell.poll_ready(&mut self.ticket, waker, now) {
+        match self.core.cell.poll_ready(&mut self.ticket, waker, now) {
             Ok(()) => Progress::Ready(()),
+            // Asked after the place was taken: those who put other terms in force wake whoever has one.
+            Err(_) if self.core.terms().admits_all() => Progress::Ready(()),
             Err(until) => Progress::Until(until),
         }
     }
@@ -35,7 +37,7 @@ impl Wait for Ready<'_> {
 impl Drop for Ready<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            self.cell.leave(ticket);
+            self.core.cell.leave(ticket);
         }
     }
 }

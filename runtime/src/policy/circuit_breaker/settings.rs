@@ -359,6 +359,13 @@ impl PolicySettings for CircuitBreakerSettings {
         !self.is_written(setting) && self.preset.is_some_and(says)
     }
 
+    fn unfolded(self) -> Self {
+        Self {
+            preset: None,
+            ..self.filled()
+        }
+    }
+
     fn effective(&self) -> Vec<Setting> {
         let this = self.filled();
         let recovery_timeout = this.recovery_time();

@@ -198,6 +198,13 @@ impl PolicySettings for RetrySettings {
         !self.is_written(setting) && self.preset.is_some_and(says)
     }
 
+    fn unfolded(self) -> Self {
+        Self {
+            preset: None,
+            ..self.filled()
+        }
+    }
+
     fn effective(&self) -> Vec<Setting> {
         let (this, plan) = (self.filled(), self.plan());
         vec![

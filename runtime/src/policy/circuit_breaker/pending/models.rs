@@ -217,3 +217,51 @@ fn loom_a_new_piece_of_time_keeps_what_was_counted_in_the_last() {
         assert_eq!(cell.tally(next.after(SECOND * 10)).calls, 0);
     });
 }
+
+/// The lanes of the old window are closed, and what they hold is in the new one; a lane that opens
+/// meanwhile is that of one of the two.
+#[test]
+fn loom_successes_beside_another_window_are_all_counted_once() {
+    loom::model(|| {
+        let (cell, pass) = healthy(99, 1);
+        let other = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                cell.succeed_on(0, pass, START);
+                cell.succeed_on(0, pass, START);
+            })
+        };
+        let resized = CircuitConfig {
+            window: Span::Time(SECOND * 20),
+            ..config(99)
+        };
+        cell.configure(&resized.into(), None, START, || 0.0).wake();
+        cell.succeed_on(1, pass, START);
+        other.join().unwrap();
+        assert_eq!(cell.tally(START).calls, 4);
+        // From the new window's oldest piece on.
+        let later = START.after(SECOND * 19);
+        assert_eq!(cell.tally(later).calls, 4);
+    });
+}
+
+#[test]
+fn loom_a_window_of_the_other_kind_holds_what_came_after_it() {
+    loom::model(|| {
+        let (cell, pass) = healthy(99, 1);
+        let other = succeed(&cell, 0, pass, START);
+        let counted = CircuitConfig {
+            window: Span::Count(NonZeroU32::new(9).unwrap()),
+            ..config(99)
+        };
+        cell.configure(&counted.into(), None, START, || 0.0).wake();
+        cell.succeed_on(1, pass, START);
+        other.join().unwrap();
+        let calls = cell.tally(START).calls;
+        assert!((1..=2).contains(&calls));
+        // Nothing is left on a lane.
+        cell.configure(&config(99).into(), None, START, || 0.0)
+            .wake();
+        assert_eq!(cell.tally(START).calls, 0);
+    });
+}

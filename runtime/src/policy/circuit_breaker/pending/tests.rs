@@ -139,6 +139,7 @@ enum Op {
     ForceOpen,
     Disable,
     Reset,
+    Configure(CircuitConfig),
 }
 
 const LANES: usize = 3;
@@ -163,7 +164,37 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::ForceOpen),
         1 => Just(Op::Disable),
         3 => Just(Op::Reset),
+        3 => settings().prop_map(Op::Configure),
     ]
+}
+
+/// Mostly windows of time, as lanes are for those.
+fn settings() -> impl Strategy<Value = CircuitConfig> {
+    let window = prop_oneof![
+        2 => Just(Span::Time(SECOND * 10)),
+        2 => (1..20_000_u64).prop_map(|millis| Span::Time(Duration::from_millis(millis))),
+        1 => (1..10_u32).prop_map(|calls| Span::Count(number(calls))),
+    ];
+    let rate = prop_oneof![Just(0.5), 0.05..1.0_f64];
+    let recovery = prop_oneof![Just(10_u32), 1..20_u32];
+    (window, rate, prop::option::of(1..4_u32), recovery).prop_map(
+        |(window, rate, threshold, seconds)| {
+            let mut config = CircuitConfig {
+                window,
+                failure_rate: Some(rate),
+                failure_threshold: threshold.map(number),
+                ..config(SECOND)
+            };
+            config.recovery.timeout = SECOND * seconds;
+            config
+        },
+    )
+}
+
+fn configure(cell: &Cell, config: CircuitConfig, now: Nanos) {
+    cell.lay_lanes(config.window);
+    let aftermath = cell.configure(&config.into(), None, now, || 0.0);
+    assert_eq!(aftermath.wake(), None);
 }
 
 /// A shared circuit, and a plain one that is told everything at once.
@@ -216,6 +247,11 @@ impl Pair {
             }
             Op::Disable => prop_assert_eq!(self.cell.disable().wake(), self.plain.disable()),
             Op::Reset => prop_assert_eq!(self.cell.reset().wake(), self.plain.reset()),
+            Op::Configure(config) => {
+                configure(&self.cell, config, now);
+                let before = self.plain.configure(now, config);
+                self.plain.recover_anew(before, || 0.0);
+            }
         }
         prop_assert_eq!(self.cell.gate().phase(), self.plain.phase());
         Ok(())
@@ -225,17 +261,12 @@ impl Pair {
 proptest! {
     #[test]
     fn agrees_with_a_plain_circuit(
-        millis in prop_oneof![Just(10_000_u64), 1..20_000_u64],
-        rate in prop_oneof![Just(0.5), 0.05..1.0_f64],
-        threshold in prop::option::of(1..4_u32),
+        config in settings(),
         ops in prop::collection::vec(op(), 1..300),
     ) {
-        let config = CircuitConfig {
-            failure_rate: Some(rate),
-            failure_threshold: threshold.map(number),
-            ..config(Duration::from_millis(millis))
-        };
         let cell = Cell::new(config);
+        // Some come later; these are asked for by number.
+        cell.lay_lanes(Span::Time(SECOND));
         let passes = vec![cell.try_pass().unwrap()];
         let mut pair = Pair { cell, plain: Circuit::new(config), now: START, passes };
         for op in ops {
@@ -306,4 +337,70 @@ fn a_healthy_breaker_of_many_threads_has_counted_every_call() {
     let metrics = breaker.metrics();
     assert_eq!(metrics.calls, THREADS * EACH);
     assert_eq!(metrics.total_successes, THREADS * EACH);
+}
+
+#[test]
+fn lanes_are_laid_once_a_window_of_time_needs_them() {
+    let count = CircuitConfig {
+        window: Span::Count(number(5)),
+        ..config(SECOND)
+    };
+    let cell = Cell::new(count);
+    let pass = cell.try_pass().unwrap();
+    record(&cell, pass, Outcome::QUICK_SUCCESS, START);
+    assert!(!cell.add(pass, START));
+    configure(&cell, config(SECOND * 10), START);
+    cell.succeed_on(0, pass, START);
+    assert!(cell.adds_on(0, pass, START));
+    // New settings close them, and take what they hold.
+    configure(&cell, config(SECOND * 20), START);
+    assert!(!cell.adds_on(0, pass, START));
+    cell.succeed_on(0, pass, START);
+    assert!(cell.adds_on(0, pass, START));
+    // All but the first, which was in a window of the other kind.
+    assert_eq!(cell.tally(START).calls, 4);
+    configure(&cell, count, START);
+    assert_eq!(cell.tally(START).calls, 0);
+    cell.succeed_on(0, pass, START);
+    assert!(!cell.adds_on(0, pass, START));
+}
+
+/// As above, while the window's length goes up and down.
+#[test]
+fn every_outcome_is_counted_once_while_the_window_is_resized() {
+    const THREADS: u64 = 12;
+    const EACH: u64 = 10_000;
+    let cell = Cell::new(config(SECOND * 3_600));
+    let (millis, left) = (AtomicU64::new(0), AtomicU64::new(THREADS));
+    let now = || START.after(Duration::from_millis(millis.fetch_add(1, Relaxed)));
+    let pass = cell.try_pass().unwrap();
+    let begin = Barrier::new(THREADS as usize + 1);
+    let calls = || {
+        begin.wait();
+        for call in 0..EACH {
+            let now = now();
+            if call == EACH - 50 {
+                record(&cell, pass, FAILURE, now);
+            } else if !cell.add(pass, now) {
+                record(&cell, pass, Outcome::QUICK_SUCCESS, now);
+            }
+        }
+        left.fetch_sub(1, Relaxed);
+    };
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(calls);
+        }
+        scope.spawn(|| {
+            begin.wait();
+            while left.load(Relaxed) > 0 {
+                for minutes in [600, 3, 60_000, 11] {
+                    configure(&cell, config(SECOND * 60 * minutes), now());
+                    thread::yield_now();
+                }
+            }
+        });
+    });
+    let tally = cell.tally(now());
+    assert_eq!((tally.calls, tally.failures), (THREADS * EACH, THREADS));
 }

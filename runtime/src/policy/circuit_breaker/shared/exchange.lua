@@ -1,7 +1,7 @@
 -- One report of an instance, and the fleet's answer: algorithm/fleet_circuit/fleet.rs in Lua.
 -- The record is a hash: g generation, p phase, s since, u until, f failed recoveries, n successes,
 -- l places, m signs, ct/ci last command, e epoch, a/z first and next batch, c/x/y sums over the window,
--- and each batch by its number: piece, calls, failures, slow calls.
+-- and each batch by its number: start of its piece of time, calls, failures, slow calls.
 local key = KEYS[1]
 local CLOSED, OPEN, HALF_OPEN, FORCED_OPEN, DISABLED = 0, 1, 2, 3, 4
 local int_text = function(i) return string.format('%.0f', i) end
@@ -85,16 +85,18 @@ local function add_batch(piece, joins)
 end
 local function push_batch()
   if reach_calls > 0 then
+    -- A window of time has become one of calls.
+    if first < next_batch and batch_at(next_batch - 1)[1] ~= 0 then clear_window() end
     add_batch(0, function(newest) return newest[2] + calls <= reach_grain end)
     while first < next_batch and sum_calls - batch_at(first)[2] >= reach_calls do drop_oldest() end
     return
   end
-  local piece = math.floor(now / width)
+  local piece, length = math.floor(now / width) * width, width * pieces
   if first < next_batch then
     local newest = batch_at(next_batch - 1)[1]
-    if newest - piece >= pieces then clear_window() else piece = math.max(piece, newest) end
+    if newest - piece >= length then clear_window() else piece = math.max(piece, newest) end
   end
-  while first < next_batch and batch_at(first)[1] + pieces <= piece do drop_oldest() end
+  while first < next_batch and batch_at(first)[1] + length <= piece do drop_oldest() end
   add_batch(piece, function(newest) return newest[1] == piece end)
 end
 
@@ -185,10 +187,11 @@ end
 -- By hand.
 if command > 0 and command_id ~= control and now - command_age >= controlled then
   controlled, control = now - command_age, command_id
-  if command == 3 then
+  local ends = (command == 4 and phase == FORCED_OPEN) or (command == 5 and phase == DISABLED)
+  if command == 3 or ends then
     close()
     fleet_epoch = math.max(fleet_epoch, generation)
-  else
+  elseif command < 3 then
     local to = command == 1 and FORCED_OPEN or DISABLED
     if phase ~= to then change(to) end
   end

@@ -6,10 +6,8 @@ use std::{
     time::Duration,
 };
 
-use super::super::{cell::Cell, core::Core, settings::CircuitBreakerSettings};
+use super::super::{cell::Cell, core::Core};
 use crate::{
-    algorithm::{circuit::CircuitConfig, fleet_circuit::Rules},
-    policy::shared::OnStoreError,
     store::{Link, Member, Store, StoreError, StoreStatus},
     sync::{
         AtomicBool, AtomicU64, Mutex,
@@ -21,12 +19,6 @@ use crate::{
 /// Speaks to the store for all circuits of a breaker that are in use.
 pub(in super::super) struct Hub {
     pub(super) link: Link,
-    pub(super) rules: Rules,
-    pub(super) on_store_error: OnStoreError,
-    /// The time that a probe has.
-    pub(super) probe: Duration,
-    /// The share of an open time that is added at random.
-    jitter: f64,
     core: Weak<Core>,
     /// Circuits that are told of the passing of time.
     awake: Mutex<Vec<Seat>>,
@@ -52,18 +44,9 @@ pub(in super::super) enum Way {
 }
 
 impl Hub {
-    pub(in super::super) fn new(
-        link: Link,
-        settings: &CircuitBreakerSettings,
-        config: &CircuitConfig,
-        core: Weak<Core>,
-    ) -> Self {
+    pub(in super::super) fn new(link: Link, core: Weak<Core>) -> Self {
         Self {
             link,
-            rules: Rules::new(config, settings.quorum.unwrap_or(1)),
-            on_store_error: settings.on_store_error.unwrap_or_default(),
-            probe: config.half_open_timeout,
-            jitter: config.recovery.jitter,
             core,
             awake: Mutex::new(Vec::new()),
             is_attached: AtomicBool::new(false),
@@ -90,15 +73,13 @@ impl Hub {
         }
     }
 
+    pub(in super::super) fn has_store(&self) -> bool {
+        self.link.store().is_ok()
+    }
+
     /// Whether this is the first to learn that there is no store.
     pub(super) fn breaks_silence(&self) -> bool {
         self.is_silent.load(Relaxed) && self.is_silent.swap(false, AcqRel)
-    }
-
-    /// What is added to an open time, in millionths of it.
-    pub(super) fn jitter(&self, random: f64) -> i64 {
-        let added = self.jitter * random * 1e6;
-        (added.clamp(0.0, 1e6)) as i64
     }
 
     pub(super) fn epoch(&self) -> i64 {
@@ -184,7 +165,7 @@ fn why_down(store: &dyn Store) -> StoreError {
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub")
-            .field("rules", &self.rules)
+            .field("epoch", &self.epoch)
             .finish_non_exhaustive()
     }
 }

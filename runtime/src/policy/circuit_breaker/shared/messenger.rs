@@ -87,12 +87,14 @@ impl Core {
         let (now, elsewhere) = (clock::now(), self.elsewhere(outpost));
         let (report, aftermath) = cell.change(|circuit| {
             let report = outpost.report(circuit, now, elsewhere, callers);
-            (report, None)
+            (report.map(|report| (report, outpost.terms())), None)
         });
         // What it says to be urgent has just been said, or cannot be.
         aftermath.wake();
-        let Some(report) = report else { return };
-        let args = args(&hub.rules, &report);
+        let Some((report, terms)) = report else {
+            return;
+        };
+        let args = args(&terms.rules, &report);
         let (hub, seat) = (Arc::clone(hub), outpost.seat());
         let job = Job::new(&EXCHANGE, vec![outpost.key()], args, move |outcome| {
             hub.hear(&seat, outcome);

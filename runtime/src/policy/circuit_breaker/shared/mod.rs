@@ -10,6 +10,7 @@ mod hub;
 mod messenger;
 mod outpost;
 mod script;
+mod terms;
 
 #[cfg(all(test, not(steadfast_loom)))]
 #[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
@@ -26,3 +27,4 @@ mod tests;
 pub(super) use denial::{Denial, Refused};
 pub(super) use hub::{Hub, Way};
 pub(super) use outpost::Outpost;
+pub(super) use terms::FleetTerms;

@@ -10,7 +10,7 @@ use loom::thread;
 
 use super::{
     super::{CircuitBreakerSettings, cell::Cell},
-    Denial, Hub, Outpost, Way,
+    Denial, FleetTerms, Hub, Outpost, Way,
     outpost::Tick,
 };
 use crate::{
@@ -50,10 +50,14 @@ fn config(threshold: u32) -> CircuitConfig {
     }
 }
 
+fn terms(threshold: u32) -> Arc<FleetTerms> {
+    let settings = CircuitBreakerSettings::new();
+    Arc::new(FleetTerms::new(&settings, &config(threshold)))
+}
+
 /// A circuit, and the fleet's record of it.
 struct Scene {
     cell: Cell,
-    hub: Arc<Hub>,
     fleet: loom::sync::Mutex<Option<Fleet>>,
 }
 
@@ -62,12 +66,10 @@ impl Scene {
     fn new(threshold: u32) -> Arc<Self> {
         let slot = StoreSlot::default();
         let link = Link::new(slot, PolicyKind::CircuitBreaker, "a".into());
-        let settings = CircuitBreakerSettings::new();
-        let hub = Arc::new(Hub::new(link, &settings, &config(threshold), Weak::new()));
-        let cell = Cell::new(config(threshold)).share(Outpost::new(Arc::clone(&hub)));
+        let hub = Arc::new(Hub::new(link, Weak::new()));
+        let cell = Cell::new(config(threshold)).share(Outpost::new(hub, terms(threshold)));
         let scene = Arc::new(Self {
             cell,
-            hub,
             fleet: loom::sync::Mutex::new(None),
         });
         scene
@@ -93,7 +95,8 @@ impl Scene {
 
     fn exchange(&self, report: &Report) -> Reply {
         let mut fleet = self.fleet.lock().unwrap();
-        let (next, reply) = Fleet::exchange(fleet.take(), NOW, &self.hub.rules, report);
+        let (next, reply) =
+            Fleet::exchange(fleet.take(), NOW, &self.outpost().terms().rules, report);
         *fleet = Some(next);
         reply
     }
@@ -166,7 +169,12 @@ fn loom_an_answer_never_takes_back_what_was_decided_after_the_report() {
         scene.talk();
         assert_eq!(scene.cell.gate().phase(), Phase::Open);
         let fleet = scene.fleet.lock().unwrap();
-        let (_, reply) = Fleet::exchange(fleet.clone(), NOW, &scene.hub.rules, &silence());
+        let (_, reply) = Fleet::exchange(
+            fleet.clone(),
+            NOW,
+            &scene.outpost().terms().rules,
+            &silence(),
+        );
         assert_eq!(reply.phase, Phase::Open);
     });
 }
@@ -256,7 +264,7 @@ fn loom_one_place_is_given_to_one_of_two_callers() {
         let speak = |circuit: &mut _| (outpost.report(circuit, here, 0, true), None);
         let report = scene.cell.change(speak).0.unwrap();
         let fleet = scene.fleet.lock().unwrap().take();
-        let (_, reply) = Fleet::exchange(fleet, late, &scene.hub.rules, &report);
+        let (_, reply) = Fleet::exchange(fleet, late, &scene.outpost().terms().rules, &report);
         let hear = |circuit: &mut _| ((), outpost.hear(circuit, here, 0, Ok(reply)));
         scene.cell.change(hear).1.wake();
         let take = move |scene: &Scene| {

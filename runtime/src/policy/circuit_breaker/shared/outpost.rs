@@ -3,12 +3,11 @@
 use std::{
     fmt,
     sync::{Arc, Weak},
-    time::Duration,
 };
 
 use super::{
     super::{cell::Cell, gate::Gate},
-    Denial, Hub, Way,
+    Denial, FleetTerms, Hub, Way,
     hub::Seat,
 };
 use crate::{
@@ -43,6 +42,8 @@ pub(in super::super) struct Outpost {
 }
 
 struct Share {
+    /// Changed under the circuit's lock too, with what the circuit itself goes by.
+    terms: Arc<FleetTerms>,
     instance: Instance,
     life: Life,
     /// What ended since the last report, and was told under the circuit's lock.
@@ -80,24 +81,30 @@ pub(in super::super) struct Conclusion {
 
 impl Outpost {
     /// For the only circuit of a breaker, which is also what is set by hand for those of all keys.
-    pub(in super::super) fn new(hub: Arc<Hub>) -> Self {
+    pub(in super::super) fn new(hub: Arc<Hub>, terms: Arc<FleetTerms>) -> Self {
         let key = hub.link.key("circuit");
-        Self::at(hub, Seat(None), key)
+        Self::at(hub, terms, Seat(None), key)
     }
 
     /// For that of a key.
-    pub(in super::super) fn of_key(hub: Arc<Hub>, cell: Weak<Cell>, key: &[u8]) -> Self {
+    pub(in super::super) fn of_key(
+        hub: Arc<Hub>,
+        terms: Arc<FleetTerms>,
+        cell: Weak<Cell>,
+        key: &[u8],
+    ) -> Self {
         let key = hub.link.key_of(key, "circuit");
-        Self::at(hub, Seat(Some(cell)), key)
+        Self::at(hub, terms, Seat(Some(cell)), key)
     }
 
-    fn at(hub: Arc<Hub>, seat: Seat, key: Vec<u8>) -> Self {
+    fn at(hub: Arc<Hub>, terms: Arc<FleetTerms>, seat: Seat, key: Vec<u8>) -> Self {
         Self {
             hub,
             seat,
             key,
             called: AtomicBool::new(false),
             share: Mutex::new(Share {
+                terms,
                 instance: Instance::new(number()),
                 life: Life::Asleep,
                 counted: Tally::default(),
@@ -111,6 +118,18 @@ impl Outpost {
                 cause: None,
             }),
         }
+    }
+
+    /// Goes by new settings from now on; true where the fleet decides how long its circuit stays open.
+    pub(in super::super) fn configure(&self, terms: Arc<FleetTerms>) -> bool {
+        let mut share = lock(&self.share);
+        share.terms = terms;
+        share.is_led()
+    }
+
+    /// What it goes by.
+    pub(super) fn terms(&self) -> Arc<FleetTerms> {
+        Arc::clone(&lock(&self.share).terms)
     }
 
     pub(super) fn key(&self) -> Vec<u8> {
@@ -188,8 +207,8 @@ impl Outpost {
             Way::Up => {}
         }
         match share.instance.standing() {
-            Standing::Joined => (share.ask_fleet(circuit, now, self.hub.probe), None),
-            Standing::Alone if !is_by_hand(circuit.phase()) => match self.hub.on_store_error {
+            Standing::Joined => (share.ask_fleet(circuit, now), None),
+            Standing::Alone if !is_by_hand(circuit.phase()) => match share.terms.on_store_error {
                 OnStoreError::Local => share.decide(circuit, now),
                 OnStoreError::Allow => (Ok(Pass::STRAY), None),
                 OnStoreError::Deny => (Err(Denial::Store(share.cause())), None),
@@ -221,11 +240,11 @@ impl Outpost {
         }
         let noted = circuit.note(now, pass, outcome)?;
         share.counted.add(noted.mark);
-        if noted.is_at_threshold && self.hub.rules.quorum <= 1 {
-            return share.open(circuit, now, &self.hub, random());
+        if noted.is_past_threshold && share.terms.rules.quorum <= 1 {
+            return share.open(circuit, now, random());
         }
         let is_bad = noted.mark.failed || noted.mark.slow;
-        if noted.is_at_threshold || (is_bad && share.may_have_reached_rates(&self.hub)) {
+        if noted.is_at_threshold || (is_bad && share.may_have_reached_rates()) {
             share.hurry();
         }
         None
@@ -245,7 +264,7 @@ impl Outpost {
         share.counted = Tally::default();
         share.is_urgent = true;
         if !self.is_keyed() {
-            self.hub.hold(command == Command::Reset);
+            self.hub.hold(circuit.phase() == Phase::Closed);
         }
     }
 
@@ -263,16 +282,17 @@ impl Outpost {
             return None;
         }
         let callers = callers || self.called.load(Relaxed);
+        let terms = Arc::clone(&share.terms);
         let speech = Speech {
             batch: share.batch(elsewhere),
-            reached: self.hub.rules.quorum > 1 && circuit.is_past_threshold(),
+            reached: terms.rules.quorum > 1 && circuit.is_past_threshold(),
             jitter: share
                 .jitter
-                .unwrap_or_else(|| self.hub.jitter(fastrand::f64())),
+                .unwrap_or_else(|| terms.jitter(fastrand::f64())),
             callers: callers || share.instance.standing() != Standing::Joined,
             epoch: if self.is_keyed() { self.hub.epoch() } else { 0 },
         };
-        let report = share.instance.speak(now, &self.hub.rules, speech, number)?;
+        let report = share.instance.speak(now, &terms.rules, speech, number)?;
         share.void(elsewhere);
         share.is_urgent = false;
         Some(report)
@@ -291,7 +311,7 @@ impl Outpost {
             return None;
         }
         match answer {
-            Ok(reply) => share.hear(circuit, now, &self.hub, elsewhere, &reply),
+            Ok(reply) => share.hear(circuit, now, elsewhere, &reply),
             Err(cause) => {
                 let passing = matches!(
                     cause,
@@ -375,7 +395,7 @@ impl Outpost {
             Standing::Joined => share.admits_at(circuit, now),
             Standing::Fresh if self.hub.link.store().is_err() => None,
             Standing::Fresh => circuit.admits_at(now),
-            Standing::Alone => match self.hub.on_store_error {
+            Standing::Alone => match share.terms.on_store_error {
                 OnStoreError::Local => circuit.admits_at(now),
                 OnStoreError::Allow => Some(now),
                 OnStoreError::Deny => None,
@@ -390,7 +410,7 @@ impl Outpost {
         let is_sealed = match share.life {
             Life::Left => false,
             Life::Asleep => true,
-            Life::Awake => is_away && self.hub.on_store_error != OnStoreError::Local,
+            Life::Awake => is_away && share.terms.on_store_error != OnStoreError::Local,
         };
         let gate = if is_sealed {
             gate.sealed()
@@ -451,13 +471,8 @@ impl Share {
         }
     }
 
-    fn ask_fleet(
-        &mut self,
-        circuit: &Circuit,
-        now: Nanos,
-        probe: Duration,
-    ) -> Result<Pass, Denial> {
-        match self.instance.admit(now, probe) {
+    fn ask_fleet(&mut self, circuit: &Circuit, now: Nanos) -> Result<Pass, Denial> {
+        match self.instance.admit(now, self.terms.probe) {
             Answer::Admitted => Ok(Pass::ordinary(circuit.generation())),
             Answer::Probe(number) => Ok(Pass::probe(number.cast_unsigned())),
             Answer::Refused { retry_after } => {
@@ -478,28 +493,22 @@ impl Share {
     }
 
     /// Its own consecutive failures suffice.
-    fn open(
-        &mut self,
-        circuit: &mut Circuit,
-        now: Nanos,
-        hub: &Hub,
-        random: f64,
-    ) -> Option<Transition> {
+    fn open(&mut self, circuit: &mut Circuit, now: Nanos, random: f64) -> Option<Transition> {
         let transition = circuit.open_now(now, || random);
         if let Some((since, until)) = circuit.open_time() {
             let generation = circuit.generation().cast_signed();
             self.instance.opened(generation, since, until);
-            self.jitter = Some(hub.jitter(random));
+            self.jitter = Some(self.terms.jitter(random));
             self.is_urgent = true;
         }
         transition
     }
 
     /// Whether the fleet's rates may have been reached with what it has not heard of yet.
-    fn may_have_reached_rates(&self, hub: &Hub) -> bool {
+    fn may_have_reached_rates(&self) -> bool {
         let mut tally = self.instance.tally();
         tally.join(self.counted);
-        hub.rules.rates_reached(tally)
+        self.terms.rules.rates_reached(tally)
     }
 
     fn hurry(&mut self) {
@@ -529,12 +538,11 @@ impl Share {
         &mut self,
         circuit: &mut Circuit,
         now: Nanos,
-        hub: &Hub,
         elsewhere: u64,
         reply: &Reply,
     ) -> Option<Transition> {
         let was_led = self.is_led();
-        let news = self.instance.hear(now, &hub.rules, reply);
+        let news = self.instance.hear(now, reply);
         self.cause = None;
         self.jitter = None;
         if news.is_some() || !was_led {

@@ -149,6 +149,8 @@ fn read(args: &[Arg]) -> Result<(Rules, Report), StoreError> {
         Some(Command::ForceOpen),
         Some(Command::Disable),
         Some(Command::Reset),
+        Some(Command::EndForcedOpen),
+        Some(Command::EndDisabled),
     ])?;
     let (id, age) = (args.int()?, args.int()?);
     report.control = command.map(|command| Control { command, id, age });

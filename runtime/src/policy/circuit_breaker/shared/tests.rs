@@ -1,5 +1,7 @@
 //! Fleets of a few registries in one process, in virtual time.
 
+mod reloads;
+
 use std::{
     io,
     panic::AssertUnwindSafe,
@@ -824,7 +826,7 @@ fn what_is_counted_belongs_to_its_generation() {
     let breaker = by_rate(CircuitBreaker::builder("a").shared(true))
         .build()
         .unwrap();
-    let (core, hub) = (&breaker.0, breaker.0.hub.as_ref().unwrap());
+    let core = &breaker.0;
     let outpost = core.cell.shared.as_deref().unwrap();
     let mut record = None;
     let mut talk = |elsewhere: (u64, u64), changes: bool| {
@@ -843,7 +845,7 @@ fn what_is_counted_belongs_to_its_generation() {
         let (next, mut reply) = crate::algorithm::fleet_circuit::Fleet::exchange(
             record.take(),
             1_000,
-            &hub.rules,
+            &outpost.terms().rules,
             &report,
         );
         record = Some(next);

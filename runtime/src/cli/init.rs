@@ -1,0 +1,76 @@
+//! `init`: a configuration file to begin with.
+
+use std::io::{self, Write};
+
+use crate::{
+    config::{self, render},
+    policy::spelling::Described,
+    registry::{
+        Registry,
+        configuration::{Listed, described},
+        listing::Site,
+    },
+};
+
+const HEAD: &str = "\
+# Settings over those of the attributes. Each line stands for what holds now: take the `#` away, and
+# change it. What is left out stays as it is. A change is taken over while the program runs, if it
+# watches this file.
+#
+# `enabled = false` takes a policy out, `preset = \"..\"` starts from a preset, `force = \"open\"` or
+# `\"closed\"` holds a circuit breaker there, and `\"none\"` takes away what the attribute writes.
+# A preset of your own, for any kind of policy:
+#
+# [preset.retry.gentle]
+# max_attempts = 2
+";
+
+pub(super) fn print(registry: &Registry, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "{HEAD}")?;
+    let sites = registry.sites();
+    for policy in registry.policies() {
+        print_policy(&policy, &sites, out)?;
+    }
+    Ok(())
+}
+
+fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Result<()> {
+    let Listed {
+        kind,
+        name,
+        settings,
+        varying,
+    } = policy;
+    writeln!(out)?;
+    let is_of = |site: &&Site| {
+        let mut policies = site.policies.iter();
+        policies.any(|of| of.kind == *kind && of.name.as_ref() == Some(name))
+    };
+    for site in sites.iter().filter(is_of) {
+        writeln!(out, "# {} ({}:{})", site.function, site.file, site.line)?;
+    }
+    writeln!(out, "# as variables: {}..", config::prefix(*kind, name))?;
+    writeln!(out, "[{kind}.{}]", render::key(name))?;
+    for Described { name, doc, shape } in described(*kind) {
+        let setting = settings.iter().find(|setting| setting.name == *name);
+        let Some(setting) = setting.filter(|_| *varying != Some(*name)) else {
+            continue;
+        };
+        for line in config::plain(doc).lines() {
+            writeln!(out, "## {}", line.trim())?;
+        }
+        writeln!(out, "# {name} = {}", render::value(*shape, &setting.value))?;
+    }
+    for setting in settings.iter().filter(|setting| is_extra(setting.name)) {
+        let text = match setting.value.as_str() {
+            flag @ ("true" | "false") => flag.to_owned(),
+            text => render::text(text),
+        };
+        writeln!(out, "# {} = {text}", setting.name)?;
+    }
+    Ok(())
+}
+
+fn is_extra(name: &str) -> bool {
+    [config::ENABLED, config::FORCE].contains(&name)
+}

@@ -1,0 +1,167 @@
+//! From TOML to a [`Document`].
+
+use std::{borrow::Cow, ops::Range};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    ConfigPlace, FilePlace,
+    document::{Document, Entry, Table},
+};
+use crate::{error::ConfigError, kind::PolicyKind, nearest::nearest, policy::spelling::Given};
+
+/// The table of the presets.
+const PRESETS: &str = "preset";
+
+/// Reads a whole text, and finds every mistake that shows without knowing the program. Of a text that is
+/// no TOML there is no document: half of one would only bring mistakes that are none.
+pub(super) fn read(text: &str, file: Option<&str>) -> (Option<Document>, Vec<ConfigError>) {
+    let mut reader = Reader {
+        text,
+        file,
+        document: Document::default(),
+        mistakes: Vec::new(),
+    };
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        reader.syntax(error);
+    }
+    // What follows a mistake in its line is only surprised by it.
+    reader
+        .mistakes
+        .dedup_by_key(|mistake| mistake.at().map(ConfigPlace::line));
+    if !errors.is_empty() {
+        return (None, reader.mistakes);
+    }
+    reader.read(table.get_ref());
+    (Some(reader.document), reader.mistakes)
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    file: Option<&'t str>,
+    document: Document,
+    mistakes: Vec<ConfigError>,
+}
+
+type Value<'v> = Spanned<DeValue<'v>>;
+
+impl Reader<'_> {
+    fn place(&self, span: Range<usize>) -> ConfigPlace {
+        ConfigPlace::File(FilePlace::of(self.file, self.text, span.start))
+    }
+
+    fn syntax(&mut self, error: &toml::de::Error) {
+        let at = self.place(error.span().unwrap_or_default());
+        self.wrong(at, error.message().to_owned());
+    }
+
+    fn wrong(&mut self, at: ConfigPlace, problem: String) {
+        let at = Box::new(at);
+        self.mistakes.push(ConfigError::Syntax { at, problem });
+    }
+
+    fn read(&mut self, document: &DeTable<'_>) {
+        for (key, value) in document {
+            if key.get_ref() == PRESETS {
+                self.read_presets(value);
+            } else if let Some(kind) = self.kind(key.get_ref(), key.span()) {
+                let policies = self.tables(kind, value, &format!("[{kind}.name]"));
+                self.document.policies.extend(policies);
+            }
+        }
+    }
+
+    fn read_presets(&mut self, value: &Value<'_>) {
+        let Some(kinds) = self.table(value, "[preset.retry.name]") else {
+            return;
+        };
+        for (key, value) in kinds {
+            if let Some(kind) = self.kind(key.get_ref(), key.span()) {
+                let presets = self.tables(kind, value, &format!("[preset.{kind}.name]"));
+                self.document.presets.extend(presets);
+            }
+        }
+    }
+
+    fn kind(&mut self, word: &str, span: Range<usize>) -> Option<PolicyKind> {
+        let kind = PolicyKind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == word);
+        if kind.is_none() {
+            let words = PolicyKind::ALL.map(PolicyKind::as_str);
+            self.mistakes.push(ConfigError::UnknownKind {
+                at: Box::new(self.place(span)),
+                kind: word.to_owned(),
+                nearest: nearest(word, words),
+            });
+        }
+        kind
+    }
+
+    /// The tables of one kind.
+    fn tables(
+        &mut self,
+        kind: PolicyKind,
+        value: &Value<'_>,
+        example: &str,
+    ) -> Vec<((PolicyKind, String), Table)> {
+        let Some(names) = self.table(value, example) else {
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for (name, value) in names {
+            let at = self.place(name.span());
+            if let Some(settings) = self.table(value, example) {
+                let entries = settings.iter().map(|(key, value)| self.entry(key, value));
+                let entries = entries.collect();
+                let key = (kind, name.get_ref().clone().into_owned());
+                tables.push((key, Table { at, entries }));
+            }
+        }
+        tables
+    }
+
+    fn table<'v>(&mut self, value: &'v Value<'_>, example: &str) -> Option<&'v DeTable<'v>> {
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            let at = self.place(value.span());
+            let found = given(value.get_ref()).found();
+            self.wrong(
+                at,
+                format!("here stands a table of settings: write {example}, not {found}"),
+            );
+        }
+        table
+    }
+
+    fn entry(&self, key: &Spanned<Cow<'_, str>>, value: &Value<'_>) -> Entry {
+        Entry {
+            key: key.get_ref().clone().into_owned(),
+            at: self.place(key.span()),
+            given: given(value.get_ref()),
+            value_at: self.place(value.span()),
+        }
+    }
+}
+
+fn float(text: &str) -> Given {
+    let number = text.parse();
+    number.map_or(Given::Other("a number that is too large"), Given::Number)
+}
+
+fn given(value: &DeValue<'_>) -> Given {
+    match value {
+        DeValue::String(text) => Given::Text(text.clone().into_owned()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or_else(|_| float(number.as_str()), Given::Whole),
+        DeValue::Float(number) => float(number.as_str()),
+        DeValue::Boolean(flag) => Given::Flag(*flag),
+        DeValue::Datetime(_) => Given::Other("a date"),
+        DeValue::Array(_) => Given::Other("an array"),
+        DeValue::Table(_) => Given::Other("a table"),
+    }
+}

@@ -1,0 +1,171 @@
+//! All sources of configuration, one over the other.
+
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
+
+use super::{
+    Base, Resolved,
+    document::{Document, Key, Table},
+    environment::{self, Environment},
+    resolve::{Resolver, built_in, nothing, policy},
+};
+use crate::{
+    error::{ConfigError, Subject},
+    kind::PolicyKind,
+    name::PolicyName,
+    nearest::nearest,
+    policy::settings::PolicySettings,
+};
+
+/// Which source: each is there once, in the order in which they came first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The text that the program gave.
+    Text,
+    /// A file.
+    File(PathBuf),
+}
+
+/// The files and texts, later ones over earlier ones, and the environment over them all.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Layers {
+    documents: Vec<(Source, Arc<Document>)>,
+    environment: Arc<Environment>,
+}
+
+impl Layers {
+    /// Nothing but the environment.
+    pub(crate) fn of(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        Self {
+            documents: Vec::new(),
+            environment: Arc::new(Environment::of(variables)),
+        }
+    }
+
+    /// With this text as that source, in the place of what the source said before, and what is wrong with
+    /// it by itself. Nothing where it is no TOML.
+    pub(crate) fn with(&self, source: Source, text: &str) -> (Option<Self>, Vec<ConfigError>) {
+        let file = match &source {
+            Source::Text => None,
+            Source::File(path) => Some(path.to_string_lossy()),
+        };
+        let (document, mistakes) = super::file::read(text, file.as_deref());
+        let Some(document) = document.map(Arc::new) else {
+            return (None, mistakes);
+        };
+        let mut this = self.clone();
+        match this.documents.iter_mut().find(|(of, _)| *of == source) {
+            Some((_, before)) => *before = document,
+            None => this.documents.push((source, document)),
+        }
+        (Some(this), mistakes)
+    }
+
+    /// What a policy is that was `base`.
+    pub(crate) fn resolve<S: PolicySettings>(
+        &self,
+        name: &PolicyName,
+        base: Base<S>,
+    ) -> Resolved<S> {
+        let key: Key = (S::KIND, name.to_string());
+        let mut resolver = Resolver::new(self, policy(name), base);
+        for (_, document) in &self.documents {
+            if let Some(table) = document.policies.get(&key) {
+                resolver.add(table);
+            }
+        }
+        if let Some(table) = self.environment.table(S::KIND, name) {
+            resolver.add(&table);
+        }
+        resolver.finish()
+    }
+
+    /// What a preset of the configuration's own says.
+    pub(super) fn preset<S: PolicySettings>(&self, name: &str) -> Option<S> {
+        self.resolve_preset(name).map(|resolved| resolved.settings)
+    }
+
+    /// Of several of one name, the last.
+    fn resolve_preset<S: PolicySettings>(&self, name: &str) -> Option<Resolved<S>> {
+        let key: Key = (S::KIND, name.to_owned());
+        let mut documents = self.documents.iter().rev();
+        let table = documents.find_map(|(_, document)| document.presets.get(&key))?;
+        let subject = Subject::Preset(name.into());
+        let mut resolver = Resolver::new(self, subject, nothing::<S>());
+        resolver.add(table);
+        Some(resolver.finish())
+    }
+
+    pub(super) fn presets_of(&self, kind: PolicyKind) -> Vec<String> {
+        let presets = self.documents.iter().flat_map(|(_, d)| d.presets.keys());
+        let mut names: Vec<_> = presets
+            .filter(|(of, _)| *of == kind)
+            .map(|(_, name)| name.clone())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// What is wrong, whatever the policies of any kind are.
+    pub(crate) fn mistakes(&self) -> Vec<ConfigError> {
+        self.environment.mistakes.clone()
+    }
+
+    /// What is wrong with what is said of policies of one kind that there are not, and of its presets.
+    pub(crate) fn mistakes_of<S: PolicySettings>(&self, names: &[PolicyName]) -> Vec<ConfigError> {
+        let mut mistakes = self.strangers(S::KIND, names);
+        mistakes.extend(self.namesakes(S::KIND, names));
+        for name in self.presets_of(S::KIND) {
+            if let Some(resolved) = self.resolve_preset::<S>(&name) {
+                mistakes.extend(resolved.mistakes);
+            }
+            if built_in::<S>().contains(&&*name) {
+                mistakes.extend(self.is_built_in(S::KIND, &name));
+            }
+        }
+        mistakes
+    }
+
+    fn is_built_in(&self, kind: PolicyKind, name: &str) -> Option<ConfigError> {
+        let key: Key = (kind, name.to_owned());
+        let table = |(_, document): &(Source, Arc<Document>)| document.presets.get(&key).cloned();
+        let Table { at, .. } = self.documents.iter().find_map(table)?;
+        Some(ConfigError::Syntax {
+            at: Box::new(at),
+            problem: format!("the preset `{name}` of {kind} is built in: give yours another name"),
+        })
+    }
+
+    fn strangers(&self, kind: PolicyKind, names: &[PolicyName]) -> Vec<ConfigError> {
+        let unknown = |at, name: &str| ConfigError::UnknownPolicy {
+            at: Box::new(at),
+            kind,
+            policy: name.into(),
+            nearest: nearest(name, names.iter().map(PolicyName::as_str)).map(Into::into),
+        };
+        let in_files = self.documents.iter().flat_map(|(_, d)| &d.policies);
+        let in_files = in_files
+            .filter(|((of, name), _)| *of == kind && !names.iter().any(|n| n == name.as_str()))
+            .map(|((_, name), table)| unknown(table.at.clone(), name));
+        let in_variables = self.environment.strangers(kind, names);
+        let in_variables = in_variables.map(|(at, name)| unknown(at, &name));
+        in_files.chain(in_variables).collect()
+    }
+
+    /// Names that variables cannot tell apart, where there is one.
+    fn namesakes(&self, kind: PolicyKind, names: &[PolicyName]) -> Vec<ConfigError> {
+        let pairs = names.iter().enumerate().filter_map(|(nth, first)| {
+            let spelt = environment::spelt(first);
+            let is_same = |other: &&PolicyName| environment::spelt(other) == spelt;
+            let second = names[nth + 1..].iter().find(is_same)?;
+            let table = self.environment.table(kind, first)?;
+            Some(ConfigError::Ambiguous {
+                at: Box::new(table.at),
+                kind,
+                first: first.clone(),
+                second: second.clone(),
+            })
+        });
+        pairs.collect()
+    }
+}

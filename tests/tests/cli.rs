@@ -1,0 +1,305 @@
+//! What an operator sees of a program, without a line of code.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+/// Runs the program with these arguments and variables.
+fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_operated"));
+    let output = command.args(arguments).envs(variables.iter().copied());
+    output.output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// What `list` says of a setting: its value, and where that comes from.
+fn listed(variables: &[(&str, &str)], arguments: &[&str], setting: &str) -> String {
+    let arguments = [&["list"], arguments].concat();
+    let output = run(&arguments, variables);
+    assert!(output.status.success(), "{}", errors(&output));
+    let out = out(&output);
+    let line = out
+        .lines()
+        .find(|line| line.trim_start().starts_with(setting));
+    let words: Vec<_> = line
+        .unwrap_or_else(|| panic!("{out}"))
+        .split_whitespace()
+        .collect();
+    words[1..].join(" ")
+}
+
+#[test]
+fn every_function_is_listed_with_what_protects_it() {
+    let output = run(&["list"], &[]);
+    let out = out(&output);
+    println!("{out}");
+    assert!(output.status.success());
+    let is_first = |line: &&str| !line.starts_with(' ') && line.contains("operated.rs:");
+    let firsts: Vec<_> = out.lines().filter(is_first).collect();
+    assert_eq!(firsts.len(), 3, "{out}");
+    assert!(
+        firsts[0].starts_with("operated::quote  tests/src/bin/operated.rs:"),
+        "{out}"
+    );
+    for line in [
+        "  retry            `quotes`",
+        "    max_attempts         4              attribute",
+        "    after                2s             attribute",
+        "  retry            `quotes` joined",
+        "    max_elapsed          5m             preset",
+        "    rate                 of the call    each call",
+        "3 functions, 12 policies",
+    ] {
+        assert!(out.lines().any(|other| other == line), "{line}\n{out}");
+    }
+}
+
+#[test]
+fn a_list_for_programs_says_the_same() {
+    let output = run(&["list", "--json"], &[]);
+    let sites: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(sites[0]["function"], "operated::quote");
+    assert_eq!(sites[0]["policies"][0]["kind"], "retry");
+    assert_eq!(sites[0]["policies"][0]["settings"][1]["value"], "4");
+    assert_eq!(
+        sites[0]["policies"][0]["settings"][1]["origin"]["from"],
+        "attribute"
+    );
+}
+
+#[test]
+fn files_and_variables_are_listed_as_where_settings_come_from() {
+    let path = file(
+        "origins.toml",
+        "[retry.quotes]\nmax_attempts = 6\nbase_delay = \"5ms\"\n",
+    );
+    let path = path.to_str().unwrap();
+    let variable = [("STEADFAST_RETRY__QUOTES__MAX_ATTEMPTS", "8")];
+    let config = ["--config", path];
+    assert_eq!(listed(&[], &[], "max_attempts"), "4 attribute");
+    assert_eq!(
+        listed(&[], &config, "max_attempts"),
+        format!("6 {path}:2:1")
+    );
+    assert_eq!(
+        listed(&variable, &config, "max_attempts"),
+        "8 STEADFAST_RETRY__QUOTES__MAX_ATTEMPTS"
+    );
+    assert_eq!(
+        listed(&variable, &config, "base_delay"),
+        format!("5ms {path}:3:1")
+    );
+}
+
+#[test]
+fn variables_are_spelt_in_upper_case_with_every_other_character_a_line() {
+    for (variable, value, setting, listed_as) in [
+        (
+            "STEADFAST_TIMEOUT__OPERATED__QUOTE__AFTER",
+            "750ms",
+            "after",
+            "750ms",
+        ),
+        ("STEADFAST_RETRY__QUOTES__JITTER", "0.25", "jitter", "0.25"),
+        ("STEADFAST_RETRY__QUOTES__JITTER", "none", "jitter", "none"),
+        (
+            "STEADFAST_CIRCUIT_BREAKER__QUOTES__WINDOW",
+            "30s",
+            "window",
+            "30s",
+        ),
+        (
+            "STEADFAST_CIRCUIT_BREAKER__QUOTES__WINDOW",
+            "30",
+            "window",
+            "30",
+        ),
+        (
+            "STEADFAST_BULKHEAD__QUOTES__MAX_WAIT",
+            "none",
+            "max_wait",
+            "none",
+        ),
+        (
+            "STEADFAST_CIRCUIT_BREAKER__QUOTES__ENABLED",
+            "false",
+            "enabled",
+            "false",
+        ),
+    ] {
+        let expected = format!("{listed_as} {variable}");
+        assert_eq!(listed(&[(variable, value)], &[], setting), expected);
+    }
+}
+
+#[test]
+fn a_good_file_is_called_good() {
+    let path = file("good.toml", "[retry.quotes]\nmax_attempts = 6\n");
+    let output = run(&["check", path.to_str().unwrap()], &[]);
+    assert_eq!(out(&output), "no mistakes\n", "{}", errors(&output));
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn every_mistake_is_shown_with_its_line() {
+    let text = "[retry.quotes]\nmax_atempts = 2\n\n[circuit_breaker.qoutes]\n[bulkhead.quotes]\n\tmax_wait = 3\n";
+    let path = file("bad.toml", text);
+    let path = path.to_str().unwrap();
+    let variables = [
+        ("STEADFAST_TIMEOUT__NOBODY__AFTER", "1s"),
+        ("STEADFAST_REDIS_URL", "mine"),
+    ];
+    let output = run(&["check", path], &variables);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = errors(&output);
+    println!("{errors}");
+    for expected in [
+        &format!(
+            "error: {path}:2:1: retry `quotes` has no setting `max_atempts`, did you mean `max_attempts`?"
+        ),
+        "  |\n2 | max_atempts = 2\n  | ^\n",
+        &format!(
+            "error: {path}:4:18: there is no circuit_breaker `qoutes`, did you mean `quotes`?"
+        ),
+        "6 | \tmax_wait = 3\n  | \t           ^\n",
+        "error: STEADFAST_TIMEOUT__NOBODY__AFTER: there is no timeout `nobody`",
+        "4 mistakes\n",
+    ] {
+        assert!(errors.contains(expected), "{expected}\n{errors}");
+    }
+    assert!(!errors.contains("REDIS"), "{errors}");
+}
+
+#[test]
+fn names_that_variables_cannot_tell_apart_are_an_error() {
+    let good = file("empty.toml", "");
+    let arguments = ["check", good.to_str().unwrap()];
+    let variable = "STEADFAST_CIRCUIT_BREAKER__A_B__WINDOW";
+    let output = run(&arguments, &[(variable, "30")]);
+    let expected =
+        format!("error: {variable}: variables cannot tell circuit_breaker `a-b` from `a.b`");
+    assert!(
+        errors(&output).starts_with(&expected),
+        "{}",
+        errors(&output)
+    );
+    assert_eq!(output.status.code(), Some(1));
+    // As long as none is used, nothing is wrong with the names.
+    assert!(run(&arguments, &[]).status.success());
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_told_from_mistakes() {
+    for arguments in [&["lits"][..], &["check"], &[], &["list", "--jsn"]] {
+        assert_eq!(run(arguments, &[]).status.code(), Some(2), "{arguments:?}");
+    }
+    assert_eq!(run(&["help"], &[]).status.code(), Some(0));
+    let missing = run(&["check", "there-is-no-such-file.toml"], &[]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(errors(&missing).contains("there-is-no-such-file.toml: it cannot be read: "));
+}
+
+/// The settings in force, without where they come from.
+fn in_force(arguments: &[&str]) -> Vec<(Value, Value)> {
+    let output = run(&[&["list", "--json"], arguments].concat(), &[]);
+    assert!(output.status.success(), "{}", errors(&output));
+    let sites: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut all = Vec::new();
+    for site in sites.as_array().unwrap() {
+        for policy in site["policies"].as_array().unwrap() {
+            for setting in policy["settings"].as_array().unwrap() {
+                all.push((setting["name"].clone(), setting["value"].clone()));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn what_init_prints_changes_nothing_and_what_it_shows_is_what_holds() {
+    let output = run(&["init"], &[]);
+    let text = out(&output);
+    println!("{text}");
+    let as_it_is = file("init.toml", &text);
+    assert_eq!(
+        in_force(&["--config", as_it_is.to_str().unwrap()]),
+        in_force(&[])
+    );
+    // Each line taken into use says what was so before.
+    let is_setting =
+        |line: &&str| line.starts_with("# ") && line.contains(" = ") && !line.contains('`');
+    let begin = text.find("\n\n# operated").unwrap();
+    let used: Vec<_> = text[begin..]
+        .lines()
+        .map(|line| if is_setting(&line) { &line[2..] } else { line })
+        .collect();
+    let used = used.join("\n");
+    assert!(used.matches("\nmax_attempts = ").count() == 2, "{used}");
+    // A preset of none would take away the one that the attribute names.
+    let in_use = file("used.toml", &used);
+    assert_eq!(
+        in_force(&["--config", in_use.to_str().unwrap()]),
+        in_force(&[])
+    );
+}
+
+#[test]
+fn the_schema_accepts_what_is_accepted_and_refuses_the_mistakes() {
+    let schema: Value = serde_json::from_slice(&run(&["schema"], &[]).stdout).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let is_valid = |text: &str| {
+        let document: toml::Value = toml::from_str(text).unwrap();
+        validator.is_valid(&serde_json::to_value(document).unwrap())
+    };
+    let is_good = |text: &str| {
+        run(&["check", file("schema.toml", text).to_str().unwrap()], &[])
+            .status
+            .success()
+    };
+    for good in [
+        "",
+        "[retry.quotes]\nmax_attempts = 2\njitter = 0.5\nbase_delay = \"1.5s\"\nenabled = false",
+        "[retry.quotes]\njitter = \"equal\"\npreset = \"fast_api\"",
+        "[circuit_breaker.quotes]\nwindow = \"30s\"\nforce = \"open\"\nfailure_rate = 0.5",
+        "[circuit_breaker.quotes]\nwindow = 30\nfailure_rate = 1",
+        "[rate_limiter.quotes]\nrate = \"1000 / 10m\"\nalgorithm = \"leaky_bucket\"",
+        "[bulkhead.quotes]\nmax_wait = \"none\"",
+        "[preset.bulkhead.tight]\nmax_concurrent = 2\n[bulkhead.quotes]\npreset = \"tight\"",
+    ] {
+        assert!(is_valid(good) && is_good(good), "{good}");
+    }
+    for bad in [
+        "[retry.qoutes]",
+        "[retries.quotes]",
+        "[retry.quotes]\nmax_atempts = 2",
+        "[retry.quotes]\nmax_attempts = \"2\"",
+        "[retry.quotes]\nbase_delay = 100",
+        "[retry.quotes]\nbase_delay = \"100\"",
+        "[retry.quotes]\njitter = \"ful\"",
+        "[retry.quotes]\nforce = \"open\"",
+        "[circuit_breaker.quotes]\nforce = \"ajar\"",
+        "[rate_limiter.quotes]\nrate = \"200\"",
+        "[rate_limiter.tenants]\nrate = \"200/s\"",
+        "[preset.retry.mine]\nenabled = false",
+        "retry = 3",
+    ] {
+        assert!(!is_valid(bad) && !is_good(bad), "{bad}");
+    }
+}
