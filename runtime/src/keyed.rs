@@ -65,8 +65,11 @@ pub(crate) enum Room {
 /// A known key is found by `&str` under the lock of its shard, without allocation. For a new one there
 /// is room, or an unused entry leaves, or it is given one of a few shared states: so a flood of keys
 /// neither grows the map, nor drops a state that matters, nor gets anything that one key would not.
-pub(crate) struct Keyed<V> {
-    shards: Box<[Shard<V>]>,
+///
+/// What all states of a shard go by can be kept beside them (`C`): it is read and
+/// [changed](Self::change) under the lock that they are under, so that none is ever judged by another.
+pub(crate) struct Keyed<V, C = ()> {
+    shards: Box<[Shard<V, C>]>,
     hasher: RandomState,
     max_keys: AtomicU64,
     /// Entries, and those about to be inserted: what is compared with the bound.
@@ -79,9 +82,11 @@ pub(crate) struct Keyed<V> {
 
 /// On its own cache lines (two: the prefetcher takes them in pairs).
 #[repr(align(128))]
-struct Shard<V>(Mutex<Table<V>>);
+struct Shard<V, C>(Mutex<Table<V, C>>);
 
-struct Table<V> {
+struct Table<V, C> {
+    /// What they go by.
+    common: C,
     entries: HashTable<Entry<V>>,
     overflow: Vec<Option<V>>,
     /// Where the search for an unused entry goes on.
@@ -160,12 +165,49 @@ fn hash_of(hasher: &RandomState, key: &[u8]) -> u64 {
 
 impl<V> Keyed<V> {
     pub(crate) fn new(max_keys: u32) -> Self {
+        Self::under(max_keys, ())
+    }
+
+    /// Runs `act` on the state of `key`, under the lock of its shard: it should be short, and must not
+    /// come back in. A new key's state is made by `create`; `unused` says which states are as if
+    /// never used and may leave.
+    #[inline]
+    pub(crate) fn with<R>(
+        &self,
+        key: &[u8],
+        create: impl Fn() -> V,
+        unused: impl Fn(&V) -> bool,
+        act: impl FnOnce(&mut V, Place) -> R,
+    ) -> R {
+        self.with_common(
+            key,
+            |()| create(),
+            |value, ()| unused(value),
+            |value, place, ()| act(value, place),
+        )
+    }
+
+    /// Runs `act` on the state of a known place, if it is still there.
+    #[cfg(test)]
+    pub(crate) fn at<R>(&self, place: Place, act: impl FnOnce(&mut V) -> R) -> Option<R> {
+        self.at_common(place, |value, ()| act(value))
+    }
+
+    /// Forgets every state for which `keep` says no.
+    pub(crate) fn retain(&self, mut keep: impl FnMut(&mut V) -> bool) {
+        self.retain_common(|value, ()| keep(value));
+    }
+}
+
+impl<V, C: Copy> Keyed<V, C> {
+    /// Whose states go by `common`.
+    pub(crate) fn under(max_keys: u32, common: C) -> Self {
         let max_keys = u64::from(max_keys).max(1);
         let shards = (max_keys / KEYS_PER_SHARD)
             .next_power_of_two()
             .clamp(1, MAX_SHARDS);
         Self {
-            shards: (0..shards).map(|_| Shard::new()).collect(),
+            shards: (0..shards).map(|_| Shard::new(common)).collect(),
             hasher: RandomState::default(),
             max_keys: AtomicU64::new(max_keys),
             taken: AtomicU64::new(0),
@@ -175,10 +217,7 @@ impl<V> Keyed<V> {
     }
 
     /// Changes the bound. A lower one is reached as unused entries leave.
-    #[allow(
-        dead_code,
-        reason = "settings can be reloaded once there is configuration"
-    )]
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
     pub(crate) fn set_max_keys(&self, max_keys: u32) {
         self.max_keys
             .store(u64::from(max_keys).max(1), Ordering::Relaxed);
@@ -195,28 +234,32 @@ impl<V> Keyed<V> {
     pub(crate) fn known<R>(
         &self,
         key: &[u8],
-        act: impl FnOnce(&mut V) -> Option<R>,
+        act: impl FnOnce(&mut V, C) -> Option<R>,
     ) -> (u64, Option<R>) {
         let hash = self.hash(key);
         let mut table = self.shard(hash).lock();
-        (hash, table.find(hash, key).and_then(act))
+        let common = table.common;
+        let known = table.find(hash, key);
+        (hash, known.and_then(|value| act(value, common)))
     }
 
-    /// Runs `act` on the state of `key`, under the lock of its shard: it should be short, and must not
-    /// come back in. A new key's state is made by `create`; `unused` says which states are as if
-    /// never used and may leave.
+    /// [`with`](Keyed::with), told what they go by.
     #[inline]
-    pub(crate) fn with<R>(
+    pub(crate) fn with_common<R>(
         &self,
         key: &[u8],
-        create: impl Fn() -> V,
-        unused: impl Fn(&V) -> bool,
-        act: impl FnOnce(&mut V, Place) -> R,
+        create: impl Fn(C) -> V,
+        unused: impl Fn(&V, C) -> bool,
+        act: impl FnOnce(&mut V, Place, C) -> R,
     ) -> R {
         let hash = self.hash(key);
         let own = Place::own(hash);
-        if let Some(value) = self.shard(hash).lock().find(hash, key) {
-            return act(value, own);
+        {
+            let mut table = self.shard(hash).lock();
+            let common = table.common;
+            if let Some(value) = table.find(hash, key) {
+                return act(value, own, common);
+            }
         }
         self.with_new(hash, key, create, unused, act)
     }
@@ -228,44 +271,47 @@ impl<V> Keyed<V> {
         &self,
         hash: u64,
         key: &[u8],
-        create: impl Fn() -> V,
-        unused: impl Fn(&V) -> bool,
-        act: impl FnOnce(&mut V, Place) -> R,
+        create: impl Fn(C) -> V,
+        unused: impl Fn(&V, C) -> bool,
+        act: impl FnOnce(&mut V, Place, C) -> R,
     ) -> R {
         let shard = self.shard(hash);
         let own = Place::own(hash);
         {
             let mut table = shard.lock();
+            let common = table.common;
             // Whoever held the lock meanwhile may have brought the same key.
             if let Some(value) = table.find(hash, key) {
-                return act(value, own);
+                return act(value, own, common);
             }
             if self.take_room() || self.vacate(&mut table, &unused) {
-                return act(table.insert(hash, key, create(), &self.hasher), own);
+                let value = table.insert(hash, key, create(common), &self.hasher);
+                return act(value, own, common);
             }
         }
         let vacated = self.vacate_elsewhere(hash, &unused);
         let mut table = shard.lock();
+        let common = table.common;
         // So it may once more.
         if let Some(value) = table.find(hash, key) {
             if vacated {
                 self.give_room();
             }
-            return act(value, own);
+            return act(value, own, common);
         }
         if vacated {
-            return act(table.insert(hash, key, create(), &self.hasher), own);
+            let value = table.insert(hash, key, create(common), &self.hasher);
+            return act(value, own, common);
         }
-        act(
-            table.overflow(hash).get_or_insert_with(create),
-            Place::shared(hash),
-        )
+        let shared = table.overflow(hash).get_or_insert_with(|| create(common));
+        act(shared, Place::shared(hash), common)
     }
 
-    /// Runs `act` on the state of a known place, if it is still there.
-    pub(crate) fn at<R>(&self, place: Place, act: impl FnOnce(&mut V) -> R) -> Option<R> {
+    /// Runs `act` on the state of a known place, if it is still there, told what it goes by.
+    pub(crate) fn at_common<R>(&self, place: Place, act: impl FnOnce(&mut V, C) -> R) -> Option<R> {
         let hash = place.hash();
         let mut table = self.shard(hash).lock();
+        let common = table.common;
         let value = match place.room() {
             Room::Shared => table.overflow(hash).as_mut(),
             Room::Own => {
@@ -274,7 +320,7 @@ impl<V> Keyed<V> {
                 found.map(|entry| &mut entry.value)
             }
         };
-        value.map(act)
+        value.map(|value| act(value, common))
     }
 
     /// Runs `act` on every state, shared ones included, one shard at a time.
@@ -285,16 +331,34 @@ impl<V> Keyed<V> {
         }
     }
 
-    /// Forgets every state for which `keep` says no.
-    pub(crate) fn retain(&self, mut keep: impl FnMut(&mut V) -> bool) {
+    /// Makes states go by something else, one shard at a time: `next` says by what, and `act` changes
+    /// each, told what it went by and what it goes by.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
+    pub(crate) fn change<N>(
+        &self,
+        mut next: impl FnMut(C) -> (C, N),
+        mut act: impl FnMut(&mut V, C, &N),
+    ) {
         for shard in &self.shards {
             let mut table = shard.lock();
+            let former = table.common;
+            let (common, news) = next(former);
+            table.common = common;
+            table.values().for_each(|value| act(value, former, &news));
+        }
+    }
+
+    /// [`retain`](Keyed::retain), told what they go by.
+    pub(crate) fn retain_common(&self, mut keep: impl FnMut(&mut V, C) -> bool) {
+        for shard in &self.shards {
+            let mut table = shard.lock();
+            let common = table.common;
             let before = table.entries.len();
-            table.entries.retain(|entry| keep(&mut entry.value));
+            table.entries.retain(|entry| keep(&mut entry.value, common));
             let gone = before - table.entries.len();
             self.taken.fetch_sub(gone as u64, Ordering::Relaxed);
             for shared in &mut table.overflow {
-                shared.take_if(|value| !keep(value));
+                shared.take_if(|value| !keep(value, common));
             }
         }
     }
@@ -305,7 +369,7 @@ impl<V> Keyed<V> {
     }
 
     #[inline]
-    fn shard(&self, hash: u64) -> &Shard<V> {
+    fn shard(&self, hash: u64) -> &Shard<V, C> {
         // The table inside takes the lowest and the highest bits.
         let index = (hash >> 40) & (self.shards.len() as u64 - 1);
         &self.shards[index as usize]
@@ -333,7 +397,7 @@ impl<V> Keyed<V> {
     }
 
     /// Makes room in this table. Under a lowered bound, entries leave without a successor.
-    fn vacate(&self, table: &mut Table<V>, unused: &impl Fn(&V) -> bool) -> bool {
+    fn vacate(&self, table: &mut Table<V, C>, unused: &impl Fn(&V, C) -> bool) -> bool {
         while table.drop_unused(unused) {
             if self.taken.load(Ordering::Relaxed) <= self.max_keys.load(Ordering::Relaxed) {
                 return true;
@@ -344,7 +408,7 @@ impl<V> Keyed<V> {
     }
 
     /// Makes room in other tables, taking their locks one at a time and none besides.
-    fn vacate_elsewhere(&self, hash: u64, unused: &impl Fn(&V) -> bool) -> bool {
+    fn vacate_elsewhere(&self, hash: u64, unused: &impl Fn(&V, C) -> bool) -> bool {
         let shards = self.shards.len() as u64;
         // Threads that lose each other's updates here only look a little more, or less.
         let mut visits = (self.visits.load(Ordering::Relaxed) + VISITS).min(shards);
@@ -361,9 +425,10 @@ impl<V> Keyed<V> {
     }
 }
 
-impl<V> Shard<V> {
-    fn new() -> Self {
+impl<V, C> Shard<V, C> {
+    fn new(common: C) -> Self {
         Self(Mutex::new(Table {
+            common,
             entries: HashTable::new(),
             overflow: Vec::new(),
             hand: 0,
@@ -372,12 +437,12 @@ impl<V> Shard<V> {
     }
 
     #[inline]
-    fn lock(&self) -> crate::sync::MutexGuard<'_, Table<V>> {
+    fn lock(&self) -> crate::sync::MutexGuard<'_, Table<V, C>> {
         lock(&self.0)
     }
 }
 
-impl<V> Table<V> {
+impl<V, C: Copy> Table<V, C> {
     #[inline]
     fn find(&mut self, hash: u64, key: &[u8]) -> Option<&mut V> {
         // Not `find_mut`: that compares by a call through a pointer.
@@ -404,7 +469,7 @@ impl<V> Table<V> {
     }
 
     /// Drops one unused entry, looking on from where the last search ended.
-    fn drop_unused(&mut self, unused: &impl Fn(&V) -> bool) -> bool {
+    fn drop_unused(&mut self, unused: &impl Fn(&V, C) -> bool) -> bool {
         let buckets = self.entries.num_buckets();
         self.looks = (self.looks + LOOKS).min(buckets);
         while self.looks > 0 {
@@ -415,7 +480,7 @@ impl<V> Table<V> {
                 0
             };
             if let Ok(entry) = self.entries.get_bucket_entry(self.hand)
-                && unused(&entry.get().value)
+                && unused(&entry.get().value, self.common)
             {
                 entry.remove();
                 return true;
@@ -430,7 +495,7 @@ impl<V> Table<V> {
     }
 }
 
-impl<V> fmt::Debug for Keyed<V> {
+impl<V, C: Copy> fmt::Debug for Keyed<V, C> {
     /// Without the keys: they may be somebody's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keyed")
@@ -671,7 +736,7 @@ mod tests {
                 // Of any length, alike but for the last.
                 let key = format!("{}{key}", "k".repeat(key));
                 if only_known {
-                    let found = map.known(key.as_bytes(), |value| {
+                    let found = map.known(key.as_bytes(), |value, ()| {
                         *value += by;
                         Some(*value)
                     });
@@ -761,7 +826,7 @@ mod models {
             come(&map, "a", 0);
             let other = Arc::clone(&map);
             let thread = loom::thread::spawn(move || come(&other, "b", 1));
-            let known = map.known(b"a", |value| {
+            let known = map.known(b"a", |value, ()| {
                 *value += 1;
                 Some(())
             });

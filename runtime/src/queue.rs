@@ -125,6 +125,17 @@ impl<T> Queue<T> {
         self.iter().position(|(candidate, _)| candidate == ticket)
     }
 
+    pub(crate) fn get_mut(&mut self, ticket: Ticket) -> Option<&mut Waiter<T>> {
+        let index = self.index(ticket)?;
+        self.slots[index].waiter.as_mut()
+    }
+
+    /// The places of all who wait, in order.
+    pub(crate) fn tickets(&self) -> Vec<Ticket> {
+        let living = self.slots.iter().filter(|slot| slot.waiter.is_some());
+        living.map(|slot| slot.ticket).collect()
+    }
+
     /// Leaves the line, from anywhere in it.
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Waiter<T>> {
         let index = self.index(ticket)?;

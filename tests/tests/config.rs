@@ -10,8 +10,8 @@ use std::{
 };
 
 use steadfast::{
-    ConfigError, Event, Origin, PolicyKind, Rate, RateLimiter, Registry, Rejection, SettingChange,
-    bulkhead, circuit_breaker, fallback, rate_limited, retry, timeout,
+    CircuitState, ConfigError, Event, Origin, PolicyKind, Rate, RateLimiter, Registry, Rejection,
+    SettingChange, bulkhead, circuit_breaker, fallback, rate_limited, retry, timeout,
 };
 
 #[retry("quotes", max_attempts = 4, base_delay = "100ms", max_delay = "2s")]

@@ -72,7 +72,23 @@ impl Ended {
     }
 }
 
+impl Adapted {
+    /// No earlier than any mark that was given out.
+    pub(crate) fn front(&self) -> u64 {
+        self.bucket.front()
+    }
+}
+
 impl Adaptive {
+    /// The state of a limit that was never used; marks up to `front`, which others have given out, hold
+    /// nothing of it.
+    pub(crate) fn behind(&self, front: u64, now: Nanos) -> Adapted {
+        Adapted {
+            bucket: Bucket::behind(front, &self.rules, now),
+            ..self.unused(now)
+        }
+    }
+
     pub(crate) fn new(settings: AdaptiveSettings) -> Result<Self, Unrepresentable> {
         let AdaptiveSettings {
             rate,
@@ -113,6 +129,24 @@ impl Adaptive {
             stepped: now,
             ended: Ended::default(),
             before: None,
+        }
+    }
+
+    /// Goes on under these rules at the same share of the rate, with the same debt in permits.
+    pub(crate) fn carry(&self, old: &Self, state: &mut Adapted, now: Nanos) {
+        let now = old.advance(state, now);
+        let share = state.current / f64::from(old.count);
+        let highest = f64::from(self.count);
+        let was = state.rules;
+        state.rules = self.rules;
+        state.current = (share * highest).clamp(self.lowest, highest);
+        if state.current < highest {
+            state.rules = self.bent(state, now);
+        }
+        state.bucket.carry(&was, &state.rules, now);
+        if self.interval != old.interval {
+            // A step that was due before now would bend what begins now.
+            state.stepped = now;
         }
     }
 

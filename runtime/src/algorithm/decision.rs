@@ -20,7 +20,27 @@ pub(crate) struct Decision {
     pub(crate) mark: u64,
 }
 
+/// The mark of permits that were not taken: there was no limit.
+pub(crate) const UNTAKEN: u64 = u64::MAX;
+
 impl Decision {
+    /// Of a limit that is switched off: as one that was never used, and nothing is taken from it.
+    pub(crate) const fn past(limit: u32) -> Self {
+        Self {
+            allowed: true,
+            limit,
+            remaining: limit,
+            retry_after: Some(Duration::ZERO),
+            reset_after: Duration::ZERO,
+            mark: UNTAKEN,
+        }
+    }
+
+    /// Whether there was no limit.
+    pub(crate) fn is_past(&self) -> bool {
+        self.allowed && self.mark == UNTAKEN
+    }
+
     /// Of a limit that lets nothing through.
     pub(crate) const NOTHING: Self = Self {
         allowed: false,

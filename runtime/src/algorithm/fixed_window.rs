@@ -28,6 +28,13 @@ pub(crate) struct Counted {
     used: u32,
 }
 
+impl Counted {
+    /// Later than every mark that was given out.
+    pub(crate) fn front(&self) -> u64 {
+        self.window.saturating_add(1)
+    }
+}
+
 impl FixedWindow {
     /// `since_epoch` is how long ago the Unix epoch was at `now`.
     pub(crate) fn new(rate: Rate, now: Nanos, since_epoch: u128) -> Result<Self, Unrepresentable> {
@@ -41,9 +48,14 @@ impl FixedWindow {
         self.count
     }
 
-    /// Whether a state of `other` means the same here: the windows are the same.
-    pub(crate) fn fits(&self, other: &Self) -> bool {
-        self.grid == other.grid
+    /// Goes on under these rules: what was taken in the window that runs under the `old` ones counts in
+    /// the one that runs here.
+    pub(crate) fn carry(&self, old: &Self, state: &mut Counted, now: Nanos) {
+        if self.grid == old.grid {
+            return;
+        }
+        let now = old.roll(state, now);
+        state.window = self.grid.index(now);
     }
 
     pub(crate) fn take(&self, state: &mut Counted, now: Nanos, cost: u32) -> Decision {
@@ -100,8 +112,9 @@ impl FixedWindow {
         }
         let mut state = *state;
         let now = self.roll(&mut state, now);
-        let needed =
-            (u128::from(state.used) + u128::from(ahead) + u128::from(cost)).saturating_sub(1);
+        // More than the count where that was lowered: all the same it ends with the window.
+        let used = state.used.min(self.count);
+        let needed = (u128::from(used) + u128::from(ahead) + u128::from(cost)).saturating_sub(1);
         let windows = u64::try_from(needed / u128::from(self.count)).unwrap_or(u64::MAX);
         match windows {
             0 => Some(now),

@@ -64,15 +64,35 @@ impl Bucket {
         self.refunded = self.refunded.wrapping_add(held);
     }
 
-    /// The same debt, in permits, under other rules.
+    /// A bucket in this state, to which so much was ever refunded.
+    pub(crate) fn of(state: u64, refunded: u64) -> Self {
+        Self { state, refunded }
+    }
+
+    /// Full, and marks up to `front`, which others have given out, hold nothing of it.
+    pub(crate) fn behind(front: u64, gcra: &Gcra, now: Nanos) -> Self {
+        let at = gcra.pace.at(now);
+        Self::of(at, front.wrapping_sub(at))
+    }
+
+    /// The furthest mark that was given out.
+    pub(crate) fn front(&self) -> u64 {
+        Mark::new(self.state, self.refunded).0
+    }
+
+    /// The same debt, in permits, under other rules; no more of it than a bucket there can owe.
+    ///
+    /// It is never [`UNUSED`] after that: whoever has read the word under the old rules must not find it
+    /// as it was.
     pub(crate) fn carry(&mut self, old: &Gcra, new: &Gcra, now: Nanos) {
-        let debt = old
-            .pace
-            .in_units_of(&new.pace, self.state.saturating_sub(old.pace.at(now)));
-        self.restart();
-        if debt > 0 {
-            self.state = new.pace.at(now) + debt.min(new.pace.units(new.burst));
+        if old.is_ahead(self.state, now) {
+            self.restart();
         }
+        let (was, is) = (old.pace.at(now), new.pace.at(now));
+        let owed = self.state.saturating_sub(was);
+        let debt = old.pace.in_units_of(&new.pace, owed);
+        self.refunded = new.moved(old, self.refunded, self.state.max(was), now);
+        self.state = is + debt.min(new.pace.units(new.largest));
     }
 
     /// Begins anew, full; what was taken before holds nothing any more.
@@ -127,6 +147,22 @@ impl Gcra {
             one: pace.units(1),
             whole: pace.units(burst),
         }
+    }
+
+    /// What counts as refunded after a change from `old` rules to these, under which marks go up to
+    /// `furthest`: so that no mark from before holds more permits than it did. Where units were smaller
+    /// before, it holds none.
+    pub(crate) fn moved(&self, old: &Self, refunded: u64, furthest: u64, now: Nanos) -> u64 {
+        let front = match self.pace.is_as_fine_as(&old.pace) {
+            true => old.pace.at(now),
+            false => furthest,
+        };
+        refunded.wrapping_add(front).wrapping_sub(self.pace.at(now))
+    }
+
+    /// The furthest state that there can be now, whatever the cost.
+    pub(crate) fn reach(&self, now: Nanos) -> u64 {
+        self.pace.at(now) + self.pace.units(self.largest)
     }
 
     /// The same bucket after the clock was set back from `newest` to `now`.
@@ -273,8 +309,7 @@ impl Gcra {
     /// the clock was set back, and the state has to begin anew, or it would lock everybody out.
     #[inline]
     pub(crate) fn is_ahead(&self, state: u64, now: Nanos) -> bool {
-        let reach = self.pace.at(now) + self.pace.units(self.largest);
-        state > reach.saturating_add(self.skew)
+        state > self.reach(now).saturating_add(self.skew)
     }
 }
 

@@ -38,6 +38,19 @@ pub(crate) enum LimitState {
     Adaptive(Box<Adapted>),
 }
 
+impl LimitState {
+    /// No earlier than any mark that was given out.
+    fn front(&self) -> u64 {
+        match self {
+            Self::Bucket(bucket) => bucket.front(),
+            Self::FixedWindow(counted) => counted.front(),
+            Self::SlidingLog(log) => log.front(),
+            Self::SlidingCounter(counters) => counters.front(),
+            Self::Adaptive(adapted) => adapted.front(),
+        }
+    }
+}
+
 impl Limit {
     /// A bucket of `burst` permits, for both the token and the leaky bucket.
     pub(crate) fn bucket(rate: Rate, burst: u32) -> Result<Self, Unrepresentable> {
@@ -188,21 +201,38 @@ impl Limit {
     }
 
     /// Turns a state under `old` rules into one under these: what was taken stays taken where both count
-    /// in the same way.
-    pub(crate) fn carry(&self, old: &Self, state: &mut LimitState, now: Nanos) {
+    /// in the same way, else it starts empty.
+    ///
+    /// `front` is for a state's owner to keep: no later than that lie the marks of algorithms that are not
+    /// in force any more, and such permits are not given back.
+    pub(crate) fn carry(&self, old: &Self, state: &mut LimitState, now: Nanos, front: &mut u64) {
         match (self, old, &mut *state) {
             (Self::Bucket(new), Self::Bucket(old), LimitState::Bucket(state)) => {
                 state.carry(old, new, now)
             }
-            (Self::FixedWindow(new), Self::FixedWindow(old), LimitState::FixedWindow(_))
-                if new.fits(old) => {}
+            (Self::FixedWindow(new), Self::FixedWindow(old), LimitState::FixedWindow(state)) => {
+                new.carry(old, state, now)
+            }
             (
                 Self::SlidingCounter(new),
                 Self::SlidingCounter(old),
-                LimitState::SlidingCounter(_),
-            ) if new.fits(old) => {}
+                LimitState::SlidingCounter(state),
+            ) => new.carry(old, state, now),
+            // The log tells when each permit was taken: nothing has to be done.
             (Self::SlidingLog(_), Self::SlidingLog(_), LimitState::SlidingLog(_)) => {}
-            _ => *state = self.unused(now),
+            (Self::Adaptive(new), Self::Adaptive(old), LimitState::Adaptive(state)) => {
+                new.carry(old, state, now)
+            }
+            _ => {
+                *front = (*front).max(state.front());
+                *state = match self {
+                    Self::Bucket(bucket) => LimitState::Bucket(Bucket::behind(*front, bucket, now)),
+                    Self::Adaptive(adaptive) => {
+                        LimitState::Adaptive(Box::new(adaptive.behind(*front, now)))
+                    }
+                    _ => self.unused(now),
+                };
+            }
         }
     }
 

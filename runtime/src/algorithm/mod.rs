@@ -15,6 +15,8 @@ pub(crate) mod holders;
 pub(crate) mod jitter;
 pub(crate) mod limit;
 pub(crate) mod pace;
+#[cfg(all(test, not(steadfast_loom)))]
+mod reloads;
 pub(crate) mod schedule;
 pub(crate) mod skew;
 pub(crate) mod sliding_counter;

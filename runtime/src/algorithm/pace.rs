@@ -118,10 +118,15 @@ impl Pace {
         u32::try_from(units >> self.bits).unwrap_or(u32::MAX)
     }
 
-    /// The same permits in another pace's units.
+    /// The same permits in another pace's units, rounded up.
     pub(crate) fn in_units_of(&self, other: &Self, units: u64) -> u64 {
-        let units = (u128::from(units) << other.bits) >> self.bits;
+        let units = (u128::from(units) << other.bits).div_ceil(1 << self.bits);
         u64::try_from(units).unwrap_or(u64::MAX)
+    }
+
+    /// Whether so many units are no more permits here than at `other`.
+    pub(crate) fn is_as_fine_as(&self, other: &Self) -> bool {
+        self.bits >= other.bits
     }
 
     /// The point of `now`, rounded down.

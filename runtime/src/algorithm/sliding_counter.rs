@@ -38,11 +38,16 @@ struct Found {
 }
 
 impl Counters {
+    /// Later than every mark that was given out.
+    pub(crate) fn front(&self) -> u64 {
+        self.window.saturating_add(1)
+    }
+
     /// The following window, after `more` permits in this one.
     fn next(self, more: u32) -> Self {
         Self {
             window: self.window.saturating_add(1),
-            last: self.used + more,
+            last: self.used.saturating_add(more),
             used: 0,
         }
     }
@@ -60,9 +65,14 @@ impl SlidingCounter {
         self.count
     }
 
-    /// Whether a state of `other` means the same here: the windows are the same.
-    pub(crate) fn fits(&self, other: &Self) -> bool {
-        self.grid == other.grid
+    /// Goes on under these rules. Where windows have another length, what the present and the last one
+    /// have taken under the `old` rules counts in the present and the last one here.
+    pub(crate) fn carry(&self, old: &Self, state: &mut Counters, now: Nanos) {
+        if self.grid == old.grid {
+            return;
+        }
+        let now = old.roll(state, now);
+        state.window = self.grid.index(now);
     }
 
     pub(crate) fn take(&self, state: &mut Counters, now: Nanos, cost: u32) -> Decision {

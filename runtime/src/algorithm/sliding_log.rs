@@ -100,9 +100,13 @@ impl SlidingLog {
         // Permit m of all, past and to come, follows permit m - count by at least one window.
         let count = u128::from(self.count);
         let last = (u128::from(live) + u128::from(ahead) + u128::from(cost)).max(1) - 1;
-        let windows = u64::try_from(last / count).unwrap_or(u64::MAX);
-        let nth = (last % count) as u32;
+        let mut windows = u64::try_from(last / count).unwrap_or(u64::MAX);
+        let mut nth = (last % count) as u32;
         let first = if nth < live {
+            // There are more than the count where that was lowered.
+            let over = (live - 1 - nth) / self.count;
+            nth += over * self.count;
+            windows -= u64::from(over);
             log.nth(log.used - live + nth).unwrap_or(now)
         } else {
             now
@@ -141,6 +145,11 @@ impl Default for Log {
 }
 
 impl Log {
+    /// Later than every mark that was given out.
+    pub(crate) fn front(&self) -> u64 {
+        self.seen.0.saturating_add(1)
+    }
+
     fn push(&mut self, at: Nanos, cost: u32) {
         match self.entries.back_mut() {
             Some((last, sum)) if *last == at => *sum += cost,

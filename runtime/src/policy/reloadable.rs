@@ -19,6 +19,31 @@ pub(crate) struct Reloadable<T: 'static> {
     others: Mutex<Vec<&'static T>>,
 }
 
+/// Which of a [`Reloadable`]'s values it is: for those who keep what goes by one of them.
+#[derive(Debug)]
+pub(crate) struct Edition<T: 'static>(Option<&'static T>);
+
+impl<T> Clone for Edition<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Edition<T> {}
+
+/// The first.
+impl<T> Default for Edition<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> PartialEq for Edition<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.map(std::ptr::from_ref) == other.0.map(std::ptr::from_ref)
+    }
+}
+
 impl<T: PartialEq + 'static> Reloadable<T> {
     const IS_ONE_LOAD: () = assert!(AtomicCell::<Option<&'static T>>::is_lock_free());
 
@@ -35,6 +60,17 @@ impl<T: PartialEq + 'static> Reloadable<T> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn get(&self) -> &T {
         self.other.load().unwrap_or(&self.first)
+    }
+
+    /// Which value is in force now.
+    pub(crate) fn edition(&self) -> Edition<T> {
+        Edition(self.other.load())
+    }
+
+    /// That one of its values.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn of(&self, edition: Edition<T>) -> &T {
+        edition.0.unwrap_or(&self.first)
     }
 
     /// Puts `value` in force, for those who read from now on.

@@ -37,6 +37,14 @@ pub(crate) struct BucketView {
 /// Where the count of all permits begins anew: debts are less than half of it.
 const ROUND: i64 = 1 << 52;
 
+impl BucketState {
+    /// What of the debt is left now.
+    fn owed(&self, now: i64) -> i64 {
+        let passed = (now - self.at).clamp(0, ceil(self.debt, self.pace));
+        (self.debt - passed * self.pace).max(0)
+    }
+}
+
 impl Bucket {
     fn full(&self) -> i64 {
         self.0.permit * self.0.burst
@@ -67,6 +75,10 @@ impl Bucket {
         cost: i64,
     ) -> Option<Refunded> {
         let held = state.filter(|state| state.permit == self.0.permit)?;
+        if held.owed(now) > self.full() {
+            // Of a larger bucket, which others have: what is owed above this one must stay owed.
+            return None;
+        }
         let BucketView { mut state, .. } = self.view(Some(held), now);
         let front = state.total - state.debt;
         let ahead = (mark - front).rem_euclid(ROUND);
@@ -101,13 +113,16 @@ impl Rules for Bucket {
                 changed: false,
             };
         };
-        let passed = (now - state.at).clamp(0, ceil(state.debt, state.pace));
-        let left = (state.debt - passed * state.pace).max(0);
-        let debt = convert(left, state.permit, permit, self.0.burst).min(self.full());
+        let debt = convert(state.owed(now), state.permit, permit, self.0.burst).min(self.full());
+        // In other units: marks go on behind those that were given out, which hold nothing any more.
+        let total = match state.permit == permit {
+            true => state.total,
+            false => (state.total + debt) % ROUND,
+        };
         BucketView {
             state: BucketState {
                 debt,
-                total: state.total,
+                total,
                 ..unused
             },
             // A time to come has to go, or it would be owed anew until then.

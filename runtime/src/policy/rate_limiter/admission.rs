@@ -1,6 +1,6 @@
 //! A call that was let through.
 
-use super::{one::dropped, rules::Rules, turn::Spot};
+use super::{one::dropped, turn::Spot};
 use crate::{
     admission::Permit,
     call::Call,
@@ -22,7 +22,6 @@ pub struct Admission<'p> {
 /// What a call took, and where.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taken<'p> {
-    pub(super) rules: &'p Rules,
     pub(super) spot: Spot<'p>,
     pub(super) mark: u64,
     /// Zero where the limit only watches.
@@ -45,7 +44,7 @@ impl<'p> Admission<'p> {
 impl Permit for Admission<'_> {
     #[inline]
     fn succeed(mut self) {
-        if self.taken.is_some_and(|taken| taken.rules.is_adaptive()) {
+        if self.taken.is_some_and(|taken| taken.spot.is_adaptive()) {
             self.end(Verdict::Success);
         }
         std::mem::forget(self);
@@ -72,7 +71,7 @@ impl Taken<'_> {
     pub(super) fn refund(&self) {
         if self.cost > 0 {
             self.spot
-                .change(|lane| lane.refund(self.rules, clock::now(), self.mark, self.cost));
+                .change(|lane, rules| lane.refund(rules, clock::now(), self.mark, self.cost));
         }
     }
 
@@ -87,13 +86,13 @@ impl Taken<'_> {
     }
 
     fn report(&self, success: bool) {
-        if !self.rules.is_adaptive() {
+        if !self.spot.is_adaptive() {
             return;
         }
         match self.spot {
             Spot::Fleet(shared, place) => shared.report(place, success),
             spot => {
-                spot.with(|lane| lane.report(self.rules, clock::now(), success));
+                spot.with(|lane, rules| lane.report(rules, clock::now(), success));
             }
         }
     }

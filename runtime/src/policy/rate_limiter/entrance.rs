@@ -1,24 +1,21 @@
 //! How a request begins, waits and ends.
 
-use std::{
-    cell::OnceCell,
-    num::NonZeroU64,
-    time::{Duration, Instant},
-};
+use std::{cell::OnceCell, num::NonZeroU64, time::Instant};
 
 use super::{
     Admission, Allowance, RateLimiter, Request,
     admission::Taken,
-    gate::Glance,
-    key_lane::{KeyLane, Reply},
+    gate::{Glance, Terms},
+    key_lane::{Common, KeyLane, Reply},
     lane::{Arrival, Lane},
     limiter::{ALLOWED, BYPASSED, REJECTED},
+    patience::Patience,
     rules::Rules,
     shared::{Landed, Start},
     turn::{Spot, Turn},
 };
 use crate::{
-    algorithm::{decision::Decision, gcra::Gcra, limit::Limit},
+    algorithm::{decision::Decision, gcra::Gcra},
     call::Call,
     clock::{self, Nanos},
     event::{Bypassed, Event, Refused},
@@ -27,6 +24,7 @@ use crate::{
     kind::PolicyKind,
     rate::Rate,
     rejection::{RateLimited, Rejection},
+    sync::lock,
     waiter::{wait, wait_blocking},
 };
 
@@ -44,6 +42,8 @@ pub(super) enum Begun<'p> {
 pub(super) struct Ended<'p> {
     taken: Taken<'p>,
     decision: Decision,
+    /// That it was decided by.
+    rules: &'p Rules,
 }
 
 /// A request of a future that may be dropped before its first poll: then the permits come back.
@@ -66,25 +66,6 @@ impl Drop for Open<'_> {
     }
 }
 
-/// How long a call may wait: less where a timeout further out ends it earlier.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    max_wait: Duration,
-    deadline: Nanos,
-}
-
-impl Patience {
-    pub(super) fn until(self, now: Nanos) -> Nanos {
-        now.after(self.max_wait).min(self.deadline)
-    }
-
-    /// The same for one who goes on waiting later.
-    pub(super) fn from(self, now: Nanos) -> Self {
-        let deadline = self.until(now);
-        Self { deadline, ..self }
-    }
-}
-
 /// What is asked of a key's lane.
 struct Wish {
     cost: u32,
@@ -99,6 +80,10 @@ impl<'p> Ended<'p> {
 
     pub(super) fn decision(&self) -> &Decision {
         &self.decision
+    }
+
+    pub(super) fn rules(&self) -> &'p Rules {
+        self.rules
     }
 }
 
@@ -128,7 +113,6 @@ impl RateLimiter {
         let cost = request.cost;
         let mark = self.draw(call, cost)?;
         let taken = Taken {
-            rules: self.rules(),
             spot: self.spot(),
             mark,
             cost,
@@ -146,8 +130,7 @@ impl RateLimiter {
     ) -> Option<Admission<'c>> {
         let (place, mark) = self.take_of(call, key, cost)?;
         let taken = Taken {
-            rules: self.rules(),
-            spot: Spot::Key(self.0.keys.get()?, place),
+            spot: Spot::Key(self, place),
             mark,
             cost,
         };
@@ -175,12 +158,15 @@ impl RateLimiter {
     // Two words: they come back in registers.
     #[inline(never)]
     fn take_by(&self, key: &[u8], call: &Call, cost: u32) -> (u64, Option<NonZeroU64>) {
-        let (Limit::Bucket(bucket), Some(keys)) = (&self.rules().limit, self.0.keys.get()) else {
+        let (Some(_), Some(keys)) = (&self.0.gate.terms.get().bucket, self.0.keys.get()) else {
             return (0, None);
         };
         // Not before the key is there: making it is the user's, and may take its time.
         let now = call.now();
-        keys.known(key, |lane| lane.take(bucket, now, cost))
+        keys.known(key, |lane, common| {
+            let bucket = self.0.gate.terms.of(common.terms).bucket.as_ref()?;
+            lane.take(bucket, common.refunded, now, cost)
+        })
     }
 
     /// Takes permits without the lock, and counts the call.
@@ -202,8 +188,10 @@ impl RateLimiter {
         Some(mark)
     }
 
+    /// What is in force now.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn rules(&self) -> &Rules {
-        &self.0.rules
+        &self.0.gate.terms.get().rules
     }
 
     /// A request that is let in, or one that has to be concluded.
@@ -219,7 +207,7 @@ impl RateLimiter {
         }
         match request.key {
             Some(key) => self.request_key(call, key, &request),
-            None => Err(self.begin(None, request.cost, self.patience(call))),
+            None => Err(self.begin(None, request.cost, patience(call))),
         }
     }
 
@@ -235,8 +223,7 @@ impl RateLimiter {
         let (place, came) = self.come(call, key, cost, request.rate);
         let mark = came?;
         let taken = Taken {
-            rules: self.rules(),
-            spot: Spot::Key(self.keys(), place),
+            spot: Spot::Key(self, place),
             mark,
             cost,
         };
@@ -253,7 +240,10 @@ impl RateLimiter {
         cost: u32,
         rate: Option<Rate>,
     ) -> (Place, Result<u64, Begun<'c>>) {
-        let patience = self.patience(call);
+        let patience = patience(call);
+        if self.rules().off {
+            return (Place::own(0), Err(Begun::Past));
+        }
         if let Some(shared) = &self.0.shared {
             let start = self.start(shared, Some(key), cost, rate, patience);
             return (Place::own(0), Err(Begun::Shared(start)));
@@ -264,10 +254,10 @@ impl RateLimiter {
             patience,
         };
         // Not before the key is there: making it is the user's, and may take its time.
-        let (place, reply) = with_bytes(key, |key| self.ask(key, call.now(), &wish));
+        let (place, reply, rules) = with_bytes(key, |key| self.ask(key, call.now(), &wish));
         let Reply::Taken(permits, _) = reply else {
-            let spot = Spot::Key(self.keys(), place);
-            return (place, Err(self.begun_at_key(spot, cost, reply)));
+            let spot = Spot::Key(self, place);
+            return (place, Err(self.begun_at_key(spot, cost, reply, rules)));
         };
         self.0.gate.totals.add(ALLOWED, 1);
         (place, Ok(permits.mark))
@@ -275,12 +265,21 @@ impl RateLimiter {
 
     #[cold]
     #[inline(never)]
-    fn begun_at_key<'p>(&'p self, spot: Spot<'p>, cost: u32, reply: Reply) -> Begun<'p> {
-        self.begun(spot, cost, reply.into_arrival(self.rules(), cost))
+    fn begun_at_key<'p>(
+        &'p self,
+        spot: Spot<'p>,
+        cost: u32,
+        reply: Reply,
+        rules: &'p Rules,
+    ) -> Begun<'p> {
+        self.begun(spot, cost, reply.into_arrival(rules, cost), rules)
     }
 
     #[cold]
     fn bypass(&self) {
+        if self.rules().off {
+            return;
+        }
         self.0.gate.totals.add(BYPASSED, 1);
         self.0.sink.tell_debug(|| {
             Event::Bypassed(Bypassed {
@@ -289,66 +288,81 @@ impl RateLimiter {
         });
     }
 
-    /// How long a call may wait.
-    pub(super) fn patience(&self, call: &Call) -> Option<Patience> {
-        let max_wait = self.rules().max_wait.filter(|_| self.rules().enforce)?;
-        Some(Patience {
-            max_wait,
-            deadline: call.deadline(),
-        })
-    }
-
     /// Takes permits now or never.
     #[inline]
-    pub(super) fn attempt(&self, cost: u32) -> Decision {
-        let Limit::Bucket(bucket) = &self.rules().limit else {
-            return self.attempt_at_lane(cost);
+    pub(super) fn attempt(&self, cost: u32) -> (Decision, &Rules) {
+        match self.come_alone(cost, None) {
+            (Arrival::Ended(decision), rules) => (decision, rules),
+            (Arrival::Waits(..), _) => unreachable!("nobody waits without patience"),
+        }
+    }
+
+    /// Takes permits of the limit that all calls share, or a place in its line.
+    #[inline]
+    fn come_alone(&self, cost: u32, patience: Option<Patience>) -> (Arrival, &Rules) {
+        let terms = self.0.gate.terms.get();
+        let bucket = match &terms.bucket {
+            Some(bucket) if patience.is_none() || terms.rules.max_wait.is_none() => bucket,
+            _ => return self.come_to_lane(terms, cost, patience),
         };
         let now = clock::now();
-        match self.0.gate.glance(bucket, now, cost) {
+        match terms.glance(bucket, now, cost) {
             Glance::Taken { state, mark } => {
                 let decision = bucket.decision(state, now, cost, true);
-                Decision { mark, ..decision }
+                let decision = Decision { mark, ..decision };
+                (Arrival::Ended(decision), &terms.rules)
             }
-            _ => self.attempt_again(bucket, cost),
+            _ => self.come_again(terms, bucket, cost, patience),
         }
     }
 
     /// Refuses without the lock where nobody waits.
     #[cold]
-    fn attempt_again(&self, bucket: &Gcra, cost: u32) -> Decision {
+    fn come_again<'p>(
+        &'p self,
+        terms: &'p Terms,
+        bucket: &Gcra,
+        cost: u32,
+        patience: Option<Patience>,
+    ) -> (Arrival, &'p Rules) {
         // Meanwhile others may have been at the word: the clock is read after it this time.
-        let state = self.0.gate.state();
+        let state = terms.state();
         let now = clock::now();
         if bucket.is_ahead(state, now) {
-            return self.attempt_at_lane(cost);
+            return self.come_to_lane(terms, cost, patience);
         }
-        match self.0.gate.glance(bucket, now, cost) {
+        let decision = match terms.glance(bucket, now, cost) {
             Glance::Taken { state, mark } => {
                 let decision = bucket.decision(state, now, cost, true);
                 Decision { mark, ..decision }
             }
             Glance::Spent { state } => bucket.decision(state, now, cost, false),
-            Glance::Held => self.attempt_at_lane(cost),
-        }
+            Glance::Held => return self.come_to_lane(terms, cost, patience),
+        };
+        (Arrival::Ended(decision), &terms.rules)
     }
 
-    fn attempt_at_lane(&self, cost: u32) -> Decision {
-        if let Some(shared) = &self.0.shared {
-            return self.attempt_shared(shared, None, cost);
+    fn come_to_lane<'p>(
+        &'p self,
+        terms: &'p Terms,
+        cost: u32,
+        patience: Option<Patience>,
+    ) -> (Arrival, &'p Rules) {
+        if terms.rules.off {
+            return (Arrival::Ended(terms.rules.past()), &terms.rules);
         }
-        let take = |lane: &mut Lane| lane.take(self.rules(), clock::now(), cost);
-        self.0.gate.with(take)
+        self.0.gate.with(|lane, rules| {
+            let now = clock::now();
+            let stay = patience.and_then(|patience| patience.stay(rules, now));
+            (lane.arrive(rules, now, cost, stay), rules)
+        })
     }
 
-    /// The same for one key.
-    pub(super) fn attempt_at_key(&self, key: Shown<'_>, cost: u32) -> Decision {
-        if let Some(shared) = &self.0.shared {
-            return self.attempt_shared(shared, Some(key), cost);
-        }
-        let (_, reply) = self.ask_key(key, cost, None, None);
-        match reply.into_full_arrival(self.rules(), cost) {
-            Arrival::Ended(decision) => decision,
+    /// Takes permits of a key now or never.
+    pub(super) fn attempt_at_key(&self, key: Shown<'_>, cost: u32) -> (Decision, &Rules) {
+        let (_, reply, rules) = self.ask_key(key, cost, None, None);
+        match reply.into_full_arrival(rules, cost) {
+            Arrival::Ended(decision) => (decision, rules),
             Arrival::Waits(..) => unreachable!("nobody waits without patience"),
         }
     }
@@ -371,24 +385,19 @@ impl RateLimiter {
         rate: Option<Rate>,
         patience: Option<Patience>,
     ) -> Begun<'_> {
+        if self.rules().off {
+            return Begun::Past;
+        }
         if let Some(shared) = &self.0.shared {
             return Begun::Shared(self.start(shared, key, cost, rate, patience));
         }
-        match (key, patience) {
-            (Some(key), _) => {
-                let (place, reply) = self.ask_key(key, cost, rate, patience);
-                let arrival = reply.into_full_arrival(self.rules(), cost);
-                self.begun(Spot::Key(self.keys(), place), cost, arrival)
-            }
-            (None, None) => Begun::Ended(self.end(self.spot(), cost, self.attempt(cost))),
-            (None, Some(patience)) => {
-                let arrival = self.0.gate.with(|lane| {
-                    let now = clock::now();
-                    lane.arrive(self.rules(), now, cost, Some(patience.until(now)))
-                });
-                self.begun(self.spot(), cost, arrival)
-            }
-        }
+        let Some(key) = key else {
+            let (arrival, rules) = self.come_alone(cost, patience);
+            return self.begun(self.spot(), cost, arrival, rules);
+        };
+        let (place, reply, rules) = self.ask_key(key, cost, rate, patience);
+        let arrival = reply.into_full_arrival(rules, cost);
+        self.begun(Spot::Key(self, place), cost, arrival, rules)
     }
 
     pub(super) fn spot(&self) -> Spot<'_> {
@@ -396,10 +405,38 @@ impl RateLimiter {
     }
 
     #[inline]
-    fn keys(&self) -> &Keyed<KeyLane> {
+    fn keys(&self) -> &Keyed<KeyLane, Common> {
+        match self.0.keys.get() {
+            Some(keys) => keys,
+            None => self.first_key(),
+        }
+    }
+
+    #[cold]
+    fn first_key(&self) -> &Keyed<KeyLane, Common> {
+        // Not while the terms are being changed: those of all keys are changed after that.
+        let _changing = lock(&self.0.changing);
+        let terms = self.0.gate.terms.edition();
+        let max_keys = self.0.gate.terms.of(terms).rules.max_keys;
         self.0
             .keys
-            .get_or_init(|| Keyed::new(self.rules().max_keys))
+            .get_or_init(|| Keyed::under(max_keys, Common::new(terms)))
+    }
+
+    /// Runs `act` on the lane of a key, if it is still there.
+    pub(super) fn at_key<'p, R>(
+        &'p self,
+        place: Place,
+        act: impl FnOnce(&mut Lane, &'p Rules) -> R,
+    ) -> Option<R> {
+        self.0.keys.get()?.at_common(place, |key, common| {
+            let rules = self.rules_of(common);
+            act(key.lane(rules, common.refunded), rules)
+        })
+    }
+
+    pub(super) fn rules_of(&self, common: Common) -> &Rules {
+        &self.0.gate.terms.of(common.terms).rules
     }
 
     fn ask_key(
@@ -408,7 +445,7 @@ impl RateLimiter {
         cost: u32,
         rate: Option<Rate>,
         patience: Option<Patience>,
-    ) -> (Place, Reply) {
+    ) -> (Place, Reply, &Rules) {
         let wish = Wish {
             cost,
             rate,
@@ -419,72 +456,53 @@ impl RateLimiter {
 
     /// Comes to a key's lane.
     #[inline(never)]
-    fn ask(&self, key: &[u8], now: Nanos, wish: &Wish) -> (Place, Reply) {
-        let rules = self.rules();
-        let create = || KeyLane::new(rules, clock::now);
+    fn ask(&self, key: &[u8], now: Nanos, wish: &Wish) -> (Place, Reply, &Rules) {
+        let terms = &self.0.gate.terms;
+        let create = |common: Common| KeyLane::new(self.rules_of(common), clock::now);
         let reading = OnceCell::new();
-        let unused = |lane: &KeyLane| lane.is_unused(rules, *reading.get_or_init(clock::now));
-        let bucket = match &rules.limit {
-            Limit::Bucket(bucket) if wish.rate.is_none() && wish.cost > 0 => Some(bucket),
-            _ => None,
+        let unused = |lane: &KeyLane, common: Common| {
+            lane.is_unused(self.rules_of(common), *reading.get_or_init(clock::now))
         };
-        self.keys().with(key, create, unused, |lane, place| {
-            let taken = bucket.and_then(|bucket| lane.glance(bucket, now, wish.cost));
-            match taken {
-                Some(permits) => (place, Reply::Taken(permits, now)),
-                None => (place, self.arrive_at(lane, place, wish)),
-            }
-        })
+        let is_usual = wish.rate.is_none() && wish.cost > 0;
+        let act = |lane: &mut KeyLane, place, common: Common| {
+            let Terms { rules, bucket, .. } = terms.of(common.terms);
+            let bucket = bucket.as_ref().filter(|_| is_usual);
+            let taken =
+                bucket.and_then(|bucket| lane.glance(bucket, common.refunded, now, wish.cost));
+            let reply = match taken {
+                Some(permits) => Reply::Taken(permits, now),
+                None => arrive_at(rules, common.refunded, lane, place, wish),
+            };
+            (place, reply, rules)
+        };
+        self.keys().with_common(key, create, unused, act)
     }
 
-    /// Reads the clock under the lock, so that nothing the lane tells of is later.
-    #[cold]
-    #[inline(never)]
-    fn arrive_at(&self, lane: &mut KeyLane, place: Place, wish: &Wish) -> Reply {
-        let (rules, now) = (self.rules(), clock::now());
-        // A limit that several keys share keeps the rate of the first of them while it is in use.
-        if let Some(rate) = wish.rate
-            && (place.room() == Room::Own || lane.is_unused(rules, now))
-        {
-            lane.retune(rules, now, rate);
-        }
-        let give_up = wish.patience.map(|patience| patience.until(now));
-        lane.arrive(rules, now, wish.cost, give_up)
-    }
-
-    fn begun<'p>(&'p self, spot: Spot<'p>, cost: u32, arrival: Arrival) -> Begun<'p> {
+    fn begun<'p>(
+        &'p self,
+        spot: Spot<'p>,
+        cost: u32,
+        arrival: Arrival,
+        rules: &'p Rules,
+    ) -> Begun<'p> {
         match arrival {
-            Arrival::Ended(decision) => Begun::Ended(self.end(spot, cost, decision)),
-            Arrival::Waits(ticket, give_up) => {
-                Begun::Waits(Turn::new(self.rules(), spot, ticket, give_up), cost)
-            }
+            Arrival::Ended(decision) => Begun::Ended(end(spot, cost, decision, rules)),
+            Arrival::Waits(ticket, give_up) => Begun::Waits(Turn::new(spot, ticket, give_up), cost),
         }
-    }
-
-    #[inline]
-    fn end<'p>(&'p self, spot: Spot<'p>, cost: u32, decision: Decision) -> Ended<'p> {
-        let cost = if decision.allowed { cost } else { 0 };
-        let taken = Taken {
-            rules: self.rules(),
-            spot,
-            mark: decision.mark,
-            cost,
-        };
-        Ended { taken, decision }
     }
 
     pub(super) async fn wait<'p>(&'p self, call: &Call, turn: Turn<'p>, cost: u32) -> Ended<'p> {
         let (spot, start) = (turn.spot, clock::now());
-        let decision = wait(turn).await;
+        let (decision, rules) = wait(turn).await;
         self.has_waited(call, clock::now().since(start));
-        self.end(spot, cost, decision)
+        end(spot, cost, decision, rules)
     }
 
     pub(super) fn wait_blocking<'p>(&'p self, call: &Call, turn: Turn<'p>, cost: u32) -> Ended<'p> {
         let (spot, start) = (turn.spot, Instant::now());
-        let decision = wait_blocking(turn);
+        let (decision, rules) = wait_blocking(turn);
         self.has_waited(call, start.elapsed());
-        self.end(spot, cost, decision)
+        end(spot, cost, decision, rules)
     }
 
     fn has_waited(&self, call: &Call, time: Duration) {
@@ -495,18 +513,18 @@ impl RateLimiter {
 
     /// Counts and tells how a request ended.
     #[inline]
-    pub(super) fn conclude(&self, decision: &Decision) -> Result<(), RateLimited> {
-        if decision.allowed {
-            self.0.gate.totals.add(ALLOWED, 1);
-            return Ok(());
+    pub(super) fn conclude(&self, decision: &Decision, rules: &Rules) -> Result<(), RateLimited> {
+        match decision.allowed {
+            true if decision.is_past() => {}
+            true => self.0.gate.totals.add(ALLOWED, 1),
+            false => return self.refuse(decision, rules.enforce),
         }
-        self.refuse(decision)
+        Ok(())
     }
 
     /// Refuses, or lets in all the same where it only watches.
     #[cold]
-    fn refuse(&self, decision: &Decision) -> Result<(), RateLimited> {
-        let enforced = self.rules().enforce;
+    fn refuse(&self, decision: &Decision, enforced: bool) -> Result<(), RateLimited> {
         let error = RateLimited {
             policy: self.name().clone(),
             limit: decision.limit,
@@ -527,35 +545,38 @@ impl RateLimiter {
     }
 
     #[inline]
-    pub(super) fn answer(&self, decision: Decision) -> Result<Allowance, RateLimited> {
-        self.conclude(&decision)?;
+    pub(super) fn answer(
+        &self,
+        (decision, rules): (Decision, &Rules),
+    ) -> Result<Allowance, RateLimited> {
+        self.conclude(&decision, rules)?;
         Ok(decision.into())
     }
 
     pub(super) async fn finish(&self, mut open: Open<'_>) -> Result<Allowance, Rejection> {
-        let decision = match open.take() {
+        let ended = match open.take() {
             Begun::Shared(start) => {
                 let landed = self.landed(&Call::new(), start).await;
                 return self.pass(landed).map(|pass| pass.allowance);
             }
-            Begun::Past => Decision::NOTHING,
-            Begun::Ended(ended) => ended.decision,
-            Begun::Waits(turn, cost) => self.wait(&Call::new(), turn, cost).await.decision,
+            Begun::Past => return Ok(self.rules().past().into()),
+            Begun::Ended(ended) => ended,
+            Begun::Waits(turn, cost) => self.wait(&Call::new(), turn, cost).await,
         };
-        Ok(self.answer(decision)?)
+        Ok(self.answer((ended.decision, ended.rules))?)
     }
 
     pub(super) fn finish_blocking(&self, begun: Begun<'_>) -> Result<Allowance, Rejection> {
-        let decision = match begun {
+        let ended = match begun {
             Begun::Shared(start) => {
                 let landed = self.landed_blocking(&Call::new(), start);
                 return self.pass(landed).map(|pass| pass.allowance);
             }
-            Begun::Past => Decision::NOTHING,
-            Begun::Ended(ended) => ended.decision,
-            Begun::Waits(turn, cost) => self.wait_blocking(&Call::new(), turn, cost).decision,
+            Begun::Past => return Ok(self.rules().past().into()),
+            Begun::Ended(ended) => ended,
+            Begun::Waits(turn, cost) => self.wait_blocking(&Call::new(), turn, cost),
         };
-        Ok(self.answer(decision)?)
+        Ok(self.answer((ended.decision, ended.rules))?)
     }
 
     #[inline]
@@ -564,7 +585,43 @@ impl RateLimiter {
         call: &'c Call,
         ended: Ended<'c>,
     ) -> Result<Admission<'c>, Rejection> {
-        self.conclude(&ended.decision)?;
+        self.conclude(&ended.decision, ended.rules)?;
         Ok(Admission::new(call, Some(ended.taken)))
     }
+}
+
+/// How long a call may wait.
+#[inline]
+pub(super) fn patience(call: &Call) -> Option<Patience> {
+    Some(Patience::until(call.deadline()))
+}
+
+fn end<'p>(spot: Spot<'p>, cost: u32, decision: Decision, rules: &'p Rules) -> Ended<'p> {
+    let took = decision.allowed && !decision.is_past();
+    let taken = Taken {
+        spot,
+        mark: decision.mark,
+        cost: if took { cost } else { 0 },
+    };
+    Ended {
+        taken,
+        decision,
+        rules,
+    }
+}
+
+/// Reads the clock under the lock, so that nothing the lane tells of is later.
+#[cold]
+#[inline(never)]
+fn arrive_at(rules: &Rules, refunded: u64, lane: &mut KeyLane, place: Place, wish: &Wish) -> Reply {
+    let now = clock::now();
+    // A limit that several keys share keeps the rate of the first of them while it is in use.
+    if let Some(rate) = wish.rate
+        && !rules.off
+        && (place.room() == Room::Own || lane.is_unused(rules, now))
+    {
+        lane.retune(rules, refunded, now, rate);
+    }
+    let stay = wish.patience.and_then(|patience| patience.stay(rules, now));
+    lane.arrive(rules, refunded, now, wish.cost, stay)
 }

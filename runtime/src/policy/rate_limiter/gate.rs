@@ -2,17 +2,18 @@
 //! that keep meeting at it, a lock for the rest.
 
 use super::{
-    lane::Lane,
+    lane::{Aftermath, Lane},
     lease::{CLOSED, Lease, Opening, Spare, Stretch},
     rules::Rules,
     till::{Till, Tills},
 };
 use crate::{
     algorithm::{
-        gcra::{Gcra, Mark},
+        gcra::{Gcra, Mark, UNUSED},
         limit::{Limit, LimitState},
     },
     clock::{self, Nanos},
+    policy::reloadable::Reloadable,
     sync::{AtomicU64, Mutex, Ordering, lock, try_lock},
 };
 
@@ -27,15 +28,34 @@ use crate::{
 /// with every permit in the word. So nobody is refused while permits are out, and nobody waits for some.
 ///
 /// Limits of other algorithms live in the lane alone and never touch the word.
+///
+/// # Other rules
+/// The [`Terms`] that are in force have a word of their own. Whoever replaces them has the lock, so no
+/// lease is out, and leaves the bit in the word of the former ones: who has read those takes nothing
+/// there, neither now nor later, and comes to the lock. What is in the lane is carried over, and only then
+/// is the bit of the new word cleared. So there is one bucket at any time, and every caller is judged by
+/// the rules that its word is under. Terms that come back find their word as a bucket of theirs: a swap
+/// that a caller has prepared at their former time is right if the word is still the same.
 #[derive(Debug)]
 pub(super) struct Gate {
-    /// Copied: the way of most calls goes through it.
-    bucket: Option<Gcra>,
+    pub(super) terms: Reloadable<Terms>,
     pub(super) totals: Tills,
-    terms: Terms,
+    sizes: Sizes,
     /// Read under the lock, where leases are recalled.
     clock: fn() -> Nanos,
-    shared: Shared,
+    books: Mutex<Books>,
+}
+
+/// What is in force, and the word that is under it.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) rules: Rules,
+    /// Where permits are found without the lock. Copied: the way of most calls goes through it.
+    pub(super) bucket: Option<Gcra>,
+    /// What of a till's tag counts: nothing where nothing is ever leased, and so nobody has to know who
+    /// was there last.
+    tags: u64,
+    desk: Desk,
 }
 
 /// What all threads write.
@@ -44,7 +64,8 @@ pub(super) struct Gate {
 /// every thread.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Shared {
+struct Desk {
+    /// Held while its terms are not in force.
     word: AtomicU64,
     /// A copy of what the bucket in the lane has refunded. Read before a permit is taken: it can only
     /// be too old, which makes a later refund smaller.
@@ -53,7 +74,123 @@ struct Shared {
     /// often there were some: whoever finds the latter two as before knows that nothing was leased
     /// meanwhile.
     scene: AtomicU64,
-    books: Mutex<Books>,
+}
+
+impl Terms {
+    fn new(rules: Rules, sizes: Sizes) -> Self {
+        let bucket = match rules.limit {
+            // A shared limit gives out nothing here, one that is not there needs nothing.
+            Limit::Bucket(bucket) if !rules.shared && !rules.off => Some(bucket),
+            _ => None,
+        };
+        let leases = bucket.is_some_and(|bucket| sizes.lease(&bucket));
+        Self {
+            rules,
+            bucket,
+            tags: if leases { LANE } else { 0 },
+            desk: Desk {
+                word: AtomicU64::new(HELD),
+                refunded: AtomicU64::new(0),
+                scene: AtomicU64::new(0),
+            },
+        }
+    }
+
+    /// Notes that this thread is at the word, and says whether another was before.
+    fn note(&self, till: &Till) -> bool {
+        let tag = till.tag & self.tags;
+        let scene = self.desk.scene.load(Ordering::Relaxed);
+        if scene & LANE == tag {
+            return false;
+        }
+        // Should another get in between, the next will notice that one.
+        let noted = scene & !LANE | tag;
+        let _ =
+            self.desk
+                .scene
+                .compare_exchange(scene, noted, Ordering::Relaxed, Ordering::Relaxed);
+        true
+    }
+
+    /// Takes permits without the lock, if they are there and nothing is leased: so the state is all that
+    /// there is to know.
+    #[inline]
+    pub(super) fn glance(&self, bucket: &Gcra, now: Nanos, cost: u32) -> Glance {
+        match self.desk.scene.load(Ordering::Relaxed) & OUT {
+            0 => self.desk.take(bucket, bucket.at(now), cost),
+            _ => Glance::Held,
+        }
+    }
+
+    /// The bucket's state now: read the clock after it.
+    pub(super) fn state(&self) -> u64 {
+        self.desk.word.load(Ordering::Acquire) & !HELD
+    }
+
+    /// Lets the word out of the lock, unless somebody waits.
+    fn hand_out(&self, lane: &Lane) {
+        let (Some(_), LimitState::Bucket(bucket)) = (&self.bucket, &lane.state) else {
+            return;
+        };
+        let held = if lane.waiting() > 0 { HELD } else { 0 };
+        let Desk { word, refunded, .. } = &self.desk;
+        refunded.store(bucket.refunded(), Ordering::Relaxed);
+        word.store(bucket.state | held, Ordering::Release);
+    }
+}
+
+impl Desk {
+    /// Takes permits at the word.
+    fn take(&self, bucket: &Gcra, at: u64, cost: u32) -> Glance {
+        let scene = self.scene.load(Ordering::Acquire);
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            if word & HELD != 0 {
+                return Glance::Held;
+            }
+            let refunded = self.refunded.load(Ordering::Relaxed);
+            let Some(next) = bucket.take_at(word, at, cost) else {
+                return match self.nothing_leased_since(scene) {
+                    true => Glance::Spent { state: word },
+                    false => Glance::Held,
+                };
+            };
+            match self
+                .word
+                .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => {
+                    let mark = self.mark(next, refunded, scene, at + bucket.units(cost));
+                    return Glance::Taken { state: next, mark };
+                }
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Whether no lease was out since `scene` was read.
+    fn nothing_leased_since(&self, scene: u64) -> bool {
+        let now = self.scene.load(Ordering::Acquire);
+        scene & OUT == 0 && (now ^ scene) & !LANE == 0
+    }
+
+    /// The mark of a taking that led to `next`; `scene` was read before. A recall may move what lies
+    /// behind leases, at most to `first`: where it would be if it was all that had been taken.
+    #[inline(never)]
+    fn mark(&self, next: u64, refunded: u64, scene: u64, first: u64) -> u64 {
+        let ends = match self.nothing_leased_since(scene) {
+            true => next,
+            false => first,
+        };
+        Mark::new(ends, refunded).0
+    }
+}
+
+/// The word is a state, not a term.
+impl PartialEq for Terms {
+    fn eq(&self, other: &Self) -> bool {
+        self.rules == other.rules
+    }
 }
 
 /// What is behind the lock.
@@ -76,7 +213,7 @@ struct Leases {
 
 /// How much is leased.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Terms {
+pub(super) struct Sizes {
     /// All leases together are about this part of the burst.
     part: u32,
     /// A smaller lease is not worth the lock.
@@ -85,7 +222,7 @@ pub(super) struct Terms {
     room: u64,
 }
 
-impl Terms {
+impl Sizes {
     const USUAL: Self = Self {
         part: 8,
         least: 4,
@@ -122,32 +259,23 @@ pub(super) enum Glance {
 
 impl Gate {
     pub(super) fn new(rules: &Rules, now: Nanos) -> Self {
-        Self::on_terms(rules, now, Terms::USUAL, clock::now)
+        Self::of_sizes(rules, now, Sizes::USUAL, clock::now)
     }
 
-    fn on_terms(rules: &Rules, now: Nanos, terms: Terms, clock: fn() -> Nanos) -> Self {
-        let bucket = match rules.limit {
-            Limit::Bucket(bucket) if !rules.shared => Some(bucket),
-            _ => None,
-        };
-        // A shared limit gives out nothing here: its word is held for ever, and nobody owns it.
-        let word = if rules.shared { HELD } else { 0 };
-        // Where nothing is ever leased, nobody has to know who was there last.
-        let lease = bucket.is_some_and(|bucket| terms.lease(&bucket));
+    fn of_sizes(rules: &Rules, now: Nanos, sizes: Sizes, clock: fn() -> Nanos) -> Self {
+        let terms = Terms::new(rules.clone(), sizes);
+        if terms.bucket.is_some() {
+            terms.desk.word.store(UNUSED, Ordering::Relaxed);
+        }
         Self {
-            bucket,
-            totals: Tills::new(lease),
-            terms,
+            terms: Reloadable::new(terms),
+            totals: Tills::new(),
+            sizes,
             clock,
-            shared: Shared {
-                word: AtomicU64::new(word),
-                refunded: AtomicU64::new(0),
-                scene: AtomicU64::new(0),
-                books: Mutex::new(Books {
-                    lane: Lane::new(rules, now),
-                    leases: Leases::default(),
-                }),
-            },
+            books: Mutex::new(Books {
+                lane: Lane::new(rules, now),
+                leases: Leases::default(),
+            }),
         }
     }
 
@@ -155,7 +283,9 @@ impl Gate {
     /// are left. The mark for a refund, or `None` where there is more to it. `till` is this thread's.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn draw(&self, till: &Till, now: impl FnOnce() -> Nanos, cost: u32) -> Option<u64> {
-        let bucket = self.bucket.as_ref()?;
+        // Before the lease: who finds it open has the terms that it is under.
+        let terms = self.terms.get();
+        let bucket = terms.bucket.as_ref()?;
         if !bucket.is_plain(cost) {
             return None;
         }
@@ -163,26 +293,26 @@ impl Gate {
         let start = till.lease.start();
         if start < CLOSED {
             let mark = till.lease.spend(bucket, start, at, cost);
-            return mark.or_else(|| self.meet(till, at, cost));
+            return mark.or_else(|| self.meet(terms, till, at, cost));
         }
-        let scene = self.shared.scene.load(Ordering::Acquire);
-        if scene & (OUT | LANE) != till.tag {
-            return self.meet(till, at, cost);
+        let desk = &terms.desk;
+        let scene = desk.scene.load(Ordering::Acquire);
+        if scene & (OUT | LANE) != till.tag & terms.tags {
+            return self.meet(terms, till, at, cost);
         }
-        let word = self.shared.word.load(Ordering::Acquire);
+        let word = desk.word.load(Ordering::Acquire);
         // Of a held word there is nothing to take.
         let next = bucket.take_plain(word, at, cost)?;
-        let refunded = self.shared.refunded.load(Ordering::Relaxed);
-        let swap =
-            self.shared
-                .word
-                .compare_exchange(word, next, Ordering::AcqRel, Ordering::Relaxed);
+        let refunded = desk.refunded.load(Ordering::Relaxed);
+        let swap = desk
+            .word
+            .compare_exchange(word, next, Ordering::AcqRel, Ordering::Relaxed);
         match swap {
-            Ok(_) if self.shared.scene.load(Ordering::Relaxed) == scene => {
+            Ok(_) if desk.scene.load(Ordering::Relaxed) == scene => {
                 Some(Mark::new(next, refunded).0)
             }
-            Ok(_) => Some(self.mark(next, refunded, scene, at + bucket.units(cost))),
-            Err(_) => self.meet(till, at, cost),
+            Ok(_) => Some(desk.mark(next, refunded, scene, at + bucket.units(cost))),
+            Err(_) => self.meet(terms, till, at, cost),
         }
     }
 
@@ -192,49 +322,39 @@ impl Gate {
         match self.totals.find() {
             Ok(own) => self.draw(own, now, cost),
             Err(shared) => {
-                let bucket = self.bucket.as_ref()?;
+                let terms = self.terms.get();
+                let bucket = terms.bucket.as_ref()?;
                 let at = bucket.at(now());
-                self.note(shared);
-                self.take(bucket, at, cost).mark()
+                terms.note(shared);
+                terms.desk.take(bucket, at, cost).mark()
             }
         }
     }
 
     /// Takes permits where others are about, and a lease if they keep being about.
     #[inline(never)]
-    fn meet(&self, till: &Till, at: u64, cost: u32) -> Option<u64> {
-        let bucket = self.bucket.as_ref()?;
-        let met = self.note(till);
+    fn meet(&self, terms: &Terms, till: &Till, at: u64, cost: u32) -> Option<u64> {
+        let bucket = terms.bucket.as_ref()?;
+        let met = terms.note(till);
         // Who would not come back before the lease has expired needs none.
         let lasts = self
-            .terms
+            .sizes
             .permits(bucket, 2)
             .map(|permits| bucket.units(permits));
         let lease = match lasts {
-            Some(lasts) if till.lease.meet(at, lasts) => self.lease(bucket, till, at, cost, met),
+            Some(lasts) if till.lease.meet(at, lasts) => self.lease(terms, till, at, cost, met),
             _ => None,
         };
-        lease.or_else(|| self.take(bucket, at, cost).mark())
-    }
-
-    /// Notes that this thread is at the word, and says whether another was before.
-    fn note(&self, till: &Till) -> bool {
-        let scene = self.shared.scene.load(Ordering::Relaxed);
-        if scene & LANE == till.tag {
-            return false;
-        }
-        // Should another get in between, the next will notice that one.
-        let noted = scene & !LANE | till.tag;
-        let _ =
-            self.shared
-                .scene
-                .compare_exchange(scene, noted, Ordering::Relaxed, Ordering::Relaxed);
-        true
+        lease.or_else(|| terms.desk.take(bucket, at, cost).mark())
     }
 
     /// Takes a lease, and the first permits of it. Waits for nobody: the word is there, too.
-    fn lease(&self, bucket: &Gcra, till: &Till, at: u64, cost: u32, met: bool) -> Option<u64> {
-        let mut books = try_lock(&self.shared.books)?;
+    fn lease(&self, terms: &Terms, till: &Till, at: u64, cost: u32, met: bool) -> Option<u64> {
+        let mut books = try_lock(&self.books)?;
+        if !std::ptr::eq(terms, self.terms.get()) {
+            return None;
+        }
+        let (bucket, desk) = (terms.bucket.as_ref()?, &terms.desk);
         let leases = &mut books.leases;
         self.sweep(leases, till, at);
         let mine = 1 << till.lane;
@@ -245,7 +365,7 @@ impl Gate {
             return self.recalled();
         }
         let threads = (leases.open | mine).count_ones().max(2);
-        let permits = self.terms.permits(bucket, threads)?;
+        let permits = self.sizes.permits(bucket, threads)?;
         if cost > permits {
             return None;
         }
@@ -253,9 +373,9 @@ impl Gate {
         let own = if is_open { Some(&till.lease) } else { None };
         let others = leases.length - own.map_or(0, Lease::length);
         loop {
-            let word = self.shared.word.load(Ordering::Acquire);
+            let word = desk.word.load(Ordering::Acquire);
             let from = word.max(at);
-            if word & HELD != 0 || from + self.terms.room * length > bucket.end(at) {
+            if word & HELD != 0 || from + self.sizes.room * length > bucket.end(at) {
                 return None;
             }
             let (start, spare) = match own {
@@ -271,17 +391,16 @@ impl Gate {
                 drop(books);
                 return self.recalled();
             }
-            if self.shared.scene.load(Ordering::Relaxed) & OUT == 0 {
+            if desk.scene.load(Ordering::Relaxed) & OUT == 0 {
                 // Before the word shows it.
-                self.shared.scene.fetch_add(OUT, Ordering::AcqRel);
+                desk.scene.fetch_add(OUT, Ordering::AcqRel);
             }
             let end = from + length;
-            let swap =
-                self.shared
-                    .word
-                    .compare_exchange(word, end, Ordering::AcqRel, Ordering::Relaxed);
+            let swap = desk
+                .word
+                .compare_exchange(word, end, Ordering::AcqRel, Ordering::Relaxed);
             if swap.is_ok() {
-                let refunded = self.shared.refunded.load(Ordering::Relaxed);
+                let refunded = desk.refunded.load(Ordering::Relaxed);
                 let opening = Opening {
                     stretch: Stretch { start, end },
                     spare,
@@ -298,7 +417,7 @@ impl Gate {
 
     /// Everything is in the word again.
     fn recalled(&self) -> Option<u64> {
-        self.with(|_| None)
+        self.with(|_, _| None)
     }
 
     /// Looks whether one of the others' leases has expired: they may have gone.
@@ -321,11 +440,12 @@ impl Gate {
     }
 
     /// Closes all leases, and says what was left of them. Under the lock, and with the word held.
-    fn recall(&self, leases: &mut Leases) -> u64 {
-        let Some(bucket) = &self.bucket else {
+    fn recall(&self, terms: &Terms, leases: &mut Leases) -> u64 {
+        let Some(bucket) = &terms.bucket else {
             return 0;
         };
-        if self.shared.scene.load(Ordering::Relaxed) & OUT == 0 {
+        let desk = &terms.desk;
+        if desk.scene.load(Ordering::Relaxed) & OUT == 0 {
             return 0;
         }
         let open = std::mem::take(&mut leases.open);
@@ -339,7 +459,7 @@ impl Gate {
                 starts[lane as usize] = till.lease.close();
             }
         }
-        self.shared.scene.fetch_add(OUT, Ordering::AcqRel);
+        desk.scene.fetch_add(OUT, Ordering::AcqRel);
         // Not before: what expires while somebody can still spend behind it must not come back.
         let at = bucket.at((self.clock)());
         let lanes = (0..u64::BITS).filter(|lane| open & (1 << lane) != 0);
@@ -350,91 +470,46 @@ impl Gate {
         left.sum()
     }
 
-    /// Takes permits at the word.
-    fn take(&self, bucket: &Gcra, at: u64, cost: u32) -> Glance {
-        let scene = self.shared.scene.load(Ordering::Acquire);
-        let mut word = self.shared.word.load(Ordering::Acquire);
-        loop {
-            if word & HELD != 0 {
-                return Glance::Held;
-            }
-            let refunded = self.shared.refunded.load(Ordering::Relaxed);
-            let Some(next) = bucket.take_at(word, at, cost) else {
-                return match self.nothing_leased_since(scene) {
-                    true => Glance::Spent { state: word },
-                    false => Glance::Held,
-                };
-            };
-            match self.shared.word.compare_exchange_weak(
-                word,
-                next,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => {
-                    let mark = self.mark(next, refunded, scene, at + bucket.units(cost));
-                    return Glance::Taken { state: next, mark };
-                }
-                Err(now) => word = now,
-            }
+    /// Runs `act` on the lane, which nothing else can change meanwhile, and with every permit in it; under
+    /// the rules that are in force.
+    pub(super) fn with<'g, R>(&'g self, act: impl FnOnce(&mut Lane, &'g Rules) -> R) -> R {
+        let mut books = lock(&self.books);
+        let terms = self.terms.get();
+        self.gather(terms, &mut books);
+        let result = act(&mut books.lane, &terms.rules);
+        terms.hand_out(&books.lane);
+        result
+    }
+
+    /// Puts other rules in force, and says whether they are others. One at a time.
+    pub(super) fn change(&self, rules: Rules) -> Option<Aftermath> {
+        let new = Terms::new(rules, self.sizes);
+        let mut books = lock(&self.books);
+        let old = self.terms.get();
+        if *old == new {
+            return None;
         }
+        self.gather(old, &mut books);
+        // The word of the old terms stays held, that of the new ones is.
+        self.terms.set(new);
+        let new = self.terms.get();
+        let now = (self.clock)();
+        let aftermath = books.lane.change(&old.rules, &new.rules, now);
+        new.hand_out(&books.lane);
+        Some(aftermath)
     }
 
-    /// Whether no lease was out since `scene` was read.
-    fn nothing_leased_since(&self, scene: u64) -> bool {
-        let now = self.shared.scene.load(Ordering::Acquire);
-        scene & OUT == 0 && (now ^ scene) & !LANE == 0
-    }
-
-    /// The mark of a taking that led to `next`; `scene` was read before. A recall may move what lies
-    /// behind leases, at most to `first`: where it would be if it was all that had been taken.
-    #[inline(never)]
-    fn mark(&self, next: u64, refunded: u64, scene: u64, first: u64) -> u64 {
-        let ends = match self.nothing_leased_since(scene) {
-            true => next,
-            false => first,
-        };
-        Mark::new(ends, refunded).0
-    }
-
-    /// Takes permits without the lock, if they are there and nothing is leased: so the state is all that
-    /// there is to know.
-    #[inline]
-    pub(super) fn glance(&self, bucket: &Gcra, now: Nanos, cost: u32) -> Glance {
-        match self.shared.scene.load(Ordering::Relaxed) & OUT {
-            0 => self.take(bucket, bucket.at(now), cost),
-            _ => Glance::Held,
+    /// Brings all that there is to the lane.
+    fn gather(&self, terms: &Terms, books: &mut Books) {
+        if terms.bucket.is_none() {
+            return;
         }
-    }
-
-    /// The bucket's state now: read the clock after it.
-    pub(super) fn state(&self) -> u64 {
-        self.shared.word.load(Ordering::Acquire) & !HELD
-    }
-
-    /// Runs `act` on the lane, which nothing else can change meanwhile, and with every permit in it.
-    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Lane) -> R) -> R {
-        let mut books = lock(&self.shared.books);
-        let Books { lane, leases } = &mut *books;
-        if !matches!(lane.state, LimitState::Bucket(_)) {
-            return act(lane);
-        }
-        let word = self.shared.word.fetch_or(HELD, Ordering::AcqRel) & !HELD;
-        let left = self.recall(leases);
+        let Books { lane, leases } = books;
+        let word = terms.desk.word.fetch_or(HELD, Ordering::AcqRel) & !HELD;
+        let left = self.recall(terms, leases);
         if let LimitState::Bucket(bucket) = &mut lane.state {
             bucket.state = word.saturating_sub(left);
         }
-        let result = act(lane);
-        if let LimitState::Bucket(bucket) = &lane.state {
-            let held = if lane.waiting() > 0 { HELD } else { 0 };
-            self.shared
-                .refunded
-                .store(bucket.refunded(), Ordering::Relaxed);
-            self.shared
-                .word
-                .store(bucket.state | held, Ordering::Release);
-        }
-        result
     }
 }
 
@@ -460,7 +535,7 @@ mod tests {
     use super::*;
     use crate::{
         algorithm::limit::Limit,
-        policy::rate_limiter::{RateLimiterSettings, lane::Arrival},
+        policy::rate_limiter::{RateLimiterSettings, lane::Arrival, patience::Stay},
         rate::Rate,
     };
 
@@ -478,7 +553,7 @@ mod tests {
         let Limit::Bucket(bucket) = &rules.limit else {
             unreachable!()
         };
-        gate.glance(bucket, NOW, cost)
+        gate.terms.get().glance(bucket, NOW, cost)
     }
 
     #[test]
@@ -486,7 +561,7 @@ mod tests {
         let rules = rules();
         let gate = Gate::new(&rules, NOW);
         assert!(matches!(glance(&gate, &rules, 1), Glance::Taken { .. }));
-        let arrival = gate.with(|lane| lane.arrive(&rules, NOW, 1, None));
+        let arrival = gate.with(|lane, _| lane.arrive(&rules, NOW, 1, None));
         assert!(
             matches!(arrival, Arrival::Ended(decision) if decision.allowed && decision.remaining == 0)
         );
@@ -499,12 +574,13 @@ mod tests {
         let gate = Gate::new(&rules, NOW);
         glance(&gate, &rules, 2);
         let late = NOW.after(Duration::from_secs(1));
-        let Arrival::Waits(ticket, _) = gate.with(|lane| lane.arrive(&rules, NOW, 1, Some(late)))
+        let Arrival::Waits(ticket, _) =
+            gate.with(|lane, _| lane.arrive(&rules, NOW, 1, Some(Stay::between(NOW, late))))
         else {
             panic!("it may wait");
         };
         assert_eq!(glance(&gate, &rules, 0), Glance::Held);
-        gate.with(|lane| lane.leave(&rules, NOW, ticket)).run();
+        gate.with(|lane, _| lane.leave(&rules, NOW, ticket)).run();
         assert!(matches!(glance(&gate, &rules, 1), Glance::Spent { .. }));
     }
 
@@ -515,11 +591,11 @@ mod tests {
         let Glance::Taken { mark, .. } = glance(&gate, &rules, 2) else {
             panic!("it is full")
         };
-        gate.with(|lane| lane.refund(&rules, NOW, mark, 2)).run();
+        gate.with(|lane, _| lane.refund(&rules, NOW, mark, 2)).run();
         let Glance::Taken { mark, .. } = glance(&gate, &rules, 2) else {
             panic!("it was refunded")
         };
-        gate.with(|lane| lane.refund(&rules, NOW, mark, 1)).run();
+        gate.with(|lane, _| lane.refund(&rules, NOW, mark, 1)).run();
         assert!(matches!(glance(&gate, &rules, 1), Glance::Taken { .. }));
         assert!(matches!(glance(&gate, &rules, 1), Glance::Spent { .. }));
     }
@@ -530,7 +606,7 @@ mod tests {
         struct Nosy(Arc<Gate>, AtomicUsize);
         impl std::task::Wake for Nosy {
             fn wake(self: Arc<Self>) {
-                let waiting = self.0.with(|lane| lane.waiting());
+                let waiting = self.0.with(|lane, _| lane.waiting());
                 self.1.store(waiting, Ordering::SeqCst);
             }
         }
@@ -540,16 +616,16 @@ mod tests {
             panic!("it is full")
         };
         let late = NOW.after(Duration::from_secs(1));
-        let Arrival::Waits(ticket, give_up) =
-            gate.with(|lane| lane.arrive(&rules, NOW, 1, Some(late)))
+        let Arrival::Waits(ticket, _) =
+            gate.with(|lane, _| lane.arrive(&rules, NOW, 1, Some(Stay::between(NOW, late))))
         else {
             panic!("it may wait");
         };
         let nosy = Arc::new(Nosy(Arc::clone(&gate), AtomicUsize::new(0)));
         let waker = Waker::from(Arc::clone(&nosy));
-        let (_, aftermath) = gate.with(|lane| lane.look(&rules, NOW, ticket, give_up, &waker));
+        let (_, aftermath) = gate.with(|lane, _| lane.look(&rules, NOW, ticket, &waker));
         aftermath.run();
-        gate.with(|lane| lane.refund(&rules, NOW, mark, 2)).run();
+        gate.with(|lane, _| lane.refund(&rules, NOW, mark, 2)).run();
         assert_eq!(nosy.1.load(Ordering::SeqCst), 1);
     }
 }
@@ -564,7 +640,7 @@ mod models {
     use super::*;
     use crate::{
         algorithm::limit::Limit,
-        policy::rate_limiter::{RateLimiterSettings, lane::Arrival},
+        policy::rate_limiter::{RateLimiterSettings, lane::Arrival, patience::Stay},
         queue::Ticket,
         rate::Rate,
         sync::{Arc, AtomicU32},
@@ -623,12 +699,12 @@ mod models {
 
         /// As the policy does for one who does not wait. The mark, if there was a permit.
         fn attempt(&self, now: Nanos) -> Option<u64> {
-            match self.gate.glance(self.bucket(), now, 1) {
+            match self.gate.terms.get().glance(self.bucket(), now, 1) {
                 Glance::Taken { mark, .. } => Some(mark),
                 Glance::Spent { .. } => None,
                 Glance::Held => match self
                     .gate
-                    .with(|lane| lane.arrive(&self.rules, now, 1, None))
+                    .with(|lane, _| lane.arrive(&self.rules, now, 1, None))
                 {
                     Arrival::Ended(decision) if decision.allowed => Some(decision.mark),
                     _ => None,
@@ -638,16 +714,15 @@ mod models {
 
         fn refund(&self, mark: u64) {
             self.gate
-                .with(|lane| lane.refund(&self.rules, NOW, mark, 1))
+                .with(|lane, _| lane.refund(&self.rules, NOW, mark, 1))
                 .run();
         }
 
         /// A place in the line, or `None` where there was a permit at once.
         fn line_up(&self) -> Option<Ticket> {
-            match self
-                .gate
-                .with(|lane| lane.arrive(&self.rules, NOW, 1, Some(Nanos::NEVER)))
-            {
+            match self.gate.with(|lane, _| {
+                lane.arrive(&self.rules, NOW, 1, Some(Stay::between(NOW, Nanos::NEVER)))
+            }) {
                 Arrival::Waits(ticket, _) => Some(ticket),
                 Arrival::Ended(decision) => {
                     assert!(decision.allowed);
@@ -660,7 +735,7 @@ mod models {
             let waker = waker();
             let (look, aftermath) = self
                 .gate
-                .with(|lane| lane.look(&self.rules, now, ticket, Nanos::NEVER, &waker));
+                .with(|lane, _| lane.look(&self.rules, now, ticket, &waker));
             aftermath.run();
             match look {
                 Progress::Ready(decision) => Progress::Ready(decision.allowed),
@@ -689,14 +764,14 @@ mod models {
 
         fn leave(&self, ticket: Ticket) {
             self.gate
-                .with(|lane| lane.leave(&self.rules, NOW, ticket))
+                .with(|lane, _| lane.leave(&self.rules, NOW, ticket))
                 .run();
         }
 
         /// Nobody waits, and the word is free.
         fn is_quiet(&self) -> bool {
-            self.gate.with(|lane| lane.waiting()) == 0
-                && self.gate.glance(self.bucket(), NOW, 0) != Glance::Held
+            self.gate.with(|lane, _| lane.waiting()) == 0
+                && self.gate.terms.get().glance(self.bucket(), NOW, 0) != Glance::Held
         }
     }
 
@@ -738,7 +813,7 @@ mod models {
             let lane = |room: &Room| {
                 let arrival = room
                     .gate
-                    .with(|lane| lane.arrive(&room.rules, NOW, 1, None));
+                    .with(|lane, _| lane.arrive(&room.rules, NOW, 1, None));
                 if matches!(arrival, Arrival::Ended(decision) if decision.allowed) {
                     room.keep();
                 }

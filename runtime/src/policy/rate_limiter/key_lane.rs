@@ -3,26 +3,64 @@
 use std::num::NonZeroU64;
 
 use super::{
+    gate::Terms,
     lane::{Aftermath, Arrival, Lane},
+    patience::Stay,
     rules::Rules,
 };
 use crate::{
     algorithm::{
         decision::Decision,
-        gcra::{self, Gcra},
+        gcra::{self, Bucket, Gcra, Mark},
         limit::Limit,
     },
     clock::Nanos,
+    policy::reloadable::Edition,
     rate::Rate,
 };
 
 /// The lane of a key.
 #[derive(Debug)]
 pub(super) enum KeyLane {
-    /// A bucket at the policy's own rate, whose line is empty and which nothing was ever refunded to:
-    /// the state of nearly every key, and no larger than the pointer to any other.
+    /// A bucket at the policy's own rate, whose line is empty and which nothing was ever refunded to but
+    /// what its [`Common`] says: the state of nearly every key, and no larger than the pointer to any
+    /// other.
     Bucket(u64),
     Lane(Box<Lane>),
+}
+
+/// What keys go by that are under one lock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Common {
+    pub(super) terms: Edition<Terms>,
+    /// What counts as refunded to buckets that are one word: since the rules were changed, their marks go
+    /// on from where they were. Of other algorithms, no later lie their marks.
+    pub(super) refunded: u64,
+}
+
+impl Common {
+    pub(super) fn new(terms: Edition<Terms>) -> Self {
+        Self { terms, refunded: 0 }
+    }
+
+    /// The same under other rules.
+    pub(super) fn changed(
+        self,
+        terms: Edition<Terms>,
+        old: &Rules,
+        new: &Rules,
+        now: Nanos,
+    ) -> Self {
+        let refunded = match (&old.limit, &new.limit) {
+            (Limit::Bucket(old), Limit::Bucket(new)) => {
+                new.moved(old, self.refunded, old.reach(now), now)
+            }
+            (Limit::Bucket(old), _) => self.refunded.wrapping_add(old.reach(now)).max(now.0),
+            (_, Limit::Bucket(new)) => self.refunded.max(now.0).wrapping_sub(new.at(now)),
+            _ => self.refunded.max(now.0),
+        };
+        Self { terms, refunded }
+    }
 }
 
 /// What a caller finds who comes to a key.
@@ -42,6 +80,13 @@ pub(super) struct Permits {
     pub(super) mark: u64,
 }
 
+impl Permits {
+    fn new(state: u64, refunded: u64) -> Self {
+        let mark = Mark::new(state, refunded).0;
+        Self { state, mark }
+    }
+}
+
 impl KeyLane {
     pub(super) fn new(rules: &Rules, now: impl FnOnce() -> Nanos) -> Self {
         match rules.limit {
@@ -50,33 +95,41 @@ impl KeyLane {
         }
     }
 
-    /// Takes permits where the word says it all, and returns their mark, which is the bucket's state too.
+    /// Takes permits where the word says it all, and returns their mark.
     ///
     /// `now` may be a little old: then it lets through less. A cost of zero, which is let through whatever
     /// the clock did, is not for the word alone.
     #[inline]
-    pub(super) fn take(&mut self, bucket: &Gcra, now: Nanos, cost: u32) -> Option<NonZeroU64> {
+    pub(super) fn take(
+        &mut self,
+        bucket: &Gcra,
+        refunded: u64,
+        now: Nanos,
+        cost: u32,
+    ) -> Option<NonZeroU64> {
         let Self::Bucket(state) = self else {
             return None;
         };
         let next = bucket.take(*state, now, cost).filter(|_| cost > 0)?;
         *state = next;
-        // Each permit is one unit at least.
-        NonZeroU64::new(next)
+        let mark = Mark::new(next, refunded).0;
+        Some(NonZeroU64::new(mark).unwrap_or(NonZeroU64::MIN))
     }
 
     /// The same, for a lane too that nobody waits at and that has the policy's rate.
     #[inline]
-    pub(super) fn glance(&mut self, bucket: &Gcra, now: Nanos, cost: u32) -> Option<Permits> {
+    pub(super) fn glance(
+        &mut self,
+        bucket: &Gcra,
+        refunded: u64,
+        now: Nanos,
+        cost: u32,
+    ) -> Option<Permits> {
         match self {
             Self::Bucket(state) => {
                 let next = bucket.take(*state, now, cost)?;
                 *state = next;
-                // Nothing was ever refunded here.
-                Some(Permits {
-                    state: next,
-                    mark: next,
-                })
+                Some(Permits::new(next, refunded))
             }
             Self::Lane(lane) => lane.glance(bucket, now, cost),
         }
@@ -86,35 +139,40 @@ impl KeyLane {
     pub(super) fn arrive(
         &mut self,
         rules: &Rules,
+        refunded: u64,
         now: Nanos,
         cost: u32,
-        give_up: Option<Nanos>,
+        stay: Option<Stay>,
     ) -> Reply {
+        if rules.off {
+            return Reply::Lane(Arrival::Ended(rules.past()));
+        }
         if let (Self::Bucket(state), Limit::Bucket(bucket)) = (&mut *self, &rules.limit)
             && !bucket.is_ahead(*state, now)
         {
             if let Some(next) = bucket.take(*state, now, cost) {
                 *state = next;
-                let permits = Permits {
-                    state: next,
-                    mark: next,
-                };
-                return Reply::Taken(permits, now);
+                return Reply::Taken(Permits::new(next, refunded), now);
             }
             let ready = bucket.ready_at(*state, now, 0, cost);
-            let in_time = |ready| give_up.is_some_and(|give_up| ready <= give_up);
+            let in_time = |ready| stay.is_some_and(|stay| ready <= stay.give_up);
             if !ready.is_some_and(in_time) {
                 return Reply::Spent(*state, now);
             }
         }
-        Reply::Lane(self.lane().arrive(rules, now, cost, give_up))
+        Reply::Lane(self.lane(rules, refunded).arrive(rules, now, cost, stay))
     }
 
     /// All that a lane can be, for those who need more of it than its permits.
     #[cold]
-    pub(super) fn lane(&mut self) -> &mut Lane {
+    pub(super) fn lane(&mut self, rules: &Rules, refunded: u64) -> &mut Lane {
         if let Self::Bucket(state) = *self {
-            *self = Self::Lane(Box::new(Lane::of_bucket(state)));
+            let lane = match rules.limit {
+                Limit::Bucket(_) => Lane::of_bucket(Bucket::of(state, refunded), 0),
+                // Of another algorithm, which makes its own state.
+                _ => Lane::of_bucket(Bucket::UNUSED, refunded),
+            };
+            *self = Self::Lane(Box::new(lane));
         }
         match self {
             Self::Lane(lane) => lane,
@@ -123,8 +181,35 @@ impl KeyLane {
     }
 
     /// As [`Lane::retune`].
-    pub(super) fn retune(&mut self, rules: &Rules, now: Nanos, rate: Rate) {
-        self.lane().retune(rules, now, Some(rate));
+    pub(super) fn retune(&mut self, rules: &Rules, refunded: u64, now: Nanos, rate: Rate) {
+        self.lane(rules, refunded).retune(rules, now, Some(rate));
+    }
+
+    /// As [`Lane::change`]; what counted as refunded until now is `refunded`.
+    pub(super) fn change(
+        &mut self,
+        old: &Rules,
+        refunded: u64,
+        new: &Rules,
+        now: Nanos,
+    ) -> Aftermath {
+        if let Self::Bucket(state) = self {
+            match (&old.limit, &new.limit) {
+                (Limit::Bucket(old), Limit::Bucket(new)) => {
+                    let mut bucket = Bucket::of(*state, refunded);
+                    bucket.carry(old, new, now);
+                    *state = bucket.state;
+                    return Aftermath::default();
+                }
+                // Goes on where the marks end.
+                (Limit::Bucket(_), Limit::Adaptive(_)) => {}
+                _ => {
+                    *state = gcra::UNUSED;
+                    return Aftermath::default();
+                }
+            }
+        }
+        self.lane(old, refunded).change(old, new, now)
     }
 
     /// Whether it may be forgotten.
@@ -226,14 +311,14 @@ mod tests {
     fn one_who_waits_makes_it_a_lane_that_nobody_overtakes() {
         let rules = rules(1);
         let mut key = KeyLane::new(&rules, || START);
-        assert!(key.take(bucket(&rules), START, 1).is_some());
+        assert!(key.take(bucket(&rules), 0, START, 1).is_some());
         let late = START.after(Duration::from_secs(1));
-        let reply = key.arrive(&rules, START, 1, Some(late));
+        let reply = key.arrive(&rules, 0, START, 1, Some(Stay::between(START, late)));
         assert!(matches!(reply, Reply::Lane(Arrival::Waits(..))));
         assert_eq!(key.waiting(), 1);
         // There is a permit by now, and it is not the newcomer's.
-        assert!(key.take(bucket(&rules), late, 1).is_none());
-        assert!(key.glance(bucket(&rules), late, 1).is_none());
+        assert!(key.take(bucket(&rules), 0, late, 1).is_none());
+        assert!(key.glance(bucket(&rules), 0, late, 1).is_none());
         assert!(!key.is_unused(&rules, late));
     }
 
@@ -244,10 +329,10 @@ mod tests {
     fn a_refund_that_comes_after_its_key_was_forgotten_gives_back_its_cost_at_most() {
         let rules = rules(2);
         let mut key = KeyLane::new(&rules, || START);
-        let take = |key: &mut KeyLane, now| key.glance(bucket(&rules), now, 1);
+        let take = |key: &mut KeyLane, now| key.glance(bucket(&rules), 0, now, 1);
         let (first, late) = (take(&mut key, START), take(&mut key, START));
         let (first, late) = (first.unwrap().mark, late.unwrap().mark);
-        key.lane().refund(&rules, START, first, 1).run();
+        key.lane(&rules, 0).refund(&rules, START, first, 1).run();
         let forgotten = START.after(Duration::from_millis(100));
         assert!(key.is_unused(&rules, forgotten));
 
@@ -255,7 +340,7 @@ mod tests {
         let mut anew = KeyLane::new(&rules, || forgotten);
         let permits = |key: &mut KeyLane| {
             let before = (0..3).filter(|_| take(key, forgotten).is_some()).count();
-            key.lane().refund(&rules, forgotten, late, 1).run();
+            key.lane(&rules, 0).refund(&rules, forgotten, late, 1).run();
             let after = (0..3).filter(|_| take(key, forgotten).is_some()).count();
             (before, after)
         };
@@ -335,11 +420,11 @@ mod tests {
                     now = now.before(Duration::from_secs(3));
                 }
                 let quick = match step {
-                    0 | 1 => key.take(bucket(&rules), now, cost).map(NonZeroU64::get),
-                    2 if cost > 0 => key.glance(bucket(&rules), now, cost).map(|permits| permits.mark),
+                    0 | 1 => key.take(bucket(&rules), 0, now, cost).map(NonZeroU64::get),
+                    2 if cost > 0 => key.glance(bucket(&rules), 0, now, cost).map(|permits| permits.mark),
                     3 => {
                         if let Some((mark, cost)) = taken.pop() {
-                            key.lane().refund(&rules, now, mark, cost).run();
+                            key.lane(&rules, 0).refund(&rules, now, mark, cost).run();
                             lane.refund(&rules, now, mark, cost).run();
                         }
                         continue;
@@ -352,7 +437,7 @@ mod tests {
                     taken.push((mark, cost));
                     continue;
                 }
-                let reply = key.arrive(&rules, now, cost, None).into_full_arrival(&rules, cost);
+                let reply = key.arrive(&rules, 0, now, cost, None).into_full_arrival(&rules, cost);
                 let Arrival::Ended(decision) = reply else {
                     panic!("nobody waits");
                 };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, task::Waker};
 
-use super::{key_lane::Permits, rules::Rules};
+use super::{key_lane::Permits, patience::Stay, rules::Rules};
 use crate::{
     algorithm::{
         decision::Decision,
@@ -25,27 +25,38 @@ pub(super) struct Lane {
     line: Option<Box<Line>>,
     /// Where the key's rate is not the policy's.
     own: Option<Box<Own>>,
+    /// No later lie the marks of algorithms that are not in force any more.
+    front: u64,
 }
 
 #[derive(Debug, Default)]
 struct Line {
-    /// Since when each waits.
-    queue: Queue<Nanos>,
-    /// Permits that were taken for waiters who have not come for them yet.
+    queue: Queue<Waiting>,
+    /// What was decided for waiters who have not come for it yet.
     served: BTreeMap<Ticket, Served>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    /// Since when it is in this line.
+    since: Nanos,
+    stay: Stay,
 }
 
 #[derive(Debug)]
 struct Served {
     decision: Decision,
+    /// Of a refusal, nothing.
     cost: u32,
 }
 
 #[derive(Debug)]
 struct Own {
     rate: Rate,
-    /// `None`: a rate that lets nothing through.
-    limit: Option<Limit>,
+    /// What the state is under.
+    limit: Limit,
+    /// A rate that lets nothing through: it has no limit, and the state stays as it is.
+    closed: bool,
 }
 
 /// What became of a caller who came to the lane.
@@ -70,6 +81,10 @@ pub(super) struct Aftermath {
 }
 
 impl Aftermath {
+    pub(super) fn is_empty(&self) -> bool {
+        self.next.is_none() && self.served.is_empty() && self.gone.is_none()
+    }
+
     pub(super) fn run(self) {
         self.served.into_iter().chain(self.next).for_each(wake);
         drop(self.gone);
@@ -82,17 +97,17 @@ impl Lane {
             state: rules.limit.unused(now),
             line: None,
             own: None,
+            front: 0,
         }
     }
 
-    /// Of a bucket that nothing was refunded to.
-    pub(super) fn of_bucket(state: u64) -> Self {
-        let mut bucket = Bucket::UNUSED;
-        bucket.state = state;
+    /// Of a bucket. `front` as with [`Limit::carry`].
+    pub(super) fn of_bucket(bucket: Bucket, front: u64) -> Self {
         Self {
             state: LimitState::Bucket(bucket),
             line: None,
             own: None,
+            front,
         }
     }
 
@@ -115,8 +130,10 @@ impl Lane {
 
     /// The limit in force here. `None`: one that lets nothing through.
     fn limit<'l>(own: &'l Option<Box<Own>>, rules: &'l Rules) -> Option<&'l Limit> {
-        own.as_ref()
-            .map_or(Some(&rules.limit), |own| own.limit.as_ref())
+        match own {
+            None => Some(&rules.limit),
+            Some(own) => (!own.closed).then_some(&own.limit),
+        }
     }
 
     /// What an unused limit gives out at once.
@@ -148,28 +165,94 @@ impl Lane {
         if self.own.as_ref().is_some_and(|own| own.rate == rate) {
             return;
         }
+        let old = self.own.as_ref().map_or(rules.limit, |own| own.limit);
+        self.own = Some(Box::new(self.tuned(rules, now, rate, &old)));
+    }
+
+    /// Carries the state to the limit of a rate.
+    fn tuned(&mut self, rules: &Rules, now: Nanos, rate: Rate, old: &Limit) -> Own {
         let limit = rules.at_rate(rate);
-        if let (Some(new), Some(old)) = (&limit, Self::limit(&self.own, rules)) {
-            new.carry(old, &mut self.state, now);
+        if let Some(new) = &limit {
+            new.carry(old, &mut self.state, now, &mut self.front);
         }
-        self.own = Some(Box::new(Own { rate, limit }));
+        Own {
+            rate,
+            closed: limit.is_none(),
+            limit: limit.unwrap_or(*old),
+        }
+    }
+
+    /// Goes over to other rules: what was taken stays taken, as far as both count alike, and those who
+    /// wait are judged again.
+    pub(super) fn change(&mut self, old: &Rules, new: &Rules, now: Nanos) -> Aftermath {
+        match self.own.as_ref().map(|own| (own.rate, own.limit)) {
+            None => new
+                .limit
+                .carry(&old.limit, &mut self.state, now, &mut self.front),
+            Some((rate, limit)) => {
+                let own = self.tuned(new, now, rate, &limit);
+                self.own = Some(Box::new(own));
+            }
+        }
+        self.judge(new, now)
+    }
+
+    /// Judges those who wait again, in their order: who cannot be served in time any more is refused, and
+    /// where there is no limit all go on. All are woken, for they have other times to wait for.
+    fn judge(&mut self, rules: &Rules, now: Nanos) -> Aftermath {
+        let Self {
+            state, line, own, ..
+        } = self;
+        let Some(line) = line else {
+            return Aftermath::default();
+        };
+        let mut aftermath = Aftermath::default();
+        let (limit, tickets) = (Self::limit(own, rules), line.queue.tickets());
+        let mut ahead = 0;
+        for ticket in tickets {
+            let Some(waiter) = line.queue.get_mut(ticket) else {
+                continue;
+            };
+            let cost = waiter.weight;
+            let stay = waiter.data.stay.under(rules);
+            waiter.data.stay = stay;
+            let ready = limit.and_then(|limit| limit.ready_at(state, now, ahead, cost));
+            let decision = match (rules.off, ready) {
+                (true, _) => rules.past(),
+                (_, Some(ready)) if ready <= stay.give_up.max(now) => {
+                    ahead += u64::from(cost);
+                    aftermath.served.push(waiter.waker.clone());
+                    continue;
+                }
+                _ => refused(limit, state, now, ahead, cost),
+            };
+            if let Some(waiter) = line.queue.remove(ticket) {
+                aftermath.served.push(waiter.waker);
+            }
+            line.served.insert(ticket, Served { decision, cost: 0 });
+        }
+        aftermath
     }
 
     /// A newcomer takes its permits if nobody waits for them, or joins the line if it may and its turn
-    /// comes by `give_up`.
+    /// comes while it stays.
     pub(super) fn arrive(
         &mut self,
         rules: &Rules,
         now: Nanos,
         cost: u32,
-        give_up: Option<Nanos>,
+        stay: Option<Stay>,
     ) -> Arrival {
         let decision = self.take(rules, now, cost);
-        match (decision.retry_after, give_up) {
-            (Some(wait), Some(give_up)) if !decision.allowed && now.after(wait) <= give_up => {
+        match (decision.retry_after, stay) {
+            (Some(wait), Some(stay)) if !decision.allowed && now.after(wait) <= stay.give_up => {
                 let queue = &mut self.line.get_or_insert_default().queue;
+                let waiting = Waiting { since: now, stay };
                 // Its own waker comes with its first poll.
-                Arrival::Waits(queue.push(now, cost, Waker::noop().clone()), give_up)
+                Arrival::Waits(
+                    queue.push(waiting, cost, Waker::noop().clone()),
+                    stay.give_up,
+                )
             }
             _ => Arrival::Ended(decision),
         }
@@ -177,6 +260,9 @@ impl Lane {
 
     /// Takes permits if nobody waits for them.
     pub(super) fn take(&mut self, rules: &Rules, now: Nanos, cost: u32) -> Decision {
+        if rules.off {
+            return rules.past();
+        }
         let Some(limit) = Self::limit(&self.own, rules) else {
             return nothing(cost);
         };
@@ -201,7 +287,9 @@ impl Lane {
 
     /// Takes the permits of the first in line if its turn has come, or says when that is.
     fn serve(&mut self, rules: &Rules, now: Nanos) -> Result<(Ticket, Served, Waker), Nanos> {
-        let Self { state, line, own } = self;
+        let Self {
+            state, line, own, ..
+        } = self;
         let (Some(limit), Some(line)) = (Self::limit(own, rules), line) else {
             return Err(Nanos::NEVER);
         };
@@ -210,7 +298,7 @@ impl Lane {
         };
         // A timer is up to a millisecond late: whoever was there when its turn came takes its permits
         // as of then, or the line would move slower than the rate.
-        let back = now.before(limit.lateness()).max(first.data).min(now);
+        let back = now.before(limit.lateness()).max(first.data.since).min(now);
         let cost = first.weight;
         let ready = limit.ready_at(state, back, 0, cost).unwrap_or(Nanos::NEVER);
         if ready > now {
@@ -235,7 +323,6 @@ impl Lane {
         rules: &Rules,
         now: Nanos,
         ticket: Ticket,
-        give_up: Nanos,
         waker: &Waker,
     ) -> (Look, Aftermath) {
         if let Some(served) = self
@@ -243,8 +330,14 @@ impl Lane {
             .as_mut()
             .and_then(|line| line.served.remove(&ticket))
         {
-            return (Progress::Ready(served.decision), Aftermath::default());
+            let decision = match served.decision {
+                refused if rules.off && !refused.allowed => rules.past(),
+                decision => decision,
+            };
+            return (Progress::Ready(decision), Aftermath::default());
         }
+        let waiting = self.line.as_ref().and_then(|line| line.queue.get(ticket));
+        let give_up = waiting.map_or(now, |waiting| waiting.data.stay.give_up);
         let first = self
             .line
             .as_ref()
@@ -339,19 +432,9 @@ impl Lane {
             .and_then(|line| line.queue.get(ticket))
             .map_or(1, |waiter| waiter.weight);
         let aftermath = self.leave(rules, now, ticket);
-        let refused = match Self::limit(&self.own, rules) {
-            None => nothing(cost),
-            Some(limit) => {
-                let stands = limit.take(&mut self.state, now, 0);
-                let ahead = self.line.as_ref().map_or(0, |line| line.queue.weight());
-                let ready = limit.ready_at(&self.state, now, ahead, cost);
-                Decision {
-                    allowed: false,
-                    retry_after: ready.map(|ready| ready.since(now)),
-                    ..stands
-                }
-            }
-        };
+        let ahead = self.line.as_ref().map_or(0, |line| line.queue.weight());
+        let limit = Self::limit(&self.own, rules);
+        let refused = refused(limit, &mut self.state, now, ahead, cost);
         (Progress::Ready(refused), aftermath)
     }
 
@@ -361,6 +444,9 @@ impl Lane {
             return Aftermath::default();
         };
         if let Some(served) = line.served.remove(&ticket) {
+            if served.cost == 0 {
+                return Aftermath::default();
+            }
             return self.refund(rules, now, served.decision.mark, served.cost);
         }
         let was_first = line.queue.is_front(ticket);
@@ -395,7 +481,7 @@ impl Lane {
 
     /// How a call ended.
     pub(super) fn report(&mut self, rules: &Rules, now: Nanos, success: bool) {
-        if let Some(limit) = Self::limit(&self.own, rules) {
+        if let Some(limit) = Self::limit(&self.own, rules).filter(|_| !rules.off) {
             limit.report(&mut self.state, now, success);
         }
     }
@@ -409,6 +495,26 @@ impl Lane {
             next: self.first(),
             ..Aftermath::default()
         }
+    }
+}
+
+/// The answer to one who has waited in vain, or would.
+fn refused(
+    limit: Option<&Limit>,
+    state: &mut LimitState,
+    now: Nanos,
+    ahead: u64,
+    cost: u32,
+) -> Decision {
+    let Some(limit) = limit else {
+        return nothing(cost);
+    };
+    let stands = limit.take(state, now, 0);
+    let ready = limit.ready_at(state, now, ahead, cost);
+    Decision {
+        allowed: false,
+        retry_after: ready.map(|ready| ready.since(now)),
+        ..stands
     }
 }
 
@@ -489,7 +595,12 @@ mod tests {
 
         fn arrive(&mut self, cost: u32, patience: Duration) -> Option<u64> {
             let give_up = self.now.after(patience);
-            match self.lane.arrive(&self.rules, self.now, cost, Some(give_up)) {
+            match self.lane.arrive(
+                &self.rules,
+                self.now,
+                cost,
+                Some(Stay::between(self.now, give_up)),
+            ) {
                 Arrival::Ended(decision) if decision.allowed => {
                     assert!(self.waiting.is_empty(), "overtook {}", self.waiting.len());
                     self.passed.push((self.now, decision.mark, cost));
@@ -523,13 +634,9 @@ mod tests {
             {
                 let waiting = &mut self.waiting[index];
                 let waker = Waker::from(Arc::clone(&waiting.bell));
-                let (look, aftermath) = self.lane.look(
-                    &self.rules,
-                    self.now,
-                    waiting.ticket,
-                    waiting.give_up,
-                    &waker,
-                );
+                let (look, aftermath) =
+                    self.lane
+                        .look(&self.rules, self.now, waiting.ticket, &waker);
                 aftermath.run();
                 match look {
                     Progress::Until(until) => waiting.until = until,
@@ -578,13 +685,9 @@ mod tests {
         // Nobody is polled until the patience of all is over; then only the last is.
         line.now = line.now.after(second);
         let last = line.waiting.pop().unwrap();
-        let (look, aftermath) = line.lane.look(
-            &line.rules,
-            line.now,
-            last.ticket,
-            last.give_up,
-            Waker::noop(),
-        );
+        let (look, aftermath) = line
+            .lane
+            .look(&line.rules, line.now, last.ticket, Waker::noop());
         aftermath.run();
         assert!(matches!(look, Progress::Ready(decision) if decision.allowed));
         line.run();
@@ -605,13 +708,7 @@ mod tests {
         let last = line.waiting.pop().unwrap();
         let _ = line
             .lane
-            .look(
-                &line.rules,
-                line.now,
-                last.ticket,
-                last.give_up,
-                Waker::noop(),
-            )
+            .look(&line.rules, line.now, last.ticket, Waker::noop())
             .1;
         assert!(
             !line

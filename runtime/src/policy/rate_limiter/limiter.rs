@@ -8,13 +8,13 @@ use std::{
 
 use super::{
     Admission, Allowance, RateLimiterBuilder, RateLimiterSettings, Request,
-    entrance::{Begun, Ended, Open},
+    entrance::{Begun, Ended, Open, patience},
     gate::Gate,
-    key_lane::KeyLane,
+    key_lane::{Common, KeyLane},
     lane::Aftermath,
     one::{Limits, OfKey, OnePermit, Shared},
     rules::Rules,
-    shared::{Pass, Shared as Fleet, Start},
+    shared::{FleetChange, Pass, Shared as Fleet, Start},
     turn::Spot,
 };
 #[cfg(feature = "metrics")]
@@ -31,12 +31,13 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy,
+        Policy, Switch,
         settings::{PolicySettings, Setting, Value},
     },
     probe::Traits,
     rejection::{FromRejection, RateLimited, Rejection},
     step::{Step, reject},
+    sync::{Mutex, lock},
 };
 
 /// Keeps calls under a rate, so that a quota is not exceeded and a dependency not run over.
@@ -99,11 +100,12 @@ pub struct RateLimiter(pub(super) Arc<Inner>);
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) name: PolicyName,
-    pub(super) settings: RateLimiterSettings,
-    pub(super) rules: Rules,
+    /// Knows what is in force.
     pub(super) gate: Gate,
     /// Made when the first key is seen: most limiters have none.
-    pub(super) keys: OnceLock<Keyed<KeyLane>>,
+    pub(super) keys: OnceLock<Keyed<KeyLane, Common>>,
+    /// Taken by those who put something else in force: one at a time.
+    pub(super) changing: Mutex<()>,
     pub(super) sink: Sink,
     /// Where the limit is in the store: asked for only where no permit is found here.
     pub(super) shared: Option<Box<Fleet>>,
@@ -168,8 +170,7 @@ impl RateLimiter {
             let (limit, success_rate) = shared.standing();
             return (limit, success_rate, shared.waiting());
         }
-        let rules = self.rules();
-        let (limit, success_rate, mut waiting) = self.0.gate.with(|lane| {
+        let (limit, success_rate, mut waiting) = self.0.gate.with(|lane, rules| {
             let now = clock::now();
             (
                 lane.size(rules, now),
@@ -190,18 +191,18 @@ impl RateLimiter {
     /// those of the keys that this instance has asked for lately (the last 10 000). Others notice within a
     /// second. It returns before that is done; while the store is away only this instance is reset.
     pub fn reset(&self) {
-        let rules = self.rules();
         self.0.gate.totals.reset();
         if let Some(shared) = &self.0.shared {
             return shared.reset();
         }
         self.0
             .gate
-            .with(|lane| lane.reset(rules, clock::now()))
+            .with(|lane, rules| lane.reset(rules, clock::now()))
             .run();
         let mut woken = Vec::new();
         if let Some(keys) = self.0.keys.get() {
-            keys.retain(|lane| {
+            keys.retain_common(|lane, common| {
+                let rules = self.rules_of(common);
                 woken.push(lane.reset(rules, clock::now()));
                 !lane.is_unused(rules, clock::now())
             });
@@ -232,7 +233,10 @@ impl RateLimiter {
     /// [`RateLimited`] at once if not, whatever `max_wait` is; it costs nothing. Without `retry_after`
     /// where `cost` is more than the limit ever holds.
     pub fn try_acquire(&self, cost: u32) -> Result<Allowance, RateLimited> {
-        self.answer(self.attempt(cost))
+        match &self.0.shared {
+            Some(shared) => self.answer(self.attempt_shared(shared, None, cost)),
+            None => self.answer(self.attempt(cost)),
+        }
     }
 
     /// [`try_acquire`](Self::try_acquire) for one key: each has a limit of its own. The key's value is
@@ -256,7 +260,11 @@ impl RateLimiter {
         key: &K,
         cost: u32,
     ) -> Result<Allowance, RateLimited> {
-        self.answer(self.attempt_at_key((&key).into(), cost))
+        let key = (&key).into();
+        match &self.0.shared {
+            Some(shared) => self.answer(self.attempt_shared(shared, Some(key), cost)),
+            None => self.answer(self.attempt_at_key(key, cost)),
+        }
     }
 
     /// Takes `cost` permits, and waits for them up to `max_wait`, behind those who came before.
@@ -268,7 +276,7 @@ impl RateLimiter {
     /// # Panics
     /// If it has to wait outside a tokio runtime with its timer enabled.
     pub async fn acquire(&self, cost: u32) -> Result<Allowance, Rejection> {
-        self.finish(Open(self.begin(None, cost, self.patience(&Call::new()))))
+        self.finish(Open(self.begin(None, cost, patience(&Call::new()))))
             .await
     }
 
@@ -288,7 +296,7 @@ impl RateLimiter {
         self.finish(Open(self.begin(
             Some((&key).into()),
             cost,
-            self.patience(&Call::new()),
+            patience(&Call::new()),
         )))
     }
 
@@ -298,7 +306,7 @@ impl RateLimiter {
     /// # Errors
     /// As [`acquire`](Self::acquire).
     pub fn acquire_blocking(&self, cost: u32) -> Result<Allowance, Rejection> {
-        self.finish_blocking(self.begin(None, cost, self.patience(&Call::new())))
+        self.finish_blocking(self.begin(None, cost, patience(&Call::new())))
     }
 
     /// [`acquire_blocking`](Self::acquire_blocking) for one key.
@@ -310,7 +318,7 @@ impl RateLimiter {
         key: &K,
         cost: u32,
     ) -> Result<Allowance, Rejection> {
-        self.finish_blocking(self.begin(Some((&key).into()), cost, self.patience(&Call::new())))
+        self.finish_blocking(self.begin(Some((&key).into()), cost, patience(&Call::new())))
     }
 
     /// Makes the call once there is a permit for it.
@@ -438,7 +446,7 @@ impl<'c> Admits<'c> for RateLimiter {
     }
 
     fn admit_blocking(&'c self, call: &'c Call) -> Result<Self::Permit, Rejection> {
-        let ended = match self.begin(None, 1, self.patience(call)) {
+        let ended = match self.begin(None, 1, patience(call)) {
             Begun::Past => return Ok(OnePermit::untaken(self, call, Shared)),
             Begun::Shared(start) => {
                 let pass = self.pass(self.landed_blocking(call, start))?;
@@ -454,7 +462,7 @@ impl<'c> Admits<'c> for RateLimiter {
 impl<'c> Waits<'c> for RateLimiter {
     #[inline(never)]
     fn admit(&'c self, call: &'c Call) -> Entered<'c, Self::Permit> {
-        match self.begin(None, 1, self.patience(call)) {
+        match self.begin(None, 1, patience(call)) {
             Begun::Past => Entered::In(OnePermit::untaken(self, call, Shared)),
             Begun::Shared(start) => self.admit_shared(call, start, |_| Shared),
             Begun::Ended(ended) => self.admit_one(call, Shared, &ended).into(),
@@ -571,7 +579,7 @@ impl RateLimiter {
         limit: L,
         ended: &Ended<'_>,
     ) -> Result<OnePermit<'c, L>, Rejection> {
-        self.conclude(ended.decision())?;
+        self.conclude(ended.decision(), ended.rules())?;
         Ok(OnePermit::of(self, call, limit, ended))
     }
 }
@@ -586,16 +594,70 @@ fn of_key(pass: &Pass<'_>) -> OfKey {
     OfKey(place)
 }
 
+/// What is left to do after the locks when something else was put in force.
+#[must_use]
+pub(super) enum Change {
+    Here(Aftermath),
+    Fleet(FleetChange),
+}
+
+impl Change {
+    fn run(self) {
+        match self {
+            Self::Here(aftermath) => aftermath.run(),
+            Self::Fleet(change) => change.run(),
+        }
+    }
+}
+
+impl RateLimiter {
+    /// Puts other settings in force.
+    pub(super) fn change(&self, settings: &RateLimiterSettings, switch: Switch) -> Vec<Change> {
+        let _changing = lock(&self.0.changing);
+        let rules = Rules::switched(settings, switch);
+        let Some(alone) = self.0.gate.change(rules.clone()) else {
+            return Vec::new();
+        };
+        let mut changes = vec![Change::Here(alone)];
+        if let Some(keys) = self.0.keys.get() {
+            changes.extend(self.change_keys(keys).into_iter().map(Change::Here));
+        }
+        if let Some(shared) = &self.0.shared {
+            changes.extend(shared.change(rules, switch));
+        }
+        changes
+    }
+
+    /// Makes all keys go by what is in force, one shard at a time.
+    fn change_keys(&self, keys: &Keyed<KeyLane, Common>) -> Vec<Aftermath> {
+        let terms = self.0.gate.terms.edition();
+        let new = &self.0.gate.terms.of(terms).rules;
+        keys.set_max_keys(new.max_keys);
+        let mut woken = Vec::new();
+        let next = |former: Common| {
+            let now = clock::now();
+            let old = self.rules_of(former);
+            (former.changed(terms, old, new, now), (old, now))
+        };
+        keys.change(next, |lane, former, &(old, now)| {
+            let aftermath = lane.change(old, former.refunded, new, now);
+            if !aftermath.is_empty() {
+                woken.push(aftermath);
+            }
+        });
+        woken
+    }
+}
+
 impl Policy for RateLimiter {
     type Settings = RateLimiterSettings;
 
     fn assemble(name: PolicyName, settings: &RateLimiterSettings, sink: Sink) -> Self {
         let rules = Rules::new(settings);
         Self(Arc::new(Inner {
-            settings: *settings,
             gate: Gate::new(&rules, clock::now()),
-            rules,
             keys: OnceLock::new(),
+            changing: Mutex::new(()),
             shared: Fleet::new(&name, settings, &sink),
             name,
             sink,
@@ -605,7 +667,25 @@ impl Policy for RateLimiter {
     }
 
     fn settings(&self) -> Vec<Setting> {
-        self.0.settings.effective()
+        self.rules().settings().effective()
+    }
+
+    /// What was taken stays taken:
+    ///
+    /// | | |
+    /// |---|---|
+    /// | buckets | as many permits are out as were, but no more than the new bucket holds |
+    /// | windows | their counts stay; where the time is another, those of the windows that run are those of the new ones that run. The exact one knows when each permit was taken, as far back as the longest time went |
+    /// | adaptive | the present limit stays the same share of the rate |
+    /// | another algorithm | starts empty |
+    ///
+    /// So in a time in which settings change no more gets through than the old and the new limit let
+    /// through together. A permit that was taken before and is given back after it gives back what it
+    /// still holds or less; nothing where the algorithm is another, or the windows are.
+    fn reconfigure(&self, settings: &RateLimiterSettings, switch: Switch) {
+        self.change(settings, switch)
+            .into_iter()
+            .for_each(Change::run);
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {

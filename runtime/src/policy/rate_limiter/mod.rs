@@ -10,6 +10,9 @@ mod lane;
 mod lease;
 mod limiter;
 mod one;
+mod patience;
+#[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+mod reload_tests;
 mod request;
 mod rules;
 mod settings;

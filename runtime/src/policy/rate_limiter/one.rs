@@ -5,6 +5,7 @@ use std::mem::ManuallyDrop;
 use super::{RateLimiter, admission::Taken, entrance::Ended, shared::Pass, turn::Spot};
 use crate::{
     admission::Permit,
+    algorithm::decision::UNTAKEN,
     call::{Call, Fate},
     judge::{Judge, Verdict},
     keyed::Place,
@@ -48,9 +49,6 @@ impl Limits for OfKey {
     }
 }
 
-/// The mark of a permit that is not there: the limiter only watches.
-const NOTHING: u64 = u64::MAX;
-
 impl<'p, L: Limits> OnePermit<'p, L> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(limiter: &'p RateLimiter, call: &'p Call, limit: L, mark: u64) -> Self {
@@ -64,14 +62,14 @@ impl<'p, L: Limits> OnePermit<'p, L> {
 
     /// For a call that went past the limit.
     pub(super) fn untaken(limiter: &'p RateLimiter, call: &'p Call, limit: L) -> Self {
-        Self::new(limiter, call, limit, NOTHING)
+        Self::new(limiter, call, limit, UNTAKEN)
     }
 
     /// For a call that a shared limit has let through, or what stands in for it.
     pub(super) fn passed(pass: &Pass<'p>, call: &'p Call, limit: L) -> Self {
         let mark = match &pass.taken {
             Some(taken) if taken.cost > 0 => taken.mark,
-            _ => NOTHING,
+            _ => UNTAKEN,
         };
         Self::new(pass.limiter, call, limit, mark)
     }
@@ -83,7 +81,7 @@ impl<'p, L: Limits> OnePermit<'p, L> {
         ended: &Ended<'_>,
     ) -> Self {
         let taken = ended.taken();
-        let mark = if taken.cost > 0 { taken.mark } else { NOTHING };
+        let mark = if taken.cost > 0 { taken.mark } else { UNTAKEN };
         Self::new(limiter, call, limit, mark)
     }
 
@@ -96,16 +94,15 @@ impl<'p, L: Limits> OnePermit<'p, L> {
 
     fn end(&self, verdict: Verdict) {
         let inner = &self.limiter.0;
-        let spot = match (self.limit.key(), inner.keys.get(), &inner.shared) {
-            (key, _, Some(shared)) => Spot::Fleet(shared, key.map(|OfKey(place)| place)),
-            (Some(OfKey(place)), Some(keys), None) => Spot::Key(keys, place),
+        let spot = match (self.limit.key(), &inner.shared) {
+            (key, Some(shared)) => Spot::Fleet(shared, key.map(|OfKey(place)| place)),
+            (Some(OfKey(place)), None) => Spot::Key(self.limiter, place),
             _ => self.limiter.spot(),
         };
         let taken = Taken {
-            rules: self.limiter.rules(),
             spot,
             mark: self.mark,
-            cost: u32::from(self.mark != NOTHING),
+            cost: u32::from(self.mark != UNTAKEN),
         };
         taken.end(verdict);
     }

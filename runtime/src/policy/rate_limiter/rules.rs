@@ -5,37 +5,68 @@ use std::time::Duration;
 use super::{Algorithm, RateLimiterSettings, settings::default};
 use crate::{
     algorithm::{
-        adaptive::AdaptiveSettings, decision::Unrepresentable, limit::Limit, pace::period,
+        adaptive::AdaptiveSettings,
+        decision::{Decision, Unrepresentable},
+        limit::Limit,
+        pace::period,
     },
     clock,
+    policy::Switch,
     rate::Rate,
 };
 
 /// What a limiter goes by.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Rules {
     settings: RateLimiterSettings,
     pub(super) limit: Limit,
+    /// Only where a caller could be refused.
     pub(super) max_wait: Option<Duration>,
     pub(super) max_keys: u32,
     pub(super) enforce: bool,
     /// The limit is not here, but in the store.
     pub(super) shared: bool,
+    /// The policy is not there.
+    pub(super) off: bool,
+}
+
+/// All the rest follows from these.
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        (self.settings, self.off) == (other.settings, other.off)
+    }
 }
 
 impl Rules {
     /// Of settings that were checked.
     pub(super) fn new(settings: &RateLimiterSettings) -> Self {
+        Self::switched(settings, Switch::On)
+    }
+
+    pub(super) fn switched(settings: &RateLimiterSettings, switch: Switch) -> Self {
         let rate = settings.rate.unwrap_or(Rate::OF_THE_CALL);
         let limit = limit(settings, rate);
         Self {
             settings: *settings,
             limit: limit.unwrap_or_else(|error| unreachable!("checked settings: {error}")),
-            max_wait: settings.max_wait,
+            max_wait: settings
+                .max_wait
+                .filter(|_| settings.enforce.unwrap_or(true)),
             max_keys: settings.max_keys.unwrap_or(default::MAX_KEYS),
             enforce: settings.enforce.unwrap_or(true),
             shared: settings.shared.unwrap_or(false),
+            off: switch == Switch::Off,
         }
+    }
+
+    /// As they are written.
+    pub(super) fn settings(&self) -> &RateLimiterSettings {
+        &self.settings
+    }
+
+    /// The answer where the policy is not there.
+    pub(super) fn past(&self) -> Decision {
+        Decision::past(self.limit.largest())
     }
 
     /// Whether outcomes move the limit.

@@ -16,7 +16,7 @@ pub(super) struct Till {
     counts: Cells<3>,
     /// Which it is. The threads that have none of their own share the last.
     pub(super) lane: u32,
-    /// What tells its threads from others: the same for all where nobody has to be told apart.
+    /// What tells its threads from others.
     pub(super) tag: u64,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Tills {
 }
 
 impl Tills {
-    pub(super) fn new(tagged: bool) -> Self {
+    pub(super) fn new() -> Self {
         let lanes = Cell::new(0);
         let till = || {
             let lane = lanes.replace(lanes.get() + 1);
@@ -37,7 +37,7 @@ impl Tills {
                 lease: Lease::new(),
                 counts: Cells::new(),
                 lane,
-                tag: if tagged { u64::from(lane) + 1 } else { 0 },
+                tag: u64::from(lane) + 1,
             }
         };
         Self {

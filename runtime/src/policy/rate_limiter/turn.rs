@@ -3,8 +3,8 @@
 use std::task::Waker;
 
 use super::{
+    RateLimiter,
     gate::Gate,
-    key_lane::KeyLane,
     lane::{Aftermath, Lane},
     rules::Rules,
     shared::Shared,
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     algorithm::decision::Decision,
     clock::{self, Nanos},
-    keyed::{Keyed, Place},
+    keyed::Place,
     queue::Ticket,
     waiter::{Progress, Wait},
 };
@@ -21,26 +21,35 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Spot<'p> {
     Gate(&'p Gate),
-    Key(&'p Keyed<KeyLane>, Place),
+    Key(&'p RateLimiter, Place),
     /// In the store, of a key or of all.
     Fleet(&'p Shared, Option<Place>),
 }
 
-impl Spot<'_> {
-    /// Runs `act` on the lane, if it is still there.
-    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Lane) -> R) -> Option<R> {
-        match self {
+impl<'p> Spot<'p> {
+    /// Runs `act` on the lane, if it is still there, and under the rules that it goes by.
+    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Lane, &'p Rules) -> R) -> Option<R> {
+        match *self {
             Self::Gate(gate) => Some(gate.with(act)),
-            Self::Key(keys, place) => keys.at(*place, |key| act(key.lane())),
+            Self::Key(limiter, place) => limiter.at_key(place, act),
             // Nothing of it is here.
             Self::Fleet(..) => None,
         }
     }
 
     /// The same where something is left to do after the lock.
-    pub(super) fn change(&self, act: impl FnOnce(&mut Lane) -> Aftermath) {
+    pub(super) fn change(&self, act: impl FnOnce(&mut Lane, &'p Rules) -> Aftermath) {
         if let Some(aftermath) = self.with(act) {
             aftermath.run();
+        }
+    }
+
+    /// Whether outcomes move the limit.
+    pub(super) fn is_adaptive(&self) -> bool {
+        match self {
+            Self::Gate(gate) => gate.terms.get().rules.is_adaptive(),
+            Self::Key(limiter, _) => limiter.rules().is_adaptive(),
+            Self::Fleet(shared, _) => shared.is_adaptive(),
         }
     }
 }
@@ -48,16 +57,14 @@ impl Spot<'_> {
 /// A place in the line. Dropped, it is given back, and the next moves up.
 #[derive(Debug)]
 pub(super) struct Turn<'p> {
-    pub(super) rules: &'p Rules,
     pub(super) spot: Spot<'p>,
     ticket: Option<Ticket>,
     give_up: Nanos,
 }
 
 impl<'p> Turn<'p> {
-    pub(super) fn new(rules: &'p Rules, spot: Spot<'p>, ticket: Ticket, give_up: Nanos) -> Self {
+    pub(super) fn new(spot: Spot<'p>, ticket: Ticket, give_up: Nanos) -> Self {
         Self {
-            rules,
             spot,
             ticket: Some(ticket),
             give_up,
@@ -65,26 +72,31 @@ impl<'p> Turn<'p> {
     }
 }
 
-impl Wait for Turn<'_> {
-    type Output = Decision;
+impl<'p> Wait for Turn<'p> {
+    /// With the rules that it was made by.
+    type Output = (Decision, &'p Rules);
 
     fn poll(&mut self, waker: &Waker, now: Nanos) -> Progress<Self::Output> {
         let Some(ticket) = self.ticket else {
             return Progress::Until(Nanos::NEVER);
         };
-        let (rules, give_up) = (self.rules, self.give_up);
         // Read under the lock, so that no state is from a later time; a caller who blocks its thread
         // under a paused clock brings the time along.
-        let look =
-            |lane: &mut Lane| lane.look(rules, now.max(clock::now()), ticket, give_up, waker);
-        let Some((look, aftermath)) = self.spot.with(look) else {
-            return Progress::Until(give_up);
+        let look = |lane: &mut Lane, rules: &'p Rules| {
+            let looked = lane.look(rules, now.max(clock::now()), ticket, waker);
+            (looked, rules)
+        };
+        let Some(((look, aftermath), rules)) = self.spot.with(look) else {
+            return Progress::Until(self.give_up);
         };
         if matches!(look, Progress::Ready(_)) {
             self.ticket = None;
         }
         aftermath.run();
-        look
+        match look {
+            Progress::Ready(decision) => Progress::Ready((decision, rules)),
+            Progress::Until(until) => Progress::Until(until),
+        }
     }
 }
 
@@ -92,7 +104,7 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             self.spot
-                .change(|lane| lane.leave(self.rules, clock::now(), ticket));
+                .change(|lane, rules| lane.leave(rules, clock::now(), ticket));
         }
     }
 }

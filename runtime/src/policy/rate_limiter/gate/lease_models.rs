@@ -8,7 +8,7 @@ use std::{
 
 use super::*;
 use crate::{
-    policy::rate_limiter::{RateLimiterSettings, lane::Arrival},
+    policy::rate_limiter::{RateLimiterSettings, lane::Arrival, patience::Stay},
     queue::Ticket,
     rate::Rate,
     sync::{Arc, AtomicU32},
@@ -19,7 +19,7 @@ const START: Nanos = Nanos(1 << 60);
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Two lessees get half of the burst each.
-const TERMS: Terms = Terms {
+const SIZES: Sizes = Sizes {
     part: 1,
     least: 1,
     room: 1,
@@ -59,7 +59,7 @@ impl Room {
             .rate(Rate::new(1, INTERVAL))
             .burst(burst);
         let rules = Rules::new(&settings);
-        let gate = Gate::on_terms(&rules, START, TERMS, now);
+        let gate = Gate::of_sizes(&rules, START, SIZES, now);
         Arc::new(Self {
             gate,
             rules,
@@ -68,7 +68,12 @@ impl Room {
     }
 
     fn bucket(&self) -> &Gcra {
-        self.gate.bucket.as_ref().expect("it is a bucket")
+        self.gate
+            .terms
+            .get()
+            .bucket
+            .as_ref()
+            .expect("it is a bucket")
     }
 
     fn till(&self, lane: u32) -> &Till {
@@ -89,7 +94,9 @@ impl Room {
     /// A lease, and the first permit of it.
     fn lease(&self, lane: u32) -> Option<u64> {
         let at = self.bucket().at(now());
-        let lease = self.gate.lease(self.bucket(), self.till(lane), at, 1, true);
+        let lease = self
+            .gate
+            .lease(self.gate.terms.get(), self.till(lane), at, 1, true);
         self.keep(lease)
     }
 
@@ -104,7 +111,7 @@ impl Room {
 
     /// As those do who refuse without the lock where they can.
     fn glance(&self) -> Option<u64> {
-        match self.gate.glance(self.bucket(), now(), 1) {
+        match self.gate.terms.get().glance(self.bucket(), now(), 1) {
             Glance::Taken { mark, .. } => self.keep(Some(mark)),
             Glance::Spent { .. } => None,
             Glance::Held => self.ask(),
@@ -112,7 +119,7 @@ impl Room {
     }
 
     fn ask(&self) -> Option<u64> {
-        let arrive = |lane: &mut Lane| lane.arrive(&self.rules, now(), 1, None);
+        let arrive = |lane: &mut Lane, _: &Rules| lane.arrive(&self.rules, now(), 1, None);
         match self.gate.with(arrive) {
             Arrival::Ended(decision) if decision.allowed => self.keep(Some(decision.mark)),
             _ => None,
@@ -121,12 +128,19 @@ impl Room {
 
     fn refund(&self, mark: u64) {
         self.gate
-            .with(|lane| lane.refund(&self.rules, now(), mark, 1))
+            .with(|lane, _| lane.refund(&self.rules, now(), mark, 1))
             .run();
     }
 
     fn line_up(&self) -> Option<Ticket> {
-        let arrive = |lane: &mut Lane| lane.arrive(&self.rules, now(), 1, Some(Nanos::NEVER));
+        let arrive = |lane: &mut Lane, _: &Rules| {
+            lane.arrive(
+                &self.rules,
+                now(),
+                1,
+                Some(Stay::between(now(), Nanos::NEVER)),
+            )
+        };
         match self.gate.with(arrive) {
             Arrival::Waits(ticket, _) => Some(ticket),
             Arrival::Ended(_) => {
@@ -138,7 +152,7 @@ impl Room {
 
     fn look(&self, ticket: Ticket) -> bool {
         let waker = Waker::from(std::sync::Arc::new(Unpark(loom::thread::current())));
-        let look = |lane: &mut Lane| lane.look(&self.rules, now(), ticket, Nanos::NEVER, &waker);
+        let look = |lane: &mut Lane, _: &Rules| lane.look(&self.rules, now(), ticket, &waker);
         let (look, aftermath) = self.gate.with(look);
         aftermath.run();
         matches!(look, Progress::Ready(decision) if decision.allowed)
@@ -309,12 +323,12 @@ fn a_refund_gives_back_nothing_that_was_refilled() {
         let room = Room::new(6);
         room.lease(0);
         let takes = spawn(&room, |room| room.draw(2));
-        let recalls = spawn(&room, |room| room.gate.with(|_| ()));
+        let recalls = spawn(&room, |room| room.gate.with(|_, _| ()));
         let mark = room.attempt(1);
         let marks = [takes.join().unwrap(), mark];
         recalls.join().unwrap();
         // So many have been taken, and are refilled now.
-        room.gate.with(|_| ());
+        room.gate.with(|_, _| ());
         pass(room.kept());
         for _ in 0..6 {
             assert!(room.ask().is_some());
@@ -363,7 +377,7 @@ fn what_expires_during_a_recall_does_not_come_back() {
             pass(3);
             [room.draw(1), room.draw(1)].into_iter().flatten().count() as u32
         });
-        let recalls = spawn(&room, |room| room.gate.with(|_| ()));
+        let recalls = spawn(&room, |room| room.gate.with(|_, _| ()));
         let spent = spends.join().unwrap();
         recalls.join().unwrap();
         // At this one moment: what the second spent of its lease, and all that is left.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     algorithm::gcra::{Bucket, UNUSED},
-    policy::rate_limiter::{RateLimiterSettings, lane::Arrival},
+    policy::rate_limiter::{RateLimiterSettings, lane::Arrival, patience::Stay},
     rate::Rate,
 };
 
@@ -40,18 +40,18 @@ struct Beside {
 }
 
 /// Generous ones, so that little is needed to see them.
-const GENEROUS: Terms = Terms {
+const GENEROUS: Sizes = Sizes {
     part: 1,
     least: 1,
     room: 1,
 };
 
 impl Beside {
-    fn new(burst: u32, terms: Terms) -> Self {
+    fn new(burst: u32, sizes: Sizes) -> Self {
         NOW.set(START);
         let rules = rules(burst);
-        let gate = Gate::on_terms(&rules, START, terms, now);
-        let bucket = gate.bucket.expect("it is a bucket");
+        let gate = Gate::of_sizes(&rules, START, sizes, now);
+        let bucket = gate.terms.get().bucket.expect("it is a bucket");
         Self {
             gate,
             rules,
@@ -68,20 +68,25 @@ impl Beside {
     fn lease(&self, lane: u32, cost: u32) -> Option<u64> {
         let at = self.bucket.at(now());
         self.gate
-            .lease(&self.bucket, self.till(lane), at, cost, true)
+            .lease(self.gate.terms.get(), self.till(lane), at, cost, true)
     }
 
     /// As a call does. The mark, if it is let through.
     fn attempt(&mut self, lane: u32, cost: u32) -> Option<u64> {
         let drawn = self.gate.draw(self.till(lane), now, cost);
-        self.leased = self.leased.max(lock(&self.gate.shared.books).leases.length);
+        self.leased = self.leased.max(lock(&self.gate.books).leases.length);
         drawn.or_else(|| self.ask(cost))
     }
 
     /// As those do who have no till.
     fn attempt_without(&self, cost: u32) -> Option<u64> {
-        self.gate.note(self.till(8));
-        let taken = self.gate.take(&self.bucket, self.bucket.at(now()), cost);
+        self.gate.terms.get().note(self.till(8));
+        let taken = self
+            .gate
+            .terms
+            .get()
+            .desk
+            .take(&self.bucket, self.bucket.at(now()), cost);
         match taken {
             Glance::Spent { .. } => None,
             Glance::Taken { mark, .. } => Some(mark),
@@ -90,7 +95,7 @@ impl Beside {
     }
 
     fn ask(&self, cost: u32) -> Option<u64> {
-        let arrive = |lane: &mut Lane| lane.arrive(&self.rules, now(), cost, None);
+        let arrive = |lane: &mut Lane, _: &Rules| lane.arrive(&self.rules, now(), cost, None);
         match self.gate.with(arrive) {
             Arrival::Ended(decision) if decision.allowed => Some(decision.mark),
             _ => None,
@@ -99,14 +104,18 @@ impl Beside {
 
     fn refund(&self, mark: u64, cost: u32) {
         self.gate
-            .with(|lane| lane.refund(&self.rules, now(), mark, cost))
+            .with(|lane, _| lane.refund(&self.rules, now(), mark, cost))
             .run();
     }
 
     /// How far from full it is, all leases recalled.
     fn debt(&self) -> u64 {
-        self.gate.with(|_| ());
-        self.gate.state().saturating_sub(self.bucket.at(now()))
+        self.gate.with(|_, _| ());
+        self.gate
+            .terms
+            .get()
+            .state()
+            .saturating_sub(self.bucket.at(now()))
     }
 
     fn plain_debt(&self) -> u64 {
@@ -128,7 +137,7 @@ fn pass(nanos: u64) {
 
 #[test]
 fn one_thread_alone_leases_nothing() {
-    let mut beside = Beside::new(1_000, Terms::USUAL);
+    let mut beside = Beside::new(1_000, Sizes::USUAL);
     for _ in 0..1_000 {
         assert!(beside.attempt(3, 1).is_some());
     }
@@ -138,20 +147,24 @@ fn one_thread_alone_leases_nothing() {
 
 #[test]
 fn two_threads_that_keep_meeting_lease() {
-    let mut beside = Beside::new(1_000, Terms::USUAL);
+    let mut beside = Beside::new(1_000, Sizes::USUAL);
     for call in 0..8 {
         assert!(beside.attempt(call % 2, 1).is_some());
     }
-    let word = beside.gate.state();
+    let word = beside.gate.terms.get().state();
     for call in 0..50 {
         assert!(beside.attempt(call % 2, 1).is_some());
     }
-    assert_eq!(beside.gate.state(), word, "nobody came to the word");
+    assert_eq!(
+        beside.gate.terms.get().state(),
+        word,
+        "nobody came to the word"
+    );
 }
 
 #[test]
 fn small_buckets_are_not_leased() {
-    let mut beside = Beside::new(60, Terms::USUAL);
+    let mut beside = Beside::new(60, Sizes::USUAL);
     for call in 0..60 {
         assert!(beside.attempt(call % 2, 1).is_some());
     }
@@ -160,7 +173,7 @@ fn small_buckets_are_not_leased() {
 
 #[test]
 fn one_who_comes_seldom_leases_nothing() {
-    let mut beside = Beside::new(1_000, Terms::USUAL);
+    let mut beside = Beside::new(1_000, Sizes::USUAL);
     for call in 0..100 {
         pass(1_000 * INTERVAL);
         assert!(beside.attempt(call % 2, 1).is_some());
@@ -170,16 +183,22 @@ fn one_who_comes_seldom_leases_nothing() {
 
 #[test]
 fn one_that_is_left_alone_goes_back_to_the_word() {
-    let mut beside = Beside::new(1_000, Terms::USUAL);
+    let mut beside = Beside::new(1_000, Sizes::USUAL);
     for call in 0..8 {
         beside.attempt(call % 2, 1);
     }
-    assert_ne!(beside.gate.shared.scene.load(Ordering::Relaxed) & OUT, 0);
+    assert_ne!(
+        beside.gate.terms.get().desk.scene.load(Ordering::Relaxed) & OUT,
+        0
+    );
     for _ in 0..400 {
         pass(INTERVAL);
         assert!(beside.attempt(0, 1).is_some());
     }
-    assert_eq!(beside.gate.shared.scene.load(Ordering::Relaxed) & OUT, 0);
+    assert_eq!(
+        beside.gate.terms.get().desk.scene.load(Ordering::Relaxed) & OUT,
+        0
+    );
     assert_eq!(beside.till(0).lease.start(), CLOSED);
 }
 
@@ -187,8 +206,8 @@ fn one_that_is_left_alone_goes_back_to_the_word() {
 fn while_somebody_waits_nothing_can_be_leased() {
     let beside = Beside::new(8, GENEROUS);
     assert!(beside.ask(8).is_some());
-    let late = Some(Nanos::NEVER);
-    let wait = |lane: &mut Lane| lane.arrive(&beside.rules, now(), 1, late);
+    let late = Stay::between(START, Nanos::NEVER);
+    let wait = |lane: &mut Lane, _: &Rules| lane.arrive(&beside.rules, now(), 1, Some(late));
     assert!(matches!(beside.gate.with(wait), Arrival::Waits(..)));
     pass(1_000 * INTERVAL);
     assert_eq!(beside.lease(0, 1), None);
@@ -201,7 +220,7 @@ fn a_reset_takes_back_what_was_leased() {
     let mark = beside.lease(0, 1).unwrap();
     beside
         .gate
-        .with(|lane| lane.reset(&beside.rules, now()))
+        .with(|lane, _| lane.reset(&beside.rules, now()))
         .run();
     beside.refund(mark, 1);
     assert_eq!(beside.drain(), 8);
@@ -213,7 +232,7 @@ fn what_a_recall_moved_is_not_given_back_where_it_was() {
     let below = beside.lease(0, 1).unwrap();
     let mark = beside.lease(1, 1).unwrap();
     // The recall of the lease below moves this one up: it is the second to be refilled.
-    beside.gate.with(|_| ());
+    beside.gate.with(|_, _| ());
     pass(2 * INTERVAL);
     assert_eq!(beside.drain(), 8);
     beside.refund(below, 1);
@@ -223,7 +242,7 @@ fn what_a_recall_moved_is_not_given_back_where_it_was() {
     pass(8 * INTERVAL);
     beside.lease(0, 1).unwrap();
     let mark = beside.gate.draw(beside.till(1), now, 1).unwrap();
-    beside.gate.with(|_| ());
+    beside.gate.with(|_, _| ());
     pass(2 * INTERVAL);
     assert_eq!(beside.drain(), 8);
     beside.refund(mark, 1);
@@ -257,7 +276,7 @@ fn threads_get_exactly_the_burst() {
                     Some(till) => gate.draw(till, now, 1),
                     None => gate.draw_elsewhere(now, 1),
                 };
-                let ask = || gate.with(|lane| lane.take(&rules, now(), 1).allowed);
+                let ask = || gate.with(|lane, _| lane.take(&rules, now(), 1).allowed);
                 u32::from(drawn.is_some() || ask())
             };
             let work = || {
@@ -281,8 +300,8 @@ fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec((0u8..12, 0u32..4, time, 1u32..6), 1..length)
 }
 
-fn terms() -> impl Strategy<Value = Terms> {
-    (1u32..5, 1u32..4, 0u64..3).prop_map(|(part, least, room)| Terms {
+fn terms() -> impl Strategy<Value = Sizes> {
+    (1u32..5, 1u32..4, 0u64..3).prop_map(|(part, least, room)| Sizes {
         part,
         least,
         room: room.max(1),
@@ -298,11 +317,11 @@ impl Beside {
             9 => self.attempt_without(cost),
             10 => self.ask(cost),
             _ => {
-                self.gate.with(|_| ());
+                self.gate.with(|_, _| ());
                 None
             }
         };
-        self.leased = self.leased.max(lock(&self.gate.shared.books).leases.length);
+        self.leased = self.leased.max(lock(&self.gate.books).leases.length);
         mark.map(|mark| (now(), mark, cost))
     }
 }
@@ -321,7 +340,7 @@ proptest! {
                 prop_assert!(plain.allowed, "{step:?}");
             }
             // What has expired unspent is at most what was leased.
-            prop_assert!(beside.gate.state() < UNUSED + (1 << 63));
+            prop_assert!(beside.gate.terms.get().state() < UNUSED + (1 << 63));
         }
         let (debt, plain) = (beside.debt(), beside.plain_debt());
         prop_assert!(debt >= plain && debt <= plain + beside.leased, "{debt} {plain} {}", beside.leased);
@@ -335,7 +354,7 @@ proptest! {
         for lane in 0..3 {
             beside.step((10, lane, 0, 2));
         }
-        beside.plain.state = beside.gate.state();
+        beside.plain.state = beside.gate.terms.get().state();
         pass(first);
         for step in steps {
             let passed = beside.step(step).is_some();

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    lane::{Flight, Lane, Rules},
+    lane::{Flight, Lane, Rules, Wakes},
     lanes::Lanes,
     lots::Lot,
     scripts::{FORGET, REFUND},
@@ -19,7 +19,8 @@ use super::{
 use crate::{
     clock::{self, Nanos, nanos},
     policy::{
-        rate_limiter::{Algorithm, RateLimiterSettings, settings::default},
+        rate_limiter::{RateLimiterSettings, rules::Rules as LocalRules},
+        reloadable::{Edition, Reloadable},
         shared::Mode,
     },
     rate::Rate,
@@ -29,12 +30,12 @@ use crate::{
 
 /// The part of a shared limiter that lives as long as questions are under way.
 pub(super) struct Core {
-    pub(super) settings: RateLimiterSettings,
-    /// Of calls that bring no rate of their own.
-    terms: Option<Terms>,
+    pub(super) in_force: Reloadable<InForce>,
     link: Link,
     census: Arc<Census>,
     begun: OnceLock<()>,
+    /// Whether the store's ticks come here, for how calls ended to be told.
+    ticks: OnceLock<()>,
     pub(super) alone: Arc<Lane>,
     pub(super) lanes: Lanes,
     /// How long the store takes, in nanoseconds: a running mean.
@@ -43,22 +44,90 @@ pub(super) struct Core {
     untold: Mutex<Vec<Arc<Lane>>>,
 }
 
+/// What is in force.
+#[derive(Debug)]
+pub(in super::super) struct InForce {
+    pub(super) rules: LocalRules,
+    /// Of calls that bring no rate of their own.
+    terms: Option<Terms>,
+}
+
+impl PartialEq for InForce {
+    fn eq(&self, other: &Self) -> bool {
+        self.rules == other.rules
+    }
+}
+
+impl InForce {
+    fn new(rules: LocalRules) -> Self {
+        let settings = rules.settings();
+        let rate = settings.rate.unwrap_or(Rate::OF_THE_CALL);
+        Self {
+            terms: Terms::new(settings, rate),
+            rules,
+        }
+    }
+
+    pub(super) fn settings(&self) -> &RateLimiterSettings {
+        self.rules.settings()
+    }
+
+    /// What a call is decided by. `None`: a rate that lets nothing through.
+    #[inline]
+    pub(super) fn terms(&self, rate: Option<Rate>) -> Option<Terms> {
+        match rate {
+            None => self.terms,
+            Some(rate) => Terms::new(self.settings(), rate),
+        }
+    }
+
+    /// What an unused limit gives out at once.
+    pub(super) fn limit(&self) -> u32 {
+        self.terms.map_or(0, |terms| terms.limit)
+    }
+}
+
+/// What is left to do after the locks when something else was put in force.
+#[must_use]
+pub(in super::super) struct FleetChange {
+    core: Arc<Core>,
+    lanes: Vec<(Arc<Lane>, Wakes)>,
+    refunds: Vec<Job>,
+}
+
+impl FleetChange {
+    pub(in super::super) fn run(self) {
+        let Self {
+            core,
+            lanes,
+            refunds,
+        } = self;
+        // Before any question: under the terms that they were taken by.
+        if let Ok(store) = core.store().cloned() {
+            refunds.into_iter().for_each(|job| store.run(job));
+        }
+        for (lane, wakes) in lanes {
+            wakes.run();
+            core.pump(&lane, clock::now(), false);
+        }
+    }
+}
+
 /// Keys whose outcomes are told by themselves; those of others go with their next question.
 const UNTOLD: usize = 10_000;
 /// Keys that are forgotten at a time by a reset.
 const FORGOTTEN: usize = 64;
 
 impl Core {
-    pub(super) fn new(settings: &RateLimiterSettings, link: Link) -> Arc<Self> {
-        let rate = settings.rate.unwrap_or(Rate::OF_THE_CALL);
+    pub(super) fn new(rules: LocalRules, link: Link) -> Arc<Self> {
         Arc::new(Self {
-            settings: *settings,
-            terms: Terms::new(settings, rate),
             census: Census::new(link.clone()),
             link,
             begun: OnceLock::new(),
+            ticks: OnceLock::new(),
             alone: Arc::new(Lane::alone()),
-            lanes: Lanes::new(settings.max_keys.unwrap_or(default::MAX_KEYS)),
+            lanes: Lanes::new(rules.max_keys),
+            in_force: Reloadable::new(InForce::new(rules)),
             usual: AtomicU64::new(0),
             untold: Mutex::default(),
         })
@@ -79,29 +148,58 @@ impl Core {
         self.begun.get_or_init(|| {
             // Neither can fail: the store is there.
             drop(self.census.begin());
-            if self.adapts() {
-                let this = Arc::downgrade(self);
-                drop(self.link.attach(this));
-            }
         });
+        self.tick_where_needed();
     }
 
-    /// What a call is decided by. `None`: a rate that lets nothing through.
-    #[inline]
-    pub(super) fn terms(&self, rate: Option<Rate>) -> Option<Terms> {
-        match rate {
-            None => self.terms,
-            Some(rate) => Terms::new(&self.settings, rate),
+    fn tick_where_needed(self: &Arc<Self>) {
+        if self.begun.get().is_some() && self.in_force().rules.is_adaptive() {
+            self.ticks.get_or_init(|| {
+                let this = Arc::downgrade(self);
+                drop(self.link.attach(this));
+            });
         }
+    }
+
+    #[inline]
+    pub(super) fn in_force(&self) -> &InForce {
+        self.in_force.get()
+    }
+
+    /// Puts other rules in force.
+    pub(super) fn change(self: &Arc<Self>, rules: LocalRules) -> FleetChange {
+        self.lanes.set_max_keys(rules.max_keys);
+        self.in_force.set(InForce::new(rules));
+        self.tick_where_needed();
+        let edition = self.in_force.edition();
+        let rules = &self.in_force.of(edition).rules;
+        let (mut changed, mut refunds) = (Vec::new(), Vec::new());
+        for lane in self.all() {
+            let now = clock::now();
+            let (former, wakes, held) = lane.books().change(edition, rules, now);
+            if let Some((rate, lots)) = held {
+                refunds.extend(self.refunds(&lane, former, rate, lots));
+            }
+            changed.push((lane, wakes));
+        }
+        FleetChange {
+            core: Arc::clone(self),
+            lanes: changed,
+            refunds,
+        }
+    }
+
+    /// All lanes that are known here.
+    fn all(&self) -> Vec<Arc<Lane>> {
+        let mut lanes = self.lanes.all();
+        lanes.push(Arc::clone(&self.alone));
+        lanes
     }
 
     /// By how many the limit is shared: those last seen, or as many as there are at least.
     pub(super) fn instances(&self) -> u32 {
-        self.settings.instances.unwrap_or(1).max(self.census.seen())
-    }
-
-    pub(super) fn adapts(&self) -> bool {
-        self.settings.algorithm == Some(Algorithm::Adaptive)
+        let instances = self.in_force().settings().instances;
+        instances.unwrap_or(1).max(self.census.seen())
     }
 
     /// How long the store takes; at least a millisecond.
@@ -109,37 +207,34 @@ impl Core {
         Duration::from_nanos(self.usual.load(Relaxed)).max(Duration::from_millis(1))
     }
 
-    /// What lanes go by just now.
-    fn rules(&self, store: &dyn Store, terms: &Terms) -> Rules {
-        let ahead = match self.settings.mode {
+    /// What lanes go by that are under this, whatever the rate.
+    pub(super) fn rules(self: &Arc<Self>, edition: Edition<InForce>) -> Option<Rules> {
+        let (store, in_force) = (self.store().ok()?, self.in_force.of(edition));
+        let (terms, settings) = (in_force.terms?, in_force.settings());
+        let ahead = match settings.mode {
             Some(Mode::Lease) => (terms.limit / 10 / self.instances()).max(1),
             _ => 0,
         };
-        Rules {
+        Some(Rules {
             ahead,
             life: terms.life,
             deadline: store.deadline(),
             usual: Duration::from_nanos(self.usual.load(Relaxed)),
-            adapts: self.adapts(),
-            waits: self.settings.max_wait.is_some(),
-        }
-    }
-
-    /// What lanes go by, whatever the rate.
-    pub(super) fn usual_rules(self: &Arc<Self>) -> Option<Rules> {
-        let store = self.store().ok()?;
-        Some(self.rules(&**store, self.terms.as_ref()?))
+            adapts: in_force.rules.is_adaptive(),
+            waits: settings.max_wait.is_some(),
+        })
     }
 
     /// Takes permits ahead where few are left.
     pub(super) fn refill(self: &Arc<Self>, lane: &Arc<Lane>, now: Nanos) {
-        if self.settings.mode != Some(Mode::Lease) {
+        if self.in_force().settings().mode != Some(Mode::Lease) {
             return;
         }
-        let Some(rules) = self.usual_rules() else {
-            return;
+        let is_short = {
+            let mut books = lane.books();
+            let rules = self.rules(books.edition);
+            rules.is_some_and(|rules| books.is_short(&rules, now))
         };
-        let is_short = lane.books().is_short(&rules, now);
         if is_short {
             self.pump(lane, now, true);
         }
@@ -149,10 +244,11 @@ impl Core {
     pub(super) fn pump(self: &Arc<Self>, lane: &Arc<Lane>, now: Nanos, mut due: bool) {
         let Ok(store) = self.store() else { return };
         loop {
-            let Some(rules) = self.usual_rules() else {
-                return;
+            let flight = {
+                let mut books = lane.books();
+                let rules = self.rules(books.edition);
+                rules.and_then(|rules| books.launch(&rules, now, due))
             };
-            let flight = lane.books().launch(&rules, now, due);
             let Some(flight) = flight else { return };
             // Outside the lock: a store in memory answers at once.
             self.send(&**store, lane, flight);
@@ -162,7 +258,7 @@ impl Core {
     }
 
     fn send(self: &Arc<Self>, store: &dyn Store, lane: &Arc<Lane>, flight: Flight) {
-        let Some(terms) = self.terms(flight.rate) else {
+        let Some(terms) = self.in_force.of(flight.edition).terms(flight.rate) else {
             return self.land(lane, None, flight, Err(StoreError::BadReply));
         };
         let args = args(&terms, &flight);
@@ -190,12 +286,21 @@ impl Core {
         if outcome.is_ok() {
             self.learn(took);
         }
-        let Some(terms) = terms.or(self.terms) else {
+        let Some(terms) = terms.or_else(|| self.in_force.of(flight.edition).terms) else {
             return;
         };
-        let (wakes, go_on) = lane.books().land(&terms, flight, outcome, now);
-        wakes.run();
-        if go_on {
+        let (edition, rate) = (flight.edition, flight.rate);
+        let landing = {
+            let mut books = lane.books();
+            let rules = &self.in_force.of(books.edition).rules;
+            books.land(&terms, rules, flight, outcome, now)
+        };
+        if let Ok(store) = self.store() {
+            let refunds = self.refunds(lane, edition, rate, landing.unwanted);
+            refunds.for_each(|job| store.run(job));
+        }
+        landing.wakes.run();
+        if landing.go_on {
             self.pump(lane, now, false);
         }
     }
@@ -226,8 +331,7 @@ impl Core {
     /// Makes the limit as if unused, and those of all keys known here. The store does it when it gets to
     /// it: nobody waits.
     pub(super) fn reset(self: &Arc<Self>) {
-        let mut lanes = self.lanes.all();
-        lanes.push(Arc::clone(&self.alone));
+        let lanes = self.all();
         let mut wakes = Vec::new();
         for lane in &lanes {
             wakes.push(lane.books().reset());
@@ -242,7 +346,7 @@ impl Core {
 
     /// Some at a time: a store answers only so many at once.
     fn forget(self: &Arc<Self>, mut lanes: Vec<Arc<Lane>>) {
-        let (Ok(store), Some(terms)) = (self.store(), self.terms) else {
+        let (Ok(store), Some(terms)) = (self.store(), self.in_force().terms) else {
             return;
         };
         let rest = lanes.len().saturating_sub(FORGOTTEN);
@@ -261,20 +365,29 @@ impl Core {
     /// Gives back what is held ahead, as far as it still holds anything.
     pub(super) fn give_back(self: &Arc<Self>) {
         let Ok(store) = self.store() else { return };
-        let mut lanes = self.lanes.all();
-        lanes.push(Arc::clone(&self.alone));
-        for lane in lanes {
-            let held = lane.books().drain(clock::now());
-            let Some((rate, lots)) = held else { continue };
-            let Some(terms) = self.terms(rate) else {
-                continue;
+        for lane in self.all() {
+            let (edition, held) = {
+                let mut books = lane.books();
+                (books.edition, books.drain(clock::now()))
             };
-            for lot in lots {
-                if let Some(job) = self.refund(&lane, &terms, lot) {
-                    store.run(job);
-                }
+            if let Some((rate, lots)) = held {
+                let refunds = self.refunds(&lane, edition, rate, lots);
+                refunds.for_each(|job| store.run(job));
             }
         }
+    }
+
+    /// What gives lots back that were taken under this.
+    fn refunds(
+        &self,
+        lane: &Lane,
+        edition: Edition<InForce>,
+        rate: Option<Rate>,
+        lots: Vec<Lot>,
+    ) -> impl Iterator<Item = Job> {
+        let terms = self.in_force.of(edition).terms(rate);
+        lots.into_iter()
+            .filter_map(move |lot| self.refund(lane, &terms?, lot))
     }
 
     fn refund(&self, lane: &Lane, terms: &Terms, lot: Lot) -> Option<Job> {
@@ -295,7 +408,7 @@ fn args(terms: &Terms, flight: &Flight) -> Vec<Arg> {
     for call in &flight.calls {
         args.push(Arg::from(call.cost));
         if flight.waits {
-            args.push(Arg::Int(patience(call.want.give_up, flight.sent)));
+            args.push(Arg::Int(patience(call.want.give_up(), flight.sent)));
         }
     }
     args

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Shared,
+    core::{Core, InForce},
     lane::{Arrival, Lane, Outcome},
     locals,
     turn::Turn,
@@ -21,11 +22,14 @@ use crate::{
     keyed::Place,
     kind::PolicyKind,
     policy::{
+        Switch,
         rate_limiter::{
             Allowance, RateLimiter,
             admission::Taken,
-            entrance::{Begun, Ended, Patience},
+            entrance::{Begun, Ended},
             limiter::{ALLOWED, REJECTED},
+            patience::{Patience, Stay},
+            rules::Rules,
             turn::{Spot, Turn as LocalTurn},
         },
         shared::OnStoreError,
@@ -33,6 +37,7 @@ use crate::{
     rate::Rate,
     rejection::{Rejection, StoreUnavailable},
     store::{StoreError, StoreStatus},
+    sync::lock,
     waiter::{wait, wait_blocking},
 };
 
@@ -47,12 +52,12 @@ pub(in super::super) enum Start<'p> {
 
 /// What a request came to.
 pub(in super::super) enum Landed<'p> {
-    /// The store's decision, at this key.
-    Decided(Decision, Option<Place>),
+    /// The store's decision, at this key, by these rules.
+    Decided(Decision, Option<Place>, &'p Rules),
     /// That of the limit that is this instance's own.
     Local(&'p RateLimiter, Ended<'p>),
     /// There is no decision, for want of the store.
-    Undecided(Absent, OnStoreError),
+    Undecided(Absent, OnStoreError, &'p Rules),
 }
 
 /// Why the store does not decide.
@@ -121,12 +126,14 @@ impl RateLimiter {
         if let Err(absent) = shared.is_up() {
             return self.without_store(shared, key, wish, absent);
         }
+        let core = &shared.core;
         match key {
-            None => self.start_in(shared, &shared.core.alone, now, wish),
+            None => self.start_in(shared, &core.alone, now, wish),
             Some(key) => {
-                let known = shared.core.lanes.with(key, |lane| {
+                let edition = || core.in_force.edition();
+                let known = core.lanes.with(key, edition, |lane| {
                     // Most who are refused keep nothing.
-                    self.glance(lane, now, wish).ok_or_else(|| Arc::clone(lane))
+                    glance(core, lane, now, wish).ok_or_else(|| Arc::clone(lane))
                 });
                 match known {
                     Ok(landed) => Start::Landed(landed),
@@ -134,14 +141,6 @@ impl RateLimiter {
                 }
             }
         }
-    }
-
-    /// What can be said without asking, and needs nothing fetched after it.
-    fn glance<'p>(&self, lane: &Arc<Lane>, now: Nanos, wish: Wish) -> Option<Landed<'p>> {
-        let give_up = wish.patience.map(|patience| patience.until(now));
-        let books = lane.books();
-        let refused = books.refusal(now, wish.cost, wish.rate, give_up)?;
-        Some(Landed::Decided(refused, lane.place()))
     }
 
     fn start_in<'p>(
@@ -153,20 +152,22 @@ impl RateLimiter {
     ) -> Start<'p> {
         let core = &shared.core;
         let Wish { cost, rate, .. } = wish;
-        let decided = |decision| Start::Landed(Landed::Decided(decision, lane.place()));
-        let Some(terms) = core.terms(rate).filter(|terms| cost <= terms.limit) else {
-            return decided(hopeless(
-                core.terms(rate).map_or(0, |terms| terms.limit),
-                cost,
-            ));
-        };
-        let give_up = wish.patience.map(|patience| patience.until(now));
-        let arrival = {
+        let (arrival, rules) = {
             let mut books = lane.books();
-            match books.glance(now, cost, rate, give_up) {
-                Some(decision) => Arrival::Ended(decision),
-                None => books.arrive(&terms, now, cost, rate, give_up),
-            }
+            let in_force = core.in_force.of(books.edition);
+            let rules = &in_force.rules;
+            let terms = in_force.terms(rate);
+            let stay = wish.stay(rules, now);
+            let give_up = stay.map(|stay| stay.give_up);
+            let arrival = match terms.filter(|terms| cost <= terms.limit) {
+                _ if rules.off => Arrival::Ended(rules.past()),
+                None => Arrival::Ended(hopeless(terms.map_or(0, |terms| terms.limit), cost)),
+                Some(terms) => match books.glance(now, cost, rate, give_up) {
+                    Some(decision) => Arrival::Ended(decision),
+                    None => books.arrive(&terms, now, cost, rate, stay),
+                },
+            };
+            (arrival, rules)
         };
         let ticket = match arrival {
             Arrival::Asks(ticket) => ticket,
@@ -174,7 +175,7 @@ impl RateLimiter {
                 if decision.allowed {
                     core.refill(lane, now);
                 }
-                return decided(decision);
+                return Start::Landed(Landed::Decided(decision, lane.place(), rules));
             }
         };
         let mut turn = Turn::new(Arc::clone(core), Arc::clone(lane), ticket);
@@ -199,7 +200,10 @@ impl RateLimiter {
         outcome: Outcome,
     ) -> Start<'p> {
         match outcome {
-            Outcome::Decided(decision) => Start::Landed(Landed::Decided(decision, lane.place())),
+            Outcome::Decided(decision, edition) => {
+                let rules = &shared.core.in_force.of(edition).rules;
+                Start::Landed(Landed::Decided(decision, lane.place(), rules))
+            }
             Outcome::Failed(error) => {
                 let key = lane.key.as_deref();
                 self.without_store(shared, key, wish, Absent::Failed(error))
@@ -208,79 +212,79 @@ impl RateLimiter {
     }
 
     /// Permits now or never, of those that are held here.
-    pub(in super::super) fn attempt_shared(
-        &self,
-        shared: &Shared,
+    pub(in super::super) fn attempt_shared<'p>(
+        &'p self,
+        shared: &'p Shared,
         key: Option<Shown<'_>>,
         cost: u32,
-    ) -> Decision {
+    ) -> (Decision, &'p Rules) {
         match key {
             None => self.attempt_shared_at(shared, None, cost),
             Some(key) => with_bytes(key, |key| self.attempt_shared_at(shared, Some(key), cost)),
         }
     }
 
-    fn attempt_shared_at(&self, shared: &Shared, key: Option<&[u8]>, cost: u32) -> Decision {
+    fn attempt_shared_at<'p>(
+        &'p self,
+        shared: &'p Shared,
+        key: Option<&[u8]>,
+        cost: u32,
+    ) -> (Decision, &'p Rules) {
+        let core = &shared.core;
+        let in_force = core.in_force();
+        if in_force.rules.off {
+            return (in_force.rules.past(), &in_force.rules);
+        }
         if let Err(absent) = shared.is_up() {
             return self.attempt_without_store(shared, key, cost, &absent);
         }
-        let core = &shared.core;
         let now = clock::now();
         let lane = match key {
             None => Arc::clone(&core.alone),
-            Some(key) => core.lanes.with(key, Arc::clone),
+            Some(key) => {
+                let edition = || core.in_force.edition();
+                core.lanes.with(key, edition, Arc::clone)
+            }
         };
-        let Some(terms) = core.terms(None).filter(|terms| cost <= terms.limit) else {
-            return hopeless(core.terms(None).map_or(0, |terms| terms.limit), cost);
-        };
-        if cost == 0 {
-            let granted = lane.books().nothing_asked(now);
-            let limit = granted.limit.max(terms.limit);
-            return Decision { limit, ..granted };
-        }
-        let here = lane.books().glance(now, cost, None, None);
+        let (here, rules) = ask_here(core, &lane, now, cost);
         if let Some(decision) = here {
             if decision.allowed {
                 core.refill(&lane, now);
             }
-            return decision;
-        }
-        {
-            let mut books = lane.books();
-            if let Some(ready) = books.ready(&terms, now, cost) {
-                return books.behind(now, ready);
-            }
-            books.fetch(now, cost, None);
+            return (decision, rules);
         }
         core.pump(&lane, now, false);
         // A store in memory has answered. Another's answer is there in about the time that it takes.
         let mut books = lane.books();
-        books.glance(now, cost, None, None).unwrap_or_else(|| {
+        let in_force = core.in_force.of(books.edition);
+        let decision = books.glance(now, cost, None, None).unwrap_or_else(|| {
             let soon = now.after(core.usual());
             let remaining = books.held(now, None);
             Decision {
-                limit: terms.limit,
+                limit: in_force.limit(),
                 remaining,
                 ..books.behind(now, soon)
             }
-        })
+        });
+        (decision, &in_force.rules)
     }
 
-    fn attempt_without_store(
-        &self,
-        shared: &Shared,
+    fn attempt_without_store<'p>(
+        &'p self,
+        shared: &'p Shared,
         key: Option<&[u8]>,
         cost: u32,
         absent: &Absent,
-    ) -> Decision {
-        let limit = shared.core.terms(None).map_or(0, |terms| terms.limit);
-        match self.on_store_error(shared, absent) {
+    ) -> (Decision, &'p Rules) {
+        let in_force = shared.core.in_force();
+        let limit = in_force.limit();
+        let decision = match self.on_store_error(shared, in_force, absent) {
             OnStoreError::Local => {
                 let local = self.local(shared);
-                match key {
+                return match key {
                     None => local.attempt(cost),
                     Some(key) => local.attempt_at_key(Shown::Text(&text(key)), cost),
-                }
+                };
             }
             OnStoreError::Allow => Decision {
                 allowed: true,
@@ -294,7 +298,8 @@ impl RateLimiter {
                 retry_after: Some(AGAIN),
                 ..Decision::NOTHING
             },
-        }
+        };
+        (decision, &in_force.rules)
     }
 
     /// A request that the store cannot decide, or whose decision never came.
@@ -306,7 +311,8 @@ impl RateLimiter {
         wish: Wish,
         absent: Absent,
     ) -> Start<'p> {
-        match self.on_store_error(shared, &absent) {
+        let in_force = shared.core.in_force();
+        match self.on_store_error(shared, in_force, &absent) {
             OnStoreError::Local => {
                 let local = self.local(shared);
                 let key = key.map(text);
@@ -316,20 +322,25 @@ impl RateLimiter {
                 match local.begin_at(key, wish.cost, rate, wish.patience) {
                     Begun::Ended(ended) => Start::Landed(Landed::Local(local, ended)),
                     Begun::Waits(turn, cost) => Start::Waits(local, turn, cost),
-                    Begun::Past | Begun::Shared(_) => {
-                        Start::Landed(Landed::Undecided(absent, OnStoreError::Allow))
+                    Begun::Past => {
+                        let rules = local.rules();
+                        Start::Landed(Landed::Decided(rules.past(), None, rules))
+                    }
+                    Begun::Shared(_) => {
+                        let (choice, rules) = (OnStoreError::Allow, &in_force.rules);
+                        Start::Landed(Landed::Undecided(absent, choice, rules))
                     }
                 }
             }
-            choice => Start::Landed(Landed::Undecided(absent, choice)),
+            choice => Start::Landed(Landed::Undecided(absent, choice, &in_force.rules)),
         }
     }
 
     /// What to do without the store. Where there never was one, nothing is let through, and that is told
     /// once.
-    fn on_store_error(&self, shared: &Shared, absent: &Absent) -> OnStoreError {
+    fn on_store_error(&self, shared: &Shared, in_force: &InForce, absent: &Absent) -> OnStoreError {
         if !matches!(absent, Absent::NotSet) {
-            return shared.core.settings.on_store_error.unwrap_or_default();
+            return in_force.settings().on_store_error.unwrap_or_default();
         }
         if shared.tells_now() {
             let (kind, policy) = (PolicyKind::RateLimiter, self.name().clone());
@@ -343,10 +354,17 @@ impl RateLimiter {
 
     /// The limit that is this instance's own.
     fn local<'p>(&'p self, shared: &'p Shared) -> &'p RateLimiter {
-        let settings = &shared.core.settings;
+        let instances = shared.core.instances();
+        if let Some(local) = shared.locals.find(instances) {
+            return local;
+        }
+        let _changing = lock(&self.0.changing);
+        let rules = &shared.core.in_force().rules;
+        let switch = if rules.off { Switch::Off } else { Switch::On };
+        let settings = (rules.settings(), switch);
         shared
             .locals
-            .of(shared.core.instances(), self.name(), settings, &self.0.sink)
+            .of(instances, self.name(), settings, &self.0.sink)
     }
 
     /// Waits until a request has come to something.
@@ -433,10 +451,10 @@ impl RateLimiter {
     /// Counts and tells what a request came to.
     pub(in super::super) fn pass<'p>(&'p self, landed: Landed<'p>) -> Result<Pass<'p>, Rejection> {
         match landed {
-            Landed::Decided(decision, place) => {
-                self.conclude(&decision)?;
-                let taken = self.rules().is_adaptive().then(|| Taken {
-                    rules: self.rules(),
+            Landed::Decided(decision, place, rules) => {
+                self.conclude(&decision, rules)?;
+                let told = rules.is_adaptive() && !decision.is_past();
+                let taken = told.then(|| Taken {
                     spot: self.fleet_spot(place),
                     mark: 0,
                     cost: 0,
@@ -448,14 +466,14 @@ impl RateLimiter {
                 })
             }
             Landed::Local(limiter, ended) => {
-                self.conclude(ended.decision())?;
+                self.conclude(ended.decision(), ended.rules())?;
                 Ok(Pass {
                     limiter,
                     allowance: (*ended.decision()).into(),
                     taken: Some(*ended.taken()),
                 })
             }
-            Landed::Undecided(absent, choice) => self.undecided(absent, choice),
+            Landed::Undecided(absent, choice, rules) => self.undecided(absent, choice, rules),
         }
     }
 
@@ -480,8 +498,13 @@ impl RateLimiter {
     }
 
     #[cold]
-    fn undecided(&self, absent: Absent, choice: OnStoreError) -> Result<Pass<'_>, Rejection> {
-        let enforced = choice == OnStoreError::Deny && self.rules().enforce;
+    fn undecided(
+        &self,
+        absent: Absent,
+        choice: OnStoreError,
+        rules: &Rules,
+    ) -> Result<Pass<'_>, Rejection> {
+        let enforced = choice == OnStoreError::Deny && rules.enforce;
         let unavailable = StoreUnavailable {
             policy: self.name().clone(),
             retry_after: (!matches!(absent, Absent::NotSet)).then_some(AGAIN),
@@ -503,7 +526,7 @@ impl RateLimiter {
         if enforced {
             return Err(Rejection::StoreUnavailable(unavailable));
         }
-        let limit = self.0.settings.rate.map_or(0, Rate::count);
+        let limit = rules.settings().rate.map_or(0, Rate::count);
         Ok(Pass {
             limiter: self,
             allowance: Decision {
@@ -513,6 +536,50 @@ impl RateLimiter {
             .into(),
             taken: None,
         })
+    }
+}
+
+/// What can be said without asking, and needs nothing fetched after it.
+fn glance<'p>(core: &'p Core, lane: &Arc<Lane>, now: Nanos, wish: Wish) -> Option<Landed<'p>> {
+    let books = lane.books();
+    let rules = &core.in_force.of(books.edition).rules;
+    let give_up = wish.stay(rules, now).map(|stay| stay.give_up);
+    let refused = books.refusal(now, wish.cost, wish.rate, give_up)?;
+    Some(Landed::Decided(refused, lane.place(), rules))
+}
+
+/// What can be said of permits now or never; where nothing can, some are fetched.
+fn ask_here<'p>(
+    core: &'p Core,
+    lane: &Lane,
+    now: Nanos,
+    cost: u32,
+) -> (Option<Decision>, &'p Rules) {
+    let mut books = lane.books();
+    let in_force = core.in_force.of(books.edition);
+    let rules = &in_force.rules;
+    let here = match in_force.terms(None).filter(|terms| cost <= terms.limit) {
+        _ if rules.off => Some(rules.past()),
+        None => Some(hopeless(in_force.limit(), cost)),
+        Some(terms) if cost == 0 => {
+            let granted = books.nothing_asked(now);
+            let limit = granted.limit.max(terms.limit);
+            Some(Decision { limit, ..granted })
+        }
+        Some(terms) => books.glance(now, cost, None, None).or_else(|| {
+            let ready = books.ready(&terms, now, cost)?;
+            Some(books.behind(now, ready))
+        }),
+    };
+    if here.is_none() {
+        books.fetch(now, cost, None);
+    }
+    (here, rules)
+}
+
+impl Wish {
+    fn stay(&self, rules: &Rules, now: Nanos) -> Option<Stay> {
+        self.patience?.stay(rules, now)
     }
 }
 

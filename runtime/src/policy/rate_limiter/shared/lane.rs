@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     answers::Answers,
+    core::InForce,
     denial::Denial,
     lots::{Lot, Lots},
     terms::Terms,
@@ -16,6 +17,10 @@ use super::{
 use crate::{
     algorithm::decision::Decision,
     clock::Nanos,
+    policy::{
+        rate_limiter::{patience::Stay, rules::Rules as LocalRules},
+        reloadable::Edition,
+    },
     queue::{Queue, Ticket, Waiter},
     rate::Rate,
     store::{Reply, StoreError},
@@ -36,6 +41,8 @@ pub(super) struct Lane {
 /// What is behind the lock. Pure: takes the time, and leaves to others what must happen outside.
 #[derive(Debug, Default)]
 pub(super) struct Books {
+    /// What all of it is under.
+    pub(super) edition: Edition<InForce>,
     denial: Option<Denial>,
     pub(super) told: Option<Told>,
     /// How calls ended since the store was told.
@@ -86,11 +93,29 @@ struct Line {
 pub(super) struct Want {
     pub(super) rate: Option<Rate>,
     /// How long it may wait; `None`: not at all.
-    pub(super) give_up: Option<Nanos>,
+    stay: Option<Stay>,
     /// When it came.
     since: Nanos,
     /// Nobody: the permits are for the next one who cannot wait.
     ahead: bool,
+}
+
+impl Want {
+    /// How long it may wait; `None`: not at all.
+    pub(super) fn give_up(&self) -> Option<Nanos> {
+        Some(self.stay?.give_up)
+    }
+
+    /// The same by other rules. Who may not wait any longer is told what the store says now.
+    fn change(&mut self, rules: &LocalRules, now: Nanos) {
+        let stay = self.stay.filter(|_| rules.max_wait.is_some());
+        let stay = stay.map(|stay| stay.under(rules));
+        let is_over = stay.is_none_or(|stay| stay.give_up <= now);
+        if self.stay.is_some() && is_over {
+            self.since = now;
+        }
+        self.stay = stay.filter(|_| !is_over);
+    }
 }
 
 #[derive(Debug)]
@@ -103,7 +128,8 @@ enum Seat {
 /// What a question came to.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
-    Decided(Decision),
+    /// By the rules of this.
+    Decided(Decision, Edition<InForce>),
     /// Whether anything was taken is not known.
     Failed(Arc<StoreError>),
 }
@@ -128,6 +154,7 @@ pub(super) enum Look {
 /// A question that is sent.
 #[derive(Debug)]
 pub(super) struct Flight {
+    pub(super) edition: Edition<InForce>,
     pub(super) calls: Vec<Call>,
     pub(super) rate: Option<Rate>,
     pub(super) sent: Nanos,
@@ -171,6 +198,16 @@ const FLIGHTS: u32 = 4;
 /// Time that nobody misses.
 const MOMENT: Duration = Duration::from_millis(1);
 
+/// What is left to do when a question has come back.
+#[derive(Debug, Default)]
+pub(super) struct Landing {
+    pub(super) wakes: Wakes,
+    /// Whether nobody else looks after the queue.
+    pub(super) go_on: bool,
+    /// Permits that are to be given back.
+    pub(super) unwanted: Vec<Lot>,
+}
+
 /// To be run outside the lock: waking or dropping a waker may run foreign code.
 #[derive(Debug, Default)]
 #[must_use]
@@ -188,19 +225,22 @@ impl Wakes {
 
 impl Lane {
     pub(super) fn alone() -> Self {
-        Self::new(0, None)
+        Self::new(0, None, Edition::default())
     }
 
-    pub(super) fn of_key(hash: u64, key: &[u8]) -> Self {
-        Self::new(hash, Some(key.into()))
+    pub(super) fn of_key(hash: u64, key: &[u8], edition: Edition<InForce>) -> Self {
+        Self::new(hash, Some(key.into()), edition)
     }
 
-    fn new(hash: u64, key: Option<Box<[u8]>>) -> Self {
+    fn new(hash: u64, key: Option<Box<[u8]>>, edition: Edition<InForce>) -> Self {
         Self {
             hash,
             key,
             used: AtomicBool::new(false),
-            books: Mutex::default(),
+            books: Mutex::new(Books {
+                edition,
+                ..Books::default()
+            }),
         }
     }
 
@@ -272,18 +312,18 @@ impl Books {
         now: Nanos,
         cost: u32,
         rate: Option<Rate>,
-        give_up: Option<Nanos>,
+        stay: Option<Stay>,
     ) -> Arrival {
         self.rate = rate;
         let line = self.line.get_or_insert_default();
         if let Some(ready) = line.ready(terms, now, cost)
-            && give_up.is_none_or(|give_up| ready > give_up)
+            && stay.is_none_or(|stay| ready > stay.give_up)
         {
             return Arrival::Ended(self.behind(now, ready));
         }
         let want = Want {
             rate,
-            give_up,
+            stay,
             since: now,
             ahead: false,
         };
@@ -303,7 +343,7 @@ impl Books {
         line.fetching = true;
         let want = Want {
             rate,
-            give_up: None,
+            stay: None,
             since: now,
             ahead: true,
         };
@@ -357,6 +397,7 @@ impl Books {
             .front()
             .map_or(self.rate, |first| first.data.rate);
         let mut flight = Flight {
+            edition: self.edition,
             calls: Vec::new(),
             rate,
             sent: now,
@@ -393,28 +434,33 @@ impl Books {
         self.tidy();
     }
 
-    /// A question has been answered, or came to nothing. The second: whether nobody else looks after the
-    /// queue.
+    /// A question has been answered, or came to nothing. `rules` are those in force here now.
     pub(super) fn land(
         &mut self,
         terms: &Terms,
+        rules: &LocalRules,
         flight: Flight,
         outcome: Result<Reply, StoreError>,
         now: Nanos,
-    ) -> (Wakes, bool) {
+    ) -> Landing {
         let reply = outcome.and_then(|reply| Answers::read(&reply, flight.calls.len()));
-        let mut wakes = Wakes::default();
+        let mut landing = Landing::default();
+        let is_former = flight.edition != self.edition;
         let Some(line) = &mut self.line else {
-            return (wakes, false);
+            return landing;
         };
         line.flights -= 1;
         line.lots.arrived(flight.extra);
         line.fetching &= !flight.calls.iter().any(|call| call.want.ahead);
         match reply {
-            Err(error) => line.fail(&flight, error, &mut wakes),
+            Err(error) => line.fail(&flight, error, &mut landing.wakes),
+            Ok(answers) if is_former => {
+                landing.unwanted =
+                    line.seat_former(terms, rules, flight, &answers, now, &mut landing.wakes);
+            }
             Ok(answers) => {
                 self.told = Some(answers.told(self.told, now));
-                let denied = line.seat(terms, flight, &answers, now, &mut wakes);
+                let denied = line.seat(terms, flight, &answers, now, &mut landing.wakes);
                 for denial in denied {
                     if self.denial.is_none_or(|held| denial.replaces(&held, now)) {
                         self.denial = Some(denial);
@@ -422,7 +468,32 @@ impl Books {
                 }
             }
         }
-        (wakes, line.starting == 0)
+        landing.go_on = line.starting == 0;
+        landing
+    }
+
+    /// Goes over to other rules: forgets what is known, and hands out what is held, for it to be given
+    /// back. Those who wait ask anew, or go on where there is no limit. What it was under, too.
+    pub(super) fn change(
+        &mut self,
+        edition: Edition<InForce>,
+        rules: &LocalRules,
+        now: Nanos,
+    ) -> (Edition<InForce>, Wakes, Option<(Option<Rate>, Vec<Lot>)>) {
+        let former = std::mem::replace(&mut self.edition, edition);
+        let held = self.drain(now);
+        self.denial = None;
+        self.told = None;
+        let mut wakes = Wakes::default();
+        if let Some(line) = &mut self.line {
+            line.not_before = Nanos(0);
+            match rules.off {
+                true => line.let_go(rules, edition, &mut wakes),
+                false => line.judge(rules, now, &mut wakes),
+            }
+        }
+        self.tidy();
+        (former, wakes, held)
     }
 
     /// Somebody looks for the answer.
@@ -457,13 +528,14 @@ impl Books {
         let Some(want) = line.queue.get(ticket).map(|waiter| waiter.data) else {
             return (Look::Until(Nanos::NEVER), wakes);
         };
-        let give_up = want.give_up.unwrap_or(Nanos::NEVER);
+        let give_up = want.give_up().unwrap_or(Nanos::NEVER);
         if give_up <= now {
             let ready = line.not_before.max(now);
             wakes = line.leave(ticket);
             let refused = self.behind(now, ready);
             self.tidy();
-            return (Look::Ready(Outcome::Decided(refused)), wakes);
+            let outcome = Outcome::Decided(refused, self.edition);
+            return (Look::Ready(outcome), wakes);
         }
         wakes.gone = line.queue.set_waker(ticket, waker);
         let until = match line.queue.is_front(ticket) {
@@ -595,11 +667,11 @@ impl Line {
             } = waiter;
             // Waiting for its turn is not waiting for the store.
             let waited = now.since(want.since.max(self.not_before));
-            if want.give_up.is_none() && waited >= MOMENT {
+            if want.stay.is_none() && waited >= MOMENT {
                 let left = rules.deadline.saturating_sub(waited).max(MOMENT);
                 flight.within = Some(flight.within.map_or(left, |within| within.min(left)));
             }
-            flight.waits |= want.give_up.is_some();
+            flight.waits |= want.stay.is_some();
             self.seats.insert(ticket, Seat::Asked(waker));
             flight.calls.push(Call { ticket, cost, want });
         }
@@ -616,14 +688,27 @@ impl Line {
 
     /// Hands an outcome to whoever asked; `false` where nobody is there any more.
     fn answer(&mut self, call: &Call, outcome: Outcome, wakes: &mut Wakes) -> bool {
-        match self.seats.remove(&call.ticket) {
-            Some(Seat::Asked(waker)) if !call.want.ahead => {
-                let answered = Seat::Answered(outcome, call.cost, call.want.rate);
-                self.seats.insert(call.ticket, answered);
-                wakes.woken.push(waker);
-                true
-            }
-            _ => false,
+        if call.want.ahead {
+            wakes.woken.extend(self.take_seat(call.ticket));
+            return false;
+        }
+        let Some(waker) = self.take_seat(call.ticket) else {
+            return false;
+        };
+        let answered = Seat::Answered(outcome, call.cost, call.want.rate);
+        self.seats.insert(call.ticket, answered);
+        wakes.woken.push(waker);
+        true
+    }
+
+    /// Takes one out who has not been answered.
+    fn take_seat(&mut self, ticket: Ticket) -> Option<Waker> {
+        if !matches!(self.seats.get(&ticket), Some(Seat::Asked(_))) {
+            return None;
+        }
+        match self.seats.remove(&ticket) {
+            Some(Seat::Asked(waker)) => Some(waker),
+            _ => None,
         }
     }
 
@@ -642,6 +727,7 @@ impl Line {
         wakes: &mut Wakes,
     ) -> Vec<Denial> {
         let Flight {
+            edition,
             calls,
             rate,
             sent,
@@ -664,9 +750,10 @@ impl Line {
                 if call.want.ahead {
                     self.lots.put(lot(call.cost), rate);
                 }
-                let is_there = self.answer(&call, Outcome::Decided(decision), wakes);
+                let outcome = Outcome::Decided(decision, edition);
+                let is_there = self.answer(&call, outcome, wakes);
                 if !is_there && !call.want.ahead {
-                    self.pass_on(call.cost, rate, decision, wakes);
+                    self.pass_on(call.cost, rate, (decision, edition), wakes);
                 }
                 continue;
             }
@@ -674,12 +761,12 @@ impl Line {
             let ready = decision
                 .retry_after
                 .map_or(Nanos::NEVER, |wait| now.after(wait));
-            let waits = call.want.give_up.is_some_and(|give_up| ready <= give_up);
+            let waits = call.want.give_up().is_some_and(|give_up| ready <= give_up);
             if waits && self.is_there(&call) && index + 1 == answers.len() {
                 self.not_before = ready;
                 back.push(call);
             } else {
-                self.answer(&call, Outcome::Decided(decision), wakes);
+                self.answer(&call, Outcome::Decided(decision, edition), wakes);
             }
         }
         self.put_back(back, wakes);
@@ -692,11 +779,92 @@ impl Line {
         denied
     }
 
+    /// The same of answers that were given by rules which are not in force any more: what was taken is
+    /// taken, who was refused and may wait asks anew, and nothing is remembered. Permits that nobody asked
+    /// for are returned.
+    fn seat_former(
+        &mut self,
+        terms: &Terms,
+        rules: &LocalRules,
+        flight: Flight,
+        answers: &Answers,
+        now: Nanos,
+        wakes: &mut Wakes,
+    ) -> Vec<Lot> {
+        let Flight {
+            edition,
+            calls,
+            rate,
+            sent,
+            ..
+        } = flight;
+        let (mut back, mut unwanted) = (Vec::new(), answers.granted);
+        for (index, mut call) in calls.into_iter().enumerate() {
+            call.want.change(rules, now);
+            let Some(decision) = answers.decision(index) else {
+                back.push(call);
+                continue;
+            };
+            if !decision.allowed && call.want.stay.is_some() {
+                back.push(call);
+                continue;
+            }
+            let is_there = self.answer(&call, Outcome::Decided(decision, edition), wakes);
+            match (decision.allowed, call.want.ahead) {
+                (true, true) => unwanted = unwanted.saturating_add(call.cost),
+                (true, false) if !is_there => {
+                    self.pass_on(call.cost, rate, (decision, edition), wakes);
+                }
+                _ => {}
+            }
+        }
+        self.put_back(back, wakes);
+        let lot = Lot {
+            permits: unwanted,
+            until: sent.after(terms.life),
+            mark: answers.mark,
+        };
+        if unwanted > 0 { vec![lot] } else { Vec::new() }
+    }
+
+    /// All go on: there is no limit.
+    fn let_go(&mut self, rules: &LocalRules, edition: Edition<InForce>, wakes: &mut Wakes) {
+        let past = || Seat::Answered(Outcome::Decided(rules.past(), edition), 0, None);
+        for seat in self.seats.values_mut() {
+            // Of permits that are fetched ahead nobody comes for the answer: the question's is enough.
+            match std::mem::replace(seat, past()) {
+                Seat::Asked(waker) => wakes.woken.push(waker),
+                answered => *seat = answered,
+            }
+        }
+        while let Some(ticket) = self.queue.front_ticket() {
+            let Some(waiter) = self.queue.pop_front() else {
+                break;
+            };
+            match waiter.data.ahead {
+                true => self.fetching = false,
+                false => drop(self.seats.insert(ticket, past())),
+            }
+            wakes.woken.push(waiter.waker);
+        }
+    }
+
+    /// Judges those whose question has not been sent by other rules. All are woken, for they have other
+    /// times to wait for.
+    fn judge(&mut self, rules: &LocalRules, now: Nanos, wakes: &mut Wakes) {
+        for ticket in self.queue.tickets() {
+            if let Some(waiter) = self.queue.get_mut(ticket) {
+                waiter.data.change(rules, now);
+                wakes.woken.push(waiter.waker.clone());
+            }
+        }
+    }
+
     /// Those who are to wait go back to where they were in line. They are woken, for they have timers to
     /// set.
     fn put_back(&mut self, back: Vec<Call>, wakes: &mut Wakes) {
         for call in back.into_iter().rev() {
-            let Some(Seat::Asked(waker)) = self.seats.remove(&call.ticket) else {
+            let Some(waker) = self.take_seat(call.ticket) else {
                 continue;
             };
             wakes.woken.push(waker.clone());
@@ -711,7 +879,13 @@ impl Line {
 
     /// Permits whose caller has gone: they are taken in the store, so the next who wants as many has them.
     /// Where there is none they are lost.
-    fn pass_on(&mut self, cost: u32, rate: Option<Rate>, decision: Decision, wakes: &mut Wakes) {
+    fn pass_on(
+        &mut self,
+        cost: u32,
+        rate: Option<Rate>,
+        (decision, edition): (Decision, Edition<InForce>),
+        wakes: &mut Wakes,
+    ) {
         let wants = |waiter: &Waiter<Want>| {
             waiter.weight == cost && waiter.data.rate == rate && !waiter.data.ahead
         };
@@ -721,7 +895,7 @@ impl Line {
         else {
             return;
         };
-        let outcome = Outcome::Decided(decision);
+        let outcome = Outcome::Decided(decision, edition);
         self.seats
             .insert(ticket, Seat::Answered(outcome, cost, rate));
         wakes.woken.push(waiter.waker);
@@ -733,8 +907,10 @@ impl Line {
         match self.seats.remove(&ticket) {
             // Its question goes on without it.
             Some(Seat::Asked(waker)) => wakes.gone = Some(waker),
-            Some(Seat::Answered(Outcome::Decided(decision), cost, rate)) if decision.allowed => {
-                self.pass_on(cost, rate, decision, &mut wakes);
+            Some(Seat::Answered(Outcome::Decided(decision, edition), cost, rate))
+                if decision.allowed && !decision.is_past() =>
+            {
+                self.pass_on(cost, rate, (decision, edition), &mut wakes);
             }
             Some(_) => {}
             None => {

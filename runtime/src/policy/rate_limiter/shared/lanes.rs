@@ -3,15 +3,19 @@
 use std::{
     fmt,
     hash::BuildHasher,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::lane::Lane;
+use super::{core::InForce, lane::Lane};
 use crate::{
     keyed::Place,
+    policy::reloadable::Edition,
     sync::{Mutex, lock},
 };
 
@@ -24,7 +28,7 @@ pub(super) struct Lanes {
     shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
     /// In a shard; those that somebody is at do not count.
-    most: usize,
+    most: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -45,14 +49,25 @@ impl Lanes {
         Self {
             shards: (0..shards).map(|_| Mutex::new(Shard::default())).collect(),
             hasher: RandomState::default(),
-            most: keys.div_ceil(shards),
+            most: AtomicUsize::new(keys.div_ceil(shards)),
         }
     }
 
+    /// Changes how many keys are remembered. Fewer are reached as new ones come.
+    pub(super) fn set_max_keys(&self, max_keys: u32) {
+        let keys = REMEMBERED.min(max_keys as usize).max(1);
+        self.most.store(keys.div_ceil(self.shards.len()), Relaxed);
+    }
+
     /// Looks at a key's lane, made if need be, under the lock of its shard. Whoever keeps the lane clones
-    /// it there.
+    /// it there. A new one is under what `edition` says.
     #[inline]
-    pub(super) fn with<R>(&self, key: &[u8], act: impl FnOnce(&Arc<Lane>) -> R) -> R {
+    pub(super) fn with<R>(
+        &self,
+        key: &[u8],
+        edition: impl FnOnce() -> Edition<InForce>,
+        act: impl FnOnce(&Arc<Lane>) -> R,
+    ) -> R {
         // As permits keep it.
         let hash = Place::own(self.hasher.hash_one(key)).hash();
         let mut shard = lock(self.shard(hash));
@@ -60,7 +75,9 @@ impl Lanes {
             lane.used.store(true, Relaxed);
             return act(lane);
         }
-        act(shard.insert(hash, key, self.most))
+        // Under the lock: who changes the rules of all lanes comes after it, or has put others in force.
+        let lane = Lane::of_key(hash, key, edition());
+        act(shard.insert(lane, self.most.load(Relaxed)))
     }
 
     /// The lane with that hash, if it is there.
@@ -92,13 +109,13 @@ impl Lanes {
 
 impl Shard {
     #[cold]
-    fn insert(&mut self, hash: u64, key: &[u8], most: usize) -> &Arc<Lane> {
+    fn insert(&mut self, lane: Lane, most: usize) -> &Arc<Lane> {
         if self.lanes.len() >= self.full.max(most) {
             self.sweep(most);
             // Where everybody is busy, the next look is worth it only when there are many more.
             self.full = self.lanes.len() * 2;
         }
-        let lane = Arc::new(Lane::of_key(hash, key));
+        let (hash, lane) = (lane.hash, Arc::new(lane));
         self.lanes
             .insert_unique(hash, lane, |lane| lane.hash)
             .into_mut()

@@ -6,7 +6,7 @@ use crate::{
     event::Sink,
     name::PolicyName,
     policy::{
-        Policy,
+        Policy, Switch,
         rate_limiter::{RateLimiter, RateLimiterSettings},
     },
     rate::Rate,
@@ -28,12 +28,12 @@ struct Node {
 const SIZES: usize = 32;
 
 impl Locals {
-    /// The limit of one of so many instances.
+    /// The limit of one of so many instances, made if need be. Not while settings are being changed.
     pub(super) fn of(
         &self,
         instances: u32,
         name: &PolicyName,
-        settings: &RateLimiterSettings,
+        (settings, switch): (&RateLimiterSettings, Switch),
         sink: &Sink,
     ) -> &RateLimiter {
         let mut wanted = instances.max(1);
@@ -45,9 +45,11 @@ impl Locals {
             }
             let make = || {
                 let settings = part(settings, wanted);
+                let limiter = RateLimiter::assemble(name.clone(), &settings, sink.clone());
+                limiter.reconfigure(&settings, switch);
                 Box::new(Node {
                     share: wanted,
-                    limiter: RateLimiter::assemble(name.clone(), &settings, sink.clone()),
+                    limiter,
                     next: Self::default(),
                 })
             };
@@ -61,16 +63,33 @@ impl Locals {
     }
 
     pub(super) fn for_each(&self, mut act: impl FnMut(&RateLimiter)) {
+        self.for_each_share(|_, limiter| act(limiter));
+    }
+
+    /// The same, told what share each is.
+    pub(super) fn for_each_share(&self, mut act: impl FnMut(u32, &RateLimiter)) {
         let mut here = self;
         while let Some(node) = here.0.get() {
-            act(&node.limiter);
+            act(node.share, &node.limiter);
             here = &node.next;
         }
+    }
+
+    /// The limit of one of so many, if it was made.
+    pub(super) fn find(&self, instances: u32) -> Option<&RateLimiter> {
+        let mut here = self;
+        while let Some(node) = here.0.get() {
+            if node.share == instances.max(1) {
+                return Some(&node.limiter);
+            }
+            here = &node.next;
+        }
+        None
     }
 }
 
 /// The share of one of so many, of everything that is a number of permits; at least one.
-fn part(settings: &RateLimiterSettings, instances: u32) -> RateLimiterSettings {
+pub(super) fn part(settings: &RateLimiterSettings, instances: u32) -> RateLimiterSettings {
     let mut part = *settings;
     part.shared = None;
     part.mode = None;

@@ -20,11 +20,14 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
+pub(super) use self::core::FleetChange;
 pub(super) use entrance::{Landed, Pass, Start};
 
 use self::core::Core;
-use super::RateLimiterSettings;
-use crate::{event::Sink, keyed::Place, kind::PolicyKind, name::PolicyName, store::Link};
+use super::{RateLimiterSettings, limiter::Change, rules::Rules};
+use crate::{
+    event::Sink, keyed::Place, kind::PolicyKind, name::PolicyName, policy::Switch, store::Link,
+};
 
 /// What a shared limiter has beside a local one.
 #[derive(Debug)]
@@ -45,7 +48,7 @@ impl Shared {
         settings.shared.filter(|shared| *shared)?;
         let link = Link::new(sink.store().clone(), PolicyKind::RateLimiter, name.clone());
         Some(Box::new(Self {
-            core: Core::new(settings, link),
+            core: Core::new(Rules::new(settings), link),
             locals: locals::Locals::default(),
             told: AtomicBool::new(false),
         }))
@@ -56,7 +59,7 @@ impl Shared {
         let told = self.core.alone.books().told;
         match told {
             Some(told) => (told.limit, told.share),
-            None => (self.core.terms(None).map_or(0, |terms| terms.limit), None),
+            None => (self.core.in_force().limit(), None),
         }
     }
 
@@ -74,6 +77,22 @@ impl Shared {
     pub(super) fn reset(&self) {
         self.core.reset();
         self.locals.for_each(super::RateLimiter::reset);
+    }
+
+    /// Puts other rules in force. The next question to the store carries them; what is held and remembered
+    /// here is dropped, and those who wait ask anew. One at a time.
+    pub(super) fn change(&self, rules: Rules, switch: Switch) -> Vec<Change> {
+        let settings = *rules.settings();
+        let mut changes = vec![Change::Fleet(self.core.change(rules))];
+        self.locals.for_each_share(|share, local| {
+            changes.extend(local.change(&locals::part(&settings, share), switch));
+        });
+        changes
+    }
+
+    /// Whether outcomes move the limit.
+    pub(super) fn is_adaptive(&self) -> bool {
+        self.core.in_force().rules.is_adaptive()
     }
 
     /// How a call ended, for an adaptive limit.

@@ -46,12 +46,15 @@ impl Wait for Turn {
         let Some(ticket) = self.ticket else {
             return Progress::Until(Nanos::NEVER);
         };
-        let Some(rules) = self.core.usual_rules() else {
-            return Progress::Until(Nanos::NEVER);
-        };
         // Twice at most: once it is sent, the question is under way or answered.
         for _ in 0..2 {
-            let (look, wakes) = self.lane.books().look(&rules, ticket, waker, now);
+            let (look, wakes) = {
+                let mut books = self.lane.books();
+                let Some(rules) = self.core.rules(books.edition) else {
+                    return Progress::Until(Nanos::NEVER);
+                };
+                books.look(&rules, ticket, waker, now)
+            };
             wakes.run();
             match look {
                 Look::Ready(outcome) => {

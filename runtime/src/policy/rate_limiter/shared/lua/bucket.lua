@@ -17,6 +17,7 @@ if held then
   end
   if debt > full then debt = full end
   total, changed = sum, at > now
+  if unit ~= permit then total = (sum + debt) % round end
 end
 local function take(cost)
   local retry = 0
