@@ -1,6 +1,10 @@
 //! How a request begins, waits and ends.
 
-use std::{cell::OnceCell, num::NonZeroU64, time::Instant};
+use std::{
+    cell::OnceCell,
+    num::NonZeroU64,
+    time::{Duration, Instant},
+};
 
 use super::{
     Admission, Allowance, RateLimiter, Request,
