@@ -126,7 +126,7 @@ mod the_happy_path_allocates_nothing {
 }
 
 /// What the feature `metrics` adds, which is on here: when the call began, and where its time goes. That it
-/// is 150 bytes in all without is checked where the feature is off, by `runtime/benches/instructions.sh`.
+/// adds nothing where it is off is checked by `runtime/benches/instructions.sh`.
 const TIMED: usize = 24;
 
 #[test]
