@@ -12,7 +12,7 @@ pub use crate::{
     policy::{
         bulkhead::{BulkheadSettings, Entry},
         circuit_breaker::{CircuitBreakerSettings, CircuitPermit, WindowArg},
-        fallback::{CacheKey, FallbackSettings, Mark, Marks, Taken, Unmarked},
+        fallback::{CacheKey, FallbackSettings, Mark, Marks, Serving, Taken, Unmarked},
         rate_limiter::{Admission, OnePermit, RateLimiterSettings, Request},
         retry::{Attempts, Next, RetrySettings},
         timeout::{Elapsed, Outermost, Run, TimeoutSettings, Within},

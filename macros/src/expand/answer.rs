@@ -123,7 +123,7 @@ fn failed(
         None => return answer,
         Some(Memory::Own(at)) => (
             at,
-            quote_spanned!(at=> let __recalled = __policy.recall(&__key, __marks);),
+            quote_spanned!(at=> let __recalled = __policy.recall(&__key, __marks, __serve);),
         ),
         Some(Memory::Shared(at)) => (at, recall_shared(context, at)),
     };
@@ -140,11 +140,11 @@ fn failed(
 fn recall_shared(context: &Context<'_>, at: Span) -> TokenStream {
     match context.is_async() {
         true => quote_spanned! {at=>
-            let __recalling = __policy.recall_shared(&__key, __marks);
+            let __recalling = __policy.recall_shared(&__key, __marks, __serve);
             let __recalled = __recalling.await;
         },
         false => quote_spanned! {at=>
-            let __recalled = __policy.recall_shared_blocking(&__key, __marks);
+            let __recalled = __policy.recall_shared_blocking(&__key, __marks, __serve);
         },
     }
 }

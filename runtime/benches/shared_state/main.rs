@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use steadfast::{RateLimiter, RedisStore};
+use steadfast::RedisStore;
 use steadfast_servers::RedisServer;
 use tokio::runtime::{self, Runtime};
 
@@ -95,7 +95,7 @@ fn main() {
         bench.local(&mut times);
         eprintln!("round {} of {}", round + 1, options.rounds);
     }
-    let commands = bench.commands_of_a_closed_breaker(&server);
+    let commands = bench.commands_of_a_closed_breaker();
 
     let table = table(&times);
     println!("\n{table}");
@@ -119,7 +119,7 @@ struct Bench {
 impl Bench {
     /// In turns, so that what disturbs one disturbs all.
     fn sequential(&self, times: &mut Times) {
-        let limiter = plenty("sequential");
+        let limiter = subjects::plenty("sequential");
         let (mut pings, mut raws, mut decisions) = (Vec::new(), Vec::new(), Vec::new());
         self.runtime.block_on(async {
             for _ in 0..SEQUENTIAL {
@@ -135,13 +135,13 @@ impl Bench {
 
     fn ours(&self, times: &mut Times) {
         for (id, callers) in [(ONE_KEY, 64), (MANY_ONE_KEY, 512)] {
-            let limiter = plenty("one key");
+            let limiter = subjects::plenty("one key");
             let call = |_| async {
                 let _ = limiter.acquire(1).await.unwrap();
             };
             times.add(id, self.concurrently(callers, call));
         }
-        let limiter = plenty("keys");
+        let limiter = subjects::plenty("keys");
         let call = |n| {
             let limiter = &limiter;
             async move {
@@ -211,7 +211,7 @@ impl Bench {
         start.elapsed().as_nanos() as f64 / calls as f64
     }
 
-    fn commands_of_a_closed_breaker(&self, server: &RedisServer) -> f64 {
+    fn commands_of_a_closed_breaker(&self) -> f64 {
         const SPAN: Duration = Duration::from_secs(3);
         let before = self.runtime.block_on(self.raw.commands());
         let start = Instant::now();
@@ -219,7 +219,6 @@ impl Bench {
             self.again_and_again(subjects::closed_shared);
         }
         let commands = self.runtime.block_on(self.raw.commands()) - before;
-        let _ = server;
         commands as f64 / start.elapsed().as_secs_f64()
     }
 }
@@ -232,10 +231,6 @@ async fn timed<T>(call: impl Future<Output = T>) -> f64 {
 
 fn key(n: usize) -> String {
     format!("user-{}", (n * 7_919) % 10_000)
-}
-
-fn plenty(name: &str) -> RateLimiter {
-    subjects::plenty(name)
 }
 
 fn table(times: &Times) -> Table {

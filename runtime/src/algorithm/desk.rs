@@ -139,6 +139,8 @@ pub(crate) enum Failed {
 pub(crate) struct Desk {
     /// The next ticket, place or question: their order is that of coming.
     next: u64,
+    /// How long the leases are of places from that number on.
+    leases: Vec<(u64, Duration)>,
     line: VecDeque<Waiter>,
     /// Those who left the line and have not looked since.
     turns: BTreeMap<u64, Turn>,
@@ -184,6 +186,8 @@ struct Flight {
     ids: Vec<u64>,
     /// For so many of the line.
     wishes: usize,
+    /// It was asked by terms that are not in force any more: nobody is denied a place for it.
+    is_old: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -242,6 +246,7 @@ impl Desk {
     pub(crate) fn new() -> Self {
         Self {
             next: 0,
+            leases: Vec::new(),
             line: VecDeque::new(),
             turns: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -312,7 +317,7 @@ impl Desk {
             false => self.flights.is_empty(),
         };
         if is_full && has_no_chance {
-            return Entrance::Turn(self.refusal());
+            return Entrance::Turn(self.refused(terms));
         }
         let ticket = self.number();
         self.line.push_back(Waiter {
@@ -340,7 +345,7 @@ impl Desk {
         }
         self.fetch = self.fetch.saturating_add(1).min(terms.limit);
         self.ask(now, terms, out);
-        self.refusal()
+        self.refused(terms)
     }
 
     /// A caller comes who is let in whatever is said of it.
@@ -411,6 +416,25 @@ impl Desk {
     /// The time has come that [`look`](Self::look) named.
     pub(crate) fn nudge(&mut self, now: Nanos, terms: &Terms, out: &mut Vec<Effect>) {
         self.go_on(now, terms, out);
+    }
+
+    /// Other terms are in force: those who wait are judged anew, as if all came now in their order.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody changes them
+    pub(crate) fn judge_again(&mut self, now: Nanos, terms: &Terms, out: &mut Vec<Effect>) {
+        self.denials = 0;
+        self.retry = None;
+        for flight in &mut self.flights {
+            flight.is_old = true;
+        }
+        for waiter in &mut self.line {
+            waiter.denied = false;
+            // It looks at how long it waits, too.
+            out.push(Effect::Wake(waiter.ticket));
+        }
+        self.go_on(now, terms, out);
+        if !terms.up && terms.waits && !self.line.is_empty() {
+            self.deny_all(terms, out);
+        }
     }
 
     /// The terms have changed for the better: it is worth asking at once.
@@ -529,6 +553,43 @@ impl Desk {
         Turn::Full {
             waiting: self.waiting(),
         }
+    }
+
+    /// What becomes of a caller for whom there is no place.
+    fn refused(&mut self, terms: &Terms) -> Turn {
+        match terms.watches {
+            true => Turn::In(self.force()),
+            false => self.refusal(),
+        }
+    }
+
+    /// How long the lease of a place is, from when it was first asked for until it is given back: what
+    /// holds it in the store is called by that.
+    pub(crate) fn lease_of(&self, id: u64) -> Option<Duration> {
+        let mut leases = self.leases.iter().rev();
+        Some(leases.find(|(from, _)| *from <= id)?.1)
+    }
+
+    /// Places that are asked for from now on have the lease that is in force.
+    fn settle_on_lease(&mut self, terms: &Terms) {
+        if self
+            .leases
+            .last()
+            .is_some_and(|(_, lease)| *lease == terms.lease)
+        {
+            return;
+        }
+        let all = self.held.keys().chain(self.owed.keys()).chain(&self.lost);
+        let asked = self.flights.iter().flat_map(|flight| &flight.ids);
+        let paid = self.release.iter().flat_map(|(_, ids)| ids);
+        let oldest = all.chain(asked).chain(paid).min().copied();
+        let is_past = |until: u64| oldest.is_none_or(|oldest| until <= oldest);
+        // Each is of use until the next one begins.
+        let ends = self.leases.iter().skip(1).map(|(from, _)| *from);
+        let past = ends.chain([self.next + 1]).take_while(|end| is_past(*end));
+        let past = past.count().min(self.leases.len());
+        self.leases.drain(..past);
+        self.leases.push((self.next + 1, terms.lease));
     }
 
     /// How many of the line questions are under way for.
@@ -658,6 +719,7 @@ impl Desk {
         if !terms.up || !self.may_ask(now, terms) {
             return;
         }
+        self.settle_on_lease(terms);
         let covered = self.covered().min(self.line.len());
         let uncovered = self.line.len() - covered;
         let mut ids = self.exchange(uncovered, now, terms);
@@ -695,6 +757,7 @@ impl Desk {
             sent: now,
             ids: ids.clone(),
             wishes,
+            is_old: false,
         });
         out.push(Effect::Ask {
             flight,
@@ -726,7 +789,9 @@ impl Desk {
             return Vec::new();
         }
         let shown = self.shown;
-        let stale = self.held.iter_mut().filter(|(_, held)| {
+        // All of one question have one lease.
+        let first = self.leases.last().map_or(0, |(from, _)| *from);
+        let stale = self.held.range_mut(first..).filter(|(_, held)| {
             matches!(held.used, Used::Spare(_)) && held.until > now && held.fence <= shown
         });
         let mut ids = Vec::new();
@@ -801,14 +866,16 @@ impl Desk {
             return;
         }
         match terms.waits {
+            _ if flight.is_old => {}
             true => self.put_off(granted.first_end, random, now, terms, out),
-            false => self.refuse(flight, flight.wishes.saturating_sub(given), out),
+            false => self.refuse(flight, flight.wishes.saturating_sub(given), terms, out),
         }
     }
 
     /// Notes the places that were given.
     fn take(&mut self, flight: &Flight, granted: &Granted, now: Nanos, terms: &Terms) {
-        let until = flight.sent.after(terms.lease);
+        let first = flight.ids.first().and_then(|id| self.lease_of(*id));
+        let until = flight.sent.after(first.unwrap_or(terms.lease));
         let is_new = |id: &u64| !self.held.contains_key(id);
         let answers = || flight.ids.iter().zip(&granted.fences);
         let new = answers()
@@ -868,7 +935,7 @@ impl Desk {
     }
 
     /// Refuses so many of those a question was for, who stand behind those that another one is for.
-    fn refuse(&mut self, flight: &Flight, number: usize, out: &mut Vec<Effect>) {
+    fn refuse(&mut self, flight: &Flight, number: usize, terms: &Terms, out: &mut Vec<Effect>) {
         let behind = self.covered();
         for _ in 0..number {
             // Who came later has not been asked for.
@@ -880,7 +947,7 @@ impl Desk {
                 return;
             };
             self.line.remove(behind);
-            let turn = self.refusal();
+            let turn = self.refused(terms);
             self.tell(ticket, turn, out);
         }
     }
@@ -959,6 +1026,7 @@ impl Desk {
         terms: &Terms,
         out: &mut Vec<Effect>,
     ) {
+        let lease = self.lease_of(id).unwrap_or(terms.lease);
         let Some(held) = self.held.get_mut(&id) else {
             return;
         };
@@ -969,7 +1037,7 @@ impl Desk {
         if renewed {
             held.by = flight;
             held.since = sent;
-            held.until = sent.after(terms.lease);
+            held.until = sent.after(lease);
         } else if held.used == Used::Call {
             self.lose(id, out);
         } else {
@@ -981,16 +1049,17 @@ impl Desk {
         if !terms.up {
             return;
         }
-        let third = terms.lease / 3;
-        let mut due = Vec::new();
+        // The places of one question have one lease.
+        let mut due: BTreeMap<Duration, Vec<u64>> = BTreeMap::new();
         for (id, held) in &mut self.held {
-            let is_due = held.since.after(third) <= now;
+            let lease = held.until.since(held.since);
+            let is_due = held.since.after(lease / 3) <= now;
             if is_due && !held.renewing && held.used != Used::Asked {
                 held.renewing = true;
-                due.push(*id);
+                due.entry(lease).or_default().push(*id);
             }
         }
-        for ids in due.chunks(BATCH) {
+        for ids in due.values().flat_map(|ids| ids.chunks(BATCH)) {
             let (flight, ids) = (self.number(), ids.to_vec());
             self.renewals.insert(flight, (now, ids.clone()));
             out.push(Effect::Renew { flight, ids });
@@ -1016,12 +1085,15 @@ impl Desk {
             true => self.kept(now).max(self.line.len()),
             false => 0,
         };
+        let first = self.leases.last().map_or(0, |(from, _)| *from);
         let mut back = Vec::new();
         for (id, held) in &self.held {
             let Used::Spare(since) = held.used else {
                 continue;
             };
             let is_of_use = !self.line.is_empty() || since.after(SPARE) > now;
+            // One whose lease is not in force cannot get a new number: it is given back, and asked for.
+            let is_of_use = is_of_use && *id >= first;
             match keep > 0 && is_of_use {
                 true => keep -= 1,
                 false => back.push(*id),
@@ -1051,7 +1123,8 @@ impl Desk {
 
     /// Whatever was asked before now is at its end after one lease; and what is late, after two.
     fn owe(&mut self, id: u64, now: Nanos, settled: Settled, terms: &Terms) {
-        let (next, end) = (now, now.after(terms.lease * 2));
+        let lease = self.lease_of(id).unwrap_or(terms.lease);
+        let (next, end) = (now, now.after(lease.saturating_mul(2)));
         if self.owed.len() >= MOST_OWED {
             // It comes back by itself.
             self.owed.pop_first();

@@ -18,6 +18,15 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
+    /// Of a retry that makes none.
+    pub(crate) const NONE: Self = Self {
+        backoff: Backoff::Fixed,
+        jitter: Jitter::None,
+        base: 0,
+        max: 0,
+        multiplier: 1.0,
+    };
+
     pub(crate) fn new(
         backoff: Backoff,
         jitter: Jitter,

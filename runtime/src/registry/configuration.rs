@@ -227,7 +227,12 @@ fn apply<P: Shelved>(shelf: &Shelf<P>, old: &Layers, new: &Layers) -> Vec<Reconf
         let base = defined(shelf, &name).base;
         let before = old.resolve(&name, base.clone());
         let after = new.resolve(&name, base);
-        if let Some(policy) = shelf.find(&name) {
+        // One that was made since the review may be shared otherwise than these settings say: it keeps its
+        // own, as if it had been made before, and the next load is refused.
+        let policy = shelf.find(&name);
+        if let Some(policy) =
+            policy.filter(|policy| is_shared(*policy) == after.settings.is_shared())
+        {
             policy.reconfigure(&after.settings.harmless(), after.switch);
         }
         let changes = differences(&before.shown(), &after.shown());
@@ -240,6 +245,13 @@ fn apply<P: Shelved>(shelf: &Shelf<P>, old: &Layers, new: &Layers) -> Vec<Reconf
         }
     }
     changed
+}
+
+fn is_shared<P: Shelved>(policy: &P) -> bool {
+    let settings = policy.settings();
+    settings
+        .iter()
+        .any(|setting| setting.name == "shared" && setting.value == "true")
 }
 
 fn differences(before: &[Setting], after: &[Setting]) -> Vec<SettingChange> {

@@ -152,6 +152,8 @@ impl Inner {
         let Some(registry) = self.registry.upgrade() else {
             return;
         };
+        // Before it is read, as at the beginning. If it leads elsewhere meanwhile, that is told again.
+        let followed = self.follow().map_err(|error| self.unwatchable(&error));
         let loaded = match self.settled() {
             Ok(text) if lock(&self.last).as_ref() == Some(&text) => Ok(()),
             Ok(text) => {
@@ -166,7 +168,6 @@ impl Inner {
                 Err(self.unreadable(&error))
             }
         };
-        let followed = self.follow().map_err(|error| self.unwatchable(&error));
         for errors in [loaded.err(), followed.err()].into_iter().flatten() {
             let event = Event::ConfigRejected(ConfigRejected { errors });
             registry.sink().tell(&event);

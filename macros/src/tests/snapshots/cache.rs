@@ -150,7 +150,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
                 __step
             }
             ::steadfast::__private::Taken::Failed(__error) => {
-                let __recalled = __policy.recall(&__key, __marks);
+                let __recalled = __policy.recall(&__key, __marks, __serve);
                 match __recalled {
                     ::core::option::Option::Some(__answer) => {
                         ::steadfast::__private::Step::Done(__answer)

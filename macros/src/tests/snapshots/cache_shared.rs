@@ -60,7 +60,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
                 __step
             }
             ::steadfast::__private::Taken::Failed(__error) => {
-                let __recalling = __policy.recall_shared(&__key, __marks);
+                let __recalling = __policy.recall_shared(&__key, __marks, __serve);
                 let __recalled = __recalling.await;
                 match __recalled {
                     ::core::option::Option::Some(__answer) => {

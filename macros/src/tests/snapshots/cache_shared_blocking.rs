@@ -51,7 +51,8 @@ fn quote(symbol: &str) -> Result<Quote, Error> {
                 __step
             }
             ::steadfast::__private::Taken::Failed(__error) => {
-                let __recalled = __policy.recall_shared_blocking(&__key, __marks);
+                let __recalled = __policy
+                    .recall_shared_blocking(&__key, __marks, __serve);
                 match __recalled {
                     ::core::option::Option::Some(__answer) => {
                         ::steadfast::__private::Step::Done(__answer)

@@ -5,16 +5,19 @@ use std::{
     future::Future,
     ops::Deref,
     sync::{Arc, OnceLock},
+    task::Waker,
 };
 
 use super::{
     BulkheadBuilder, BulkheadSettings,
-    gate::{Full, Gate, Waiting},
+    aside::Aside,
+    gate::{Full, Gate, Passage, Waiting, enter_or_refuse, judge_again},
     permit::{BulkheadPermit, Entry},
     places::Places,
-    settings::Limits,
+    rules::Manner,
     shared::{Lane, Passed, Shared},
     striped::Striped,
+    terms::Terms,
 };
 #[cfg(feature = "metrics")]
 use crate::metrics::{Meter, Metered};
@@ -32,12 +35,14 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy,
+        Policy, Switch,
+        reloadable::Reloadable,
         settings::{PolicySettings, Setting, Value},
     },
     rejection::{BulkheadFull, FromRejection, Rejection},
     step::{Step, reject},
-    waiter::{wait, wait_blocking},
+    sync::{Mutex, lock},
+    waiter::{wait, wait_blocking, wake},
 };
 
 /// Keeps the number of calls that run at once under a limit, so that one slow dependency cannot take
@@ -111,13 +116,17 @@ pub struct Bulkhead(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     name: PolicyName,
-    settings: BulkheadSettings,
-    limits: Limits,
+    /// Not asked by those who enter at once: where the limit is kept says it all.
+    terms: Arc<Reloadable<Terms>>,
+    /// Held while the keys are made, and while they are brought to other terms.
+    making_keys: Mutex<()>,
     /// Of a shared bulkhead there are none: so whoever finds none asks whether it is.
     places: Striped,
     /// Made when the first key is seen: most bulkheads have none. Never made for a shared one.
     keys: OnceLock<Keyed<Arc<Gate>>>,
     shared: Option<Arc<Shared>>,
+    /// Made when the first call comes while it is switched off.
+    aside: OnceLock<Box<Aside>>,
     refused: Counters<1>,
     sink: Sink,
     #[cfg(feature = "metrics")]
@@ -158,7 +167,7 @@ impl Bulkhead {
         let mut metrics = BulkheadMetrics {
             in_flight: 0,
             waiting: 0,
-            max_concurrent: self.max_concurrent(),
+            max_concurrent: self.terms().limits.max_concurrent,
             refused: self.0.refused.sum(0),
         };
         if let Some(shared) = &self.0.shared {
@@ -185,8 +194,8 @@ impl Bulkhead {
         if let Some(shared) = &self.0.shared {
             return self.try_shared(shared, shared.lane());
         }
-        self.try_pass(self.places())?;
-        Ok(BulkheadPermit::new(self.clone(), None))
+        let passage = self.try_pass(self.places())?;
+        Ok(self.permit(passage, None))
     }
 
     /// [`try_acquire`](Self::try_acquire) for one key: each has places of its own.
@@ -201,8 +210,8 @@ impl Bulkhead {
             Ok(gate) => gate,
             Err((shared, lane)) => return self.try_shared(shared, lane),
         };
-        self.try_pass(&*gate)?;
-        Ok(BulkheadPermit::new(self.clone(), Some(gate)))
+        let passage = self.try_pass(&*gate)?;
+        Ok(self.permit(passage, Some(gate)))
     }
 
     /// Takes a place, and waits for one up to `max_wait` if none is free.
@@ -218,8 +227,8 @@ impl Bulkhead {
         if let Some(shared) = &self.0.shared {
             return self.acquire_shared(shared, shared.lane()).await;
         }
-        self.pass(&Call::new(), self.places()).await?;
-        Ok(BulkheadPermit::new(self.clone(), None))
+        let passage = self.pass(&Call::new(), self.places()).await?;
+        Ok(self.permit(passage, None))
     }
 
     /// [`acquire`](Self::acquire) for one key: each has places, and a line, of its own. The key is read
@@ -240,8 +249,8 @@ impl Bulkhead {
                 Ok(gate) => gate,
                 Err((shared, lane)) => return self.acquire_shared(shared, lane).await,
             };
-            self.pass(&Call::new(), &*gate).await?;
-            Ok(BulkheadPermit::new(self.clone(), Some(gate)))
+            let passage = self.pass(&Call::new(), &*gate).await?;
+            Ok(self.permit(passage, Some(gate)))
         }
     }
 
@@ -254,8 +263,8 @@ impl Bulkhead {
         if let Some(shared) = &self.0.shared {
             return self.acquire_shared_blocking(shared, shared.lane());
         }
-        self.pass_blocking(&Call::new(), self.places())?;
-        Ok(BulkheadPermit::new(self.clone(), None))
+        let passage = self.pass_blocking(&Call::new(), self.places())?;
+        Ok(self.permit(passage, None))
     }
 
     /// [`acquire_blocking`](Self::acquire_blocking) for one key.
@@ -270,8 +279,8 @@ impl Bulkhead {
             Ok(gate) => gate,
             Err((shared, lane)) => return self.acquire_shared_blocking(shared, lane),
         };
-        self.pass_blocking(&Call::new(), &*gate)?;
-        Ok(BulkheadPermit::new(self.clone(), Some(gate)))
+        let passage = self.pass_blocking(&Call::new(), &*gate)?;
+        Ok(self.permit(passage, Some(gate)))
     }
 
     /// Makes the call once there is a place for it, and holds the place until it ends.
@@ -293,15 +302,24 @@ impl Bulkhead {
         step.finish(reject)
     }
 
+    /// For those who found no place. `aside`: places for those who need none.
     #[cold]
     fn enter_or_wait<'b, P: Deref<Target: Places + Sized> + Send + 'b>(
         &'b self,
         call: &'b Call,
         places: P,
+        aside: fn(&'b Aside) -> P,
     ) -> Entered<'b, Entry<P>> {
+        let enter = move |passage, places| match passage {
+            Passage::By => Entry::new(aside(self.aside())),
+            Passage::In | Passage::Over(_) => Entry::new(places),
+        };
+        if let Some(passed) = self.at_once(&*places) {
+            return passed.map(|passage| enter(passage, places)).into();
+        }
         Entered::wait(async move {
-            self.pass(call, &*places).await?;
-            Ok(Entry::new(places))
+            let passage = self.pass(call, &*places).await?;
+            Ok(enter(passage, places))
         })
     }
 
@@ -319,7 +337,7 @@ impl Bulkhead {
         };
         match gate.try_enter() {
             true => Entered::In(Entry::new(gate)),
-            false => self.enter_or_wait(call, gate),
+            false => self.enter_or_wait(call, gate, Aside::gate),
         }
     }
 
@@ -338,28 +356,67 @@ impl Bulkhead {
                 return Ok(Entry::new(self.accept(passed)?.gate()));
             }
         };
-        self.pass_blocking(call, &*gate)?;
-        Ok(Entry::new(gate))
+        match self.pass_blocking(call, &*gate)? {
+            Passage::By => Ok(Entry::new(self.aside().gate())),
+            Passage::In | Passage::Over(_) => Ok(Entry::new(gate)),
+        }
     }
 
-    /// Changes how many calls may run at once. More than that which run already are left to end.
-    #[allow(
-        dead_code,
-        reason = "settings can be reloaded once there is configuration"
-    )]
-    pub(crate) fn set_max_concurrent(&self, max_concurrent: u32) {
-        if let Some(shared) = &self.0.shared {
-            return shared.set_limit(max_concurrent);
-        }
+    /// Judges all callers who wait here again, and returns whom to wake.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody changes the terms
+    fn judge_again(&self) -> Vec<Waker> {
+        let terms = &*self.0.terms;
+        let mut woken = judge_again(self.places(), terms);
+        let Some(keys) = self.known_keys() else {
+            return woken;
+        };
         let mut gates = Vec::new();
-        if let Some(keys) = self.0.keys.get() {
-            keys.for_each(|gate| gates.push(Arc::clone(gate)));
-        }
-        // Outside the locks of the keys: it wakes callers.
-        self.places().set_max_concurrent(max_concurrent);
+        // A key that comes from now on, to a shard that has been looked through, finds the new terms.
+        keys.for_each(|gate| gates.push(Arc::clone(gate)));
         for gate in gates {
-            gate.set_max_concurrent(max_concurrent);
+            woken.extend(judge_again(&*gate, terms));
         }
+        woken
+    }
+
+    /// The keys if there are any, brought to what is in force.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody changes the terms
+    fn known_keys(&self) -> Option<&Keyed<Arc<Gate>>> {
+        let _alone = lock(&self.0.making_keys);
+        let keys = self.0.keys.get()?;
+        keys.set_max_keys(self.terms().limits.max_keys);
+        Some(keys)
+    }
+
+    fn terms(&self) -> &Terms {
+        self.0.terms.get()
+    }
+
+    #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+    pub(super) fn change(&self, to: impl FnOnce(BulkheadSettings) -> BulkheadSettings) {
+        self.reconfigure(&to(self.terms().settings), Switch::On);
+    }
+
+    #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+    pub(super) fn settings_in_force(&self) -> &BulkheadSettings {
+        &self.terms().settings
+    }
+
+    #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+    pub(super) fn switch(&self, switch: Switch) {
+        self.reconfigure(&self.terms().settings, switch);
+    }
+
+    fn aside(&self) -> &Aside {
+        self.0.aside.get_or_init(|| Box::new(Aside::new()))
+    }
+
+    fn permit(&self, passage: Passage, gate: Option<Arc<Gate>>) -> BulkheadPermit {
+        let gate = match passage {
+            Passage::By => Some(self.aside().gate()),
+            Passage::In | Passage::Over(_) => gate,
+        };
+        BulkheadPermit::new(self.clone(), gate)
     }
 
     /// Those of no key.
@@ -367,15 +424,12 @@ impl Bulkhead {
         &self.0.places
     }
 
-    fn max_concurrent(&self) -> u32 {
-        match &self.0.shared {
-            Some(shared) => shared.limit(),
-            None => self.places().gate().max_concurrent(),
-        }
-    }
-
-    /// The places of a key: those here, or a way to those of the fleet.
+    /// The places of a key: those here, or a way to those of the fleet. No key is remembered while it is
+    /// switched off.
     fn gate_of(&self, key: Shown<'_>) -> Result<Arc<Gate>, (&Shared, Arc<Lane>)> {
+        if self.terms().is_off() {
+            return Ok(self.aside().gate_to_enter());
+        }
         let keys = match self.0.keys.get() {
             Some(keys) => keys,
             None => match self.first_key() {
@@ -383,7 +437,7 @@ impl Bulkhead {
                 Err(shared) => return Err((shared, shared.lane_of(key))),
             },
         };
-        let create = || Arc::new(Gate::new(self.places().gate().max_concurrent()));
+        let create = || Arc::new(Gate::new(self.terms().own_limit()));
         // Whoever is about to enter holds the gate, too.
         let unused = |gate: &Arc<Gate>| Arc::strong_count(gate) == 1 && gate.is_idle();
         Ok(with_bytes(key, |key| {
@@ -393,11 +447,13 @@ impl Bulkhead {
 
     #[cold]
     fn first_key(&self) -> Result<&Keyed<Arc<Gate>>, &Shared> {
-        let new = || Keyed::new(self.0.limits.max_keys);
-        match &self.0.shared {
-            Some(shared) => Err(shared),
-            None => Ok(self.0.keys.get_or_init(new)),
+        if let Some(shared) = &self.0.shared {
+            return Err(shared);
         }
+        // Who changes the terms comes by here afterwards, and finds the keys; or before, and they are new.
+        let _alone = lock(&self.0.making_keys);
+        let new = || Keyed::new(self.terms().limits.max_keys);
+        Ok(self.0.keys.get_or_init(new))
     }
 
     fn try_shared(&self, shared: &Shared, lane: Arc<Lane>) -> Result<BulkheadPermit, BulkheadFull> {
@@ -405,7 +461,10 @@ impl Bulkhead {
         match passed {
             Ok(passed) => Ok(BulkheadPermit::new(self.clone(), Some(passed.gate()))),
             Err(Rejection::BulkheadFull(full)) => Err(full),
-            Err(_) => Err(self.full(0)),
+            Err(_) => Err(self.full(Full {
+                waiting: 0,
+                max_concurrent: self.terms().limits.max_concurrent,
+            })),
         }
     }
 
@@ -445,7 +504,7 @@ impl Bulkhead {
     #[cold]
     fn enter_elsewhere<'b>(&'b self, call: &'b Call) -> Entered<'b, Entry<&'b Striped>> {
         let Some(shared) = &self.0.shared else {
-            return self.enter_or_wait(call, self.places());
+            return self.enter_or_wait(call, self.places(), Aside::places);
         };
         Entered::wait(async move {
             let passed = shared.pass(call, call.is_fenced(), shared.lane()).await;
@@ -458,112 +517,111 @@ impl Bulkhead {
         match passed {
             Ok(mut passed) => {
                 if let Some(objection) = passed.objection.take() {
-                    self.tell_refused(&objection);
+                    self.tell_refused(&objection, false);
                 }
                 Ok(passed)
             }
             Err(rejection) => {
-                self.tell_refused(&rejection);
+                self.tell_refused(&rejection, true);
                 Err(rejection)
             }
         }
     }
 
-    fn try_pass(&self, places: &impl Places) -> Result<(), BulkheadFull> {
+    fn try_pass(&self, places: &impl Places) -> Result<Passage, BulkheadFull> {
         if places.try_enter() {
-            return Ok(());
+            return Ok(Passage::In);
         }
-        self.refuse(
-            places,
-            Full {
-                waiting: places.gate().waiting(),
-            },
-        )
-    }
-
-    async fn pass(&self, call: &Call, places: &impl Places) -> Result<(), Rejection> {
-        if places.try_enter() {
-            return Ok(());
-        }
-        let start = clock::now();
-        let waited = match self.line_up(call, places, start) {
-            Ok(waiting) => wait(waiting).await,
-            Err(full) => Err(full),
+        let passage = match self.decided(places) {
+            Some(decided) => decided,
+            None => enter_or_refuse(places, &*self.0.terms),
         };
-        self.settle(call, places, start, waited)
+        self.settle(passage)
     }
 
-    fn pass_blocking(&self, call: &Call, places: &impl Places) -> Result<(), Rejection> {
+    async fn pass(&self, call: &Call, places: &impl Places) -> Result<Passage, Rejection> {
         if places.try_enter() {
-            return Ok(());
+            return Ok(Passage::In);
+        }
+        if let Some(passed) = self.at_once(places) {
+            return passed;
         }
         let start = clock::now();
-        let waited = self.line_up(call, places, start).and_then(wait_blocking);
-        self.settle(call, places, start, waited)
+        let waited = wait(self.line_up(call, places, start)).await;
+        call.add_waited(clock::now().since(start));
+        Ok(self.settle(waited)?)
     }
 
-    /// Whether there is any point in waiting, and for how long.
+    fn pass_blocking(&self, call: &Call, places: &impl Places) -> Result<Passage, Rejection> {
+        if places.try_enter() {
+            return Ok(Passage::In);
+        }
+        if let Some(passed) = self.at_once(places) {
+            return passed;
+        }
+        let start = clock::now();
+        let waited = wait_blocking(self.line_up(call, places, start));
+        call.add_waited(clock::now().since(start));
+        Ok(self.settle(waited)?)
+    }
+
     fn line_up<'p, P: Places>(
-        &self,
+        &'p self,
         call: &Call,
         places: &'p P,
         now: Nanos,
-    ) -> Result<Waiting<&'p P>, Full> {
-        let limits = &self.0.limits;
-        let deadline = call.deadline();
-        match limits.max_wait {
-            Some(max_wait) if limits.enforce && now < deadline => {
-                let give_up = now.after(max_wait).min(deadline);
-                Ok(Gate::wait(places, give_up, limits.max_queue))
-            }
-            _ => Err(Full {
-                waiting: places.gate().waiting(),
-            }),
+    ) -> Waiting<&'p P, &'p Reloadable<Terms>> {
+        Waiting::new(places, &*self.0.terms, now, call.deadline())
+    }
+
+    fn at_once(&self, places: &impl Places) -> Option<Result<Passage, Rejection>> {
+        let decided = self.decided(places)?;
+        Some(self.settle(decided).map_err(Rejection::from))
+    }
+
+    /// What is known without the lock of the line, for a caller who did not get in at once: that there is
+    /// nothing to enter, or that there is no place and nobody waits.
+    fn decided(&self, places: &impl Places) -> Option<Result<Passage, Full>> {
+        let terms = self.terms();
+        let limit = terms.own_limit();
+        match terms.manner() {
+            Manner::Absent => Some(Ok(Passage::By)),
+            Manner::Refuse if places.gate().is_full_by(limit) => Some(Err(Full {
+                waiting: 0,
+                max_concurrent: limit,
+            })),
+            _ => None,
         }
     }
 
-    fn settle(
-        &self,
-        call: &Call,
-        places: &dyn Places,
-        start: Nanos,
-        waited: Result<(), Full>,
-    ) -> Result<(), Rejection> {
-        call.add_waited(clock::now().since(start));
-        match waited {
-            Ok(()) => Ok(()),
-            Err(full) => Ok(self.refuse(places, full)?),
+    /// Counts and tells of who was refused, or would have been.
+    fn settle(&self, passage: Result<Passage, Full>) -> Result<Passage, BulkheadFull> {
+        let passage = passage.map_err(|full| self.full(full));
+        match &passage {
+            Ok(Passage::In | Passage::By) => {}
+            Ok(Passage::Over(full)) => self.tell_refused(&self.full(*full), false),
+            Err(error) => self.tell_refused(error, true),
         }
+        passage
     }
 
-    /// Refuses, or lets in all the same where it only watches.
-    #[cold]
-    fn refuse(&self, places: &dyn Places, full: Full) -> Result<(), BulkheadFull> {
-        let enforced = self.0.limits.enforce;
-        if !enforced {
-            places.force();
-        }
-        let error = self.full(full.waiting);
-        self.tell_refused(&error);
-        if enforced { Err(error) } else { Ok(()) }
-    }
-
-    fn full(&self, waiting: u32) -> BulkheadFull {
+    fn full(&self, full: Full) -> BulkheadFull {
         BulkheadFull {
             policy: self.name().clone(),
-            max_concurrent: self.max_concurrent(),
-            waiting,
+            max_concurrent: full.max_concurrent,
+            waiting: full.waiting,
         }
     }
 
-    fn tell_refused<R: Clone + Into<Rejection>>(&self, rejection: &R) {
+    #[cold]
+    fn tell_refused<R: Clone + Into<Rejection>>(&self, rejection: &R, enforced: bool) {
         self.0.refused.add(0, 1);
         self.0.sink.tell_debug(|| {
             Event::Refused(Refused {
                 policy: self.name().clone(),
                 kind: PolicyKind::Bulkhead,
                 rejection: rejection.clone().into(),
-                enforced: self.0.limits.enforce,
+                enforced,
             })
         });
     }
@@ -590,8 +648,10 @@ impl<'b> Admits<'b> for Bulkhead {
             let passed = shared.pass_blocking(call, call.is_fenced(), shared.lane());
             return Ok(Entry::new(shared.seat(self.accept(passed)?)));
         }
-        self.pass_blocking(call, self.places())?;
-        Ok(Entry::new(self.places()))
+        match self.pass_blocking(call, self.places())? {
+            Passage::By => Ok(Entry::new(self.aside().places())),
+            Passage::In | Passage::Over(_) => Ok(Entry::new(self.places())),
+        }
     }
 }
 
@@ -609,21 +669,20 @@ impl Policy for Bulkhead {
     type Settings = BulkheadSettings;
 
     fn assemble(name: PolicyName, settings: &BulkheadSettings, sink: Sink) -> Self {
-        let limits = settings.limits();
+        let terms = Terms::new(*settings, Switch::On);
+        let places = Striped::new(terms.own_limit());
+        let terms = Arc::new(Reloadable::new(terms));
         let shared = settings
             .is_shared()
-            .then(|| Shared::new(name.clone(), settings, limits, sink.clone()));
-        let places = match shared {
-            Some(_) => 0,
-            None => limits.max_concurrent,
-        };
+            .then(|| Shared::new(name.clone(), Arc::clone(&terms), sink.clone()));
         Self(Arc::new(Inner {
             name,
-            settings: *settings,
-            limits,
-            places: Striped::new(places),
+            terms,
+            making_keys: Mutex::new(()),
+            places,
             keys: OnceLock::new(),
             shared,
+            aside: OnceLock::new(),
             refused: Counters::new(),
             sink,
             #[cfg(feature = "metrics")]
@@ -632,7 +691,20 @@ impl Policy for Bulkhead {
     }
 
     fn settings(&self) -> Vec<Setting> {
-        self.0.settings.effective()
+        self.terms().settings.effective()
+    }
+
+    /// Places that are taken stay taken. Of those who wait, in their order, as many go in as there is room
+    /// for now; then those leave, from the end of the line, who would not wait if they came now; the
+    /// others wait as long as is in force, from when they came.
+    fn reconfigure(&self, settings: &BulkheadSettings, switch: Switch) {
+        self.0.terms.set(Terms::new(*settings, switch));
+        // By whatever is in force by then: of two who do this at once, the second judges last.
+        let woken = match &self.0.shared {
+            Some(shared) => shared.judge_again(),
+            None => self.judge_again(),
+        };
+        woken.into_iter().for_each(wake);
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {
@@ -647,12 +719,19 @@ impl Policy for Bulkhead {
 
     /// Of its own places: one key that is full says nothing of the others.
     fn condition(&self) -> Option<Verdict> {
-        let limits = &self.0.limits;
-        let waiting = self.places().gate().waiting();
-        let in_flight = self.places().in_flight();
-        let is_full = in_flight >= self.places().gate().max_concurrent();
-        let refuses = is_full && (limits.max_wait.is_none() || waiting >= limits.max_queue);
-        let status = match refuses && limits.enforce {
+        let (terms, gate) = (self.terms(), self.places().gate());
+        let (in_flight, waiting) = match &self.0.shared {
+            Some(shared) => shared.own_load(),
+            None => (self.places().in_flight(), gate.waiting()),
+        };
+        let is_full = in_flight >= terms.limits.max_concurrent;
+        let refuses = match terms.manner() {
+            Manner::Wait { max_queue, .. } => waiting >= max_queue,
+            Manner::Refuse => true,
+            Manner::Watch => false,
+            Manner::Absent => return None,
+        };
+        let status = match is_full && refuses {
             true => HealthStatus::Degraded,
             false => HealthStatus::Healthy,
         };
@@ -748,13 +827,13 @@ mod tests {
         let mut waits = Box::pin(bulkhead.enter_key(&call, "a").into_future());
         let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(waits.as_mut().poll(cx)));
         assert!(poll.await.is_pending());
-        bulkhead.set_max_concurrent(2);
+        bulkhead.change(|settings| settings.max_concurrent(2));
         let entry = waits.await.unwrap();
         let _new = [
             bulkhead.try_acquire_for("b").unwrap(),
             bulkhead.try_acquire_for("b").unwrap(),
         ];
-        bulkhead.set_max_concurrent(1);
+        bulkhead.change(|settings| settings.max_concurrent(1));
         drop(entry);
         assert!(
             bulkhead.try_acquire_for("a").is_err(),

@@ -1,11 +1,15 @@
 //! Who is in, how many may be, and who waits: the state of one bulkhead (of one key).
 
-use std::{fmt::Debug, ops::Deref, task::Waker};
+use std::{iter, ops::Deref, task::Waker};
 
-use super::places::Places;
+use super::{
+    line::{Line, Look, Owed, Patience},
+    places::Places,
+    rules::{InForce, Manner, Rules},
+};
 use crate::{
     clock::Nanos,
-    queue::{Queue, Ticket},
+    queue::Ticket,
     sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock},
     waiter::{Progress, Wait, wake},
 };
@@ -24,56 +28,6 @@ pub struct Gate {
     line: Mutex<Line>,
 }
 
-/// Those who wait. Boxed and made at the first wait: most keys of a keyed bulkhead never see one. Kept
-/// once made, since tickets must not be given out twice.
-#[derive(Debug)]
-pub struct Line(Option<Box<Behind>>);
-
-/// What there is to do for whoever gives a permit back.
-#[derive(Debug)]
-enum Behind {
-    /// There is a line of those who wait.
-    Queue(Queue<()>),
-    /// The gate is a seat: the permit is of somewhere else.
-    Seat(Box<dyn Owed>),
-}
-
-/// A permit of somewhere else, which a gate only stands for: so permits of every origin are of one type,
-/// and those that are the gate's own need not ask.
-pub(super) trait Owed: Debug + Send {
-    /// Its fencing number; zero where it has none.
-    fn fence(&self) -> u64;
-
-    /// Gives it back.
-    fn settle(self: Box<Self>);
-}
-
-impl Line {
-    fn queue(&self) -> Option<&Queue<()>> {
-        match self.0.as_deref() {
-            Some(Behind::Queue(queue)) => Some(queue),
-            _ => None,
-        }
-    }
-
-    fn queue_mut(&mut self) -> Option<&mut Queue<()>> {
-        match self.0.as_deref_mut() {
-            Some(Behind::Queue(queue)) => Some(queue),
-            _ => None,
-        }
-    }
-
-    fn take_seat(&mut self) -> Option<Box<dyn Owed>> {
-        match self.0.take_if(|behind| matches!(**behind, Behind::Seat(_))) {
-            Some(behind) => match *behind {
-                Behind::Seat(owed) => Some(owed),
-                Behind::Queue(_) => None,
-            },
-            None => None,
-        }
-    }
-}
-
 const WAITERS: u64 = 1;
 const ONE: u64 = 2;
 const IN: u64 = ((1 << 32) - 1) & !WAITERS;
@@ -90,6 +44,25 @@ pub(crate) const MAX_CONCURRENT: u32 = 1 << 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full {
     pub(crate) waiting: u32,
+    pub(crate) max_concurrent: u32,
+}
+
+/// How a caller came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Passage {
+    /// It has a permit, and owes a [`release`](Gate::release).
+    In,
+    /// The same, over the limit, which is only watched.
+    Over(Full),
+    /// It has none, and owes nothing: the bulkhead is not there.
+    By,
+}
+
+/// What becomes of a caller under the lock of the line.
+enum Entrance {
+    Decided(Result<Passage, Full>),
+    /// It waits until then.
+    Queued(Ticket, Nanos),
 }
 
 fn in_flight(word: u64) -> u32 {
@@ -108,7 +81,7 @@ impl Gate {
     pub(crate) fn new(max_concurrent: u32) -> Self {
         Self {
             word: AtomicU64::new(u64::from(max_concurrent.min(MAX_CONCURRENT)) << LIMIT_SHIFT),
-            line: Mutex::new(Line(None)),
+            line: Mutex::new(Line::new()),
         }
     }
 
@@ -124,7 +97,7 @@ impl Gate {
         if self.word.load(Ordering::Relaxed) & WAITERS == 0 {
             return 0;
         }
-        waiting(&self.line())
+        self.line().waiting()
     }
 
     /// Nobody is in and nobody waits.
@@ -171,13 +144,7 @@ impl Gate {
         next.into_iter().for_each(wake);
     }
 
-    /// Changes the limit. A lower one is reached as permits come back; a higher one lets waiters in.
-    pub(crate) fn set_max_concurrent(&self, max_concurrent: u32) {
-        self.set_limit(&self.line(), max_concurrent);
-        self.admit_all();
-    }
-
-    /// Under the lock of the line, and with nothing lent. [`admit_all`](Self::admit_all) comes next.
+    /// Under the lock of the line, and with nothing lent. A lower limit is reached as permits come back.
     pub(super) fn set_limit(&self, _: &Line, max_concurrent: u32) {
         let limit = u64::from(max_concurrent.min(MAX_CONCURRENT)) << LIMIT_SHIFT;
         let mut word = self.word.load(Ordering::Relaxed);
@@ -186,27 +153,41 @@ impl Gate {
         }
     }
 
-    /// Lets in as many waiters as there is room for.
-    pub(super) fn admit_all(&self) {
-        loop {
-            let next = self.admit(&mut self.line());
-            if next.is_none() {
-                return;
-            }
-            next.into_iter().for_each(wake);
+    /// Brings the gate to what is in force: as many of those who wait are let in as there is room for, and
+    /// then those are sent away, from the end of the line, who would not be waiting if they came now. All
+    /// who are returned are to be woken, outside the lock.
+    #[cold]
+    fn heed(&self, line: &mut Line, rules: &Rules) -> Vec<Waker> {
+        self.set_limit(line, rules.limit);
+        let mut woken: Vec<_> = iter::from_fn(|| self.admit(line)).collect();
+        let all = line.waiting();
+        if all == 0 {
+            return woken;
         }
+        let waiting = all.min(rules.manner.max_queue());
+        let full = Full {
+            waiting,
+            max_concurrent: rules.limit,
+        };
+        let sent = match rules.manner {
+            Manner::Wait { .. } | Manner::Refuse => Err(full),
+            Manner::Watch => Ok(Passage::Over(full)),
+            Manner::Absent => Ok(Passage::By),
+        };
+        if rules.manner == Manner::Watch {
+            let over = u64::from(all) * ONE;
+            self.word.fetch_add(over, Ordering::Acquire);
+        }
+        woken.extend(line.judge(rules, waiting as usize, sent));
+        self.clear_if_empty(line);
+        woken
     }
 
-    /// Waits for a permit until `give_up`, behind at most `max_queue` others.
-    pub(crate) fn wait<P>(places: P, give_up: Nanos, max_queue: u32) -> Waiting<P>
-    where
-        P: Deref<Target: Places>,
-    {
-        Waiting {
-            places,
-            give_up,
-            max_queue,
-            ticket: None,
+    /// The same for a caller who finds rules in force that the gate has not been brought to yet.
+    fn catch_up(&self, line: &mut Line, rules: &Rules) -> Vec<Waker> {
+        match self.max_concurrent() == rules.limit {
+            true => Vec::new(),
+            false => self.heed(line, rules),
         }
     }
 
@@ -222,64 +203,107 @@ impl Gate {
     /// Lets the first waiter in, if there is room. It is to be woken outside the lock; being gone from
     /// the line is how it knows.
     fn admit(&self, line: &mut Line) -> Option<Waker> {
-        let queue = line.queue_mut()?;
-        if !has_room(self.word.load(Ordering::Relaxed)) {
+        if line.is_empty() || !has_room(self.word.load(Ordering::Relaxed)) {
             return None;
         }
-        let first = queue.pop_front()?;
+        let first = line.pop_front()?;
         self.word.fetch_add(ONE, Ordering::Relaxed);
-        self.clear_if_empty(queue);
-        Some(first.waker)
+        self.clear_if_empty(line);
+        Some(first)
     }
 
-    /// Takes a permit, or the last place in the line. Under its lock.
+    /// Takes a permit, or the last place in the line if it is to have one, for so long. Under its lock.
     fn enter_or_queue(
         &self,
         line: &mut Line,
-        max_queue: u32,
-        waker: &Waker,
-    ) -> Result<Option<Ticket>, Full> {
-        let nobody_waits = line.queue().is_none_or(Queue::is_empty);
+        rules: &Rules,
+        patience: Option<(Patience, &Waker)>,
+    ) -> Entrance {
+        if rules.manner == Manner::Absent {
+            return Entrance::Decided(Ok(Passage::By));
+        }
+        let (nobody_waits, full) = (line.is_empty(), self.full(line));
+        let patience = patience.filter(|_| full.waiting < rules.manner.max_queue());
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            let (to, order) = if nobody_waits && has_room(word) {
-                (word + ONE, Ordering::Acquire)
-            } else if waiting(line) >= max_queue {
-                return Err(Full {
-                    waiting: waiting(line),
-                });
+            let (to, order, decided) = if nobody_waits && has_room(word) {
+                (word + ONE, Ordering::Acquire, Some(Passage::In))
+            } else if rules.manner == Manner::Watch {
+                (word + ONE, Ordering::Acquire, Some(Passage::Over(full)))
+            } else if patience.is_none() {
+                return Entrance::Decided(Err(full));
             } else {
-                (word | WAITERS, Ordering::Relaxed)
+                (word | WAITERS, Ordering::Relaxed, None)
             };
-            match self.swap(word, to, order) {
-                Ok(_) if to & WAITERS == 0 => return Ok(None),
-                Ok(_) => break,
-                Err(now) => word = now,
+            match (self.swap(word, to, order), decided) {
+                (Ok(_), Some(passage)) => return Entrance::Decided(Ok(passage)),
+                (Ok(_), None) => break,
+                (Err(now), _) => word = now,
             }
         }
-        let new = || Box::new(Behind::Queue(Queue::new()));
-        match &mut **line.0.get_or_insert_with(new) {
-            Behind::Queue(queue) => Ok(Some(queue.push((), 1, waker.clone()))),
-            // Nobody stands in line for a seat.
-            Behind::Seat(_) => Err(Full { waiting: 0 }),
+        let queued = patience.and_then(|(patience, waker)| {
+            let ticket = line.push(patience, waker)?;
+            Some(Entrance::Queued(ticket, patience.give_up()))
+        });
+        queued.unwrap_or(Entrance::Decided(Err(full)))
+    }
+
+    fn full(&self, line: &Line) -> Full {
+        Full {
+            waiting: line.waiting(),
+            max_concurrent: self.max_concurrent(),
         }
     }
 
-    /// Leaves the line. `None` where the place is no longer in it: the permit has been handed over.
-    fn leave(&self, ticket: Ticket) -> Option<(Full, Waker)> {
-        let mut line = self.line();
-        let queue = line.queue_mut()?;
-        let waiter = queue.remove(ticket)?;
-        self.clear_if_empty(queue);
-        let waiting = waiting(&line);
-        Some((Full { waiting }, waiter.waker))
-    }
-
-    fn clear_if_empty(&self, queue: &Queue<()>) {
-        if queue.is_empty() {
+    fn clear_if_empty(&self, line: &Line) {
+        if line.is_empty() {
             self.word.fetch_and(!WAITERS, Ordering::Relaxed);
         }
     }
+
+    /// Whether whoever comes finds it full, by this very limit: which needs no lock, as long as nobody
+    /// waits and nothing is lent.
+    pub(super) fn is_full_by(&self, limit_in_force: u32) -> bool {
+        let word = self.word.load(Ordering::Relaxed);
+        word & (WAITERS | LENT) == 0 && limit(word) == limit_in_force && !has_room(word)
+    }
+}
+
+/// Judges all who wait at a gate again. They are to be woken, outside all locks.
+#[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody changes what is in force
+pub(super) fn judge_again(places: &dyn Places, in_force: &impl InForce) -> Vec<Waker> {
+    let gate = places.gate();
+    let mut line = gate.line();
+    places.recall(&line);
+    gate.heed(&mut line, &in_force.rules())
+}
+
+/// A caller comes who cannot wait, and did not get in at once.
+pub(super) fn enter_or_refuse(
+    places: &dyn Places,
+    in_force: &impl InForce,
+) -> Result<Passage, Full> {
+    match come(places, in_force, |_| None) {
+        Entrance::Decided(decided) => decided,
+        Entrance::Queued(..) => unreachable!("nobody queues without patience"),
+    }
+}
+
+fn come<'w>(
+    places: &dyn Places,
+    in_force: &impl InForce,
+    patience: impl FnOnce(&Rules) -> Option<(Patience, &'w Waker)>,
+) -> Entrance {
+    let gate = places.gate();
+    let mut line = gate.line();
+    places.recall(&line);
+    // Under the lock: whoever puts other rules in force comes by here afterwards.
+    let rules = in_force.rules();
+    let woken = gate.catch_up(&mut line, &rules);
+    let entrance = gate.enter_or_queue(&mut line, &rules, patience(&rules));
+    drop(line);
+    woken.into_iter().for_each(wake);
+    entrance
 }
 
 /// A gate that nobody enters: a permit of somewhere else sits in it, and is given back through it.
@@ -288,7 +312,7 @@ impl Gate {
     pub(super) fn seat() -> Self {
         Self {
             word: AtomicU64::new(WAITERS),
-            line: Mutex::new(Line(None)),
+            line: Mutex::new(Line::new()),
         }
     }
 
@@ -301,7 +325,7 @@ impl Gate {
 
     /// Takes a seat that was [made](Self::seat) as one, and is empty.
     pub(super) fn sit(&self, owed: Box<dyn Owed>) {
-        self.line().0 = Some(Box::new(Behind::Seat(owed)));
+        self.line().sit(owed);
     }
 
     /// The fencing number of the permit that sits here; zero where there is none.
@@ -309,10 +333,7 @@ impl Gate {
         if self.word.load(Ordering::Relaxed) & WAITERS == 0 {
             return 0;
         }
-        match self.line().0.as_deref() {
-            Some(Behind::Seat(owed)) => owed.fence(),
-            _ => 0,
-        }
+        self.line().seat().map_or(0, Owed::fence)
     }
 }
 
@@ -417,84 +438,164 @@ impl Places for Gate {
     fn recall(&self, _: &Line) {}
 }
 
-fn waiting(line: &Line) -> u32 {
-    let waiting = line.queue().map_or(0, Queue::len);
-    u32::try_from(waiting).unwrap_or(u32::MAX)
-}
-
 /// A caller on its way in. Dropped, it gives up its place, or the permit that it was handed and never
 /// took.
 #[derive(Debug)]
-pub(crate) struct Waiting<P: Deref<Target: Places>> {
+pub(super) struct Waiting<P: Deref<Target: Places>, R> {
     places: P,
-    give_up: Nanos,
-    max_queue: u32,
+    in_force: R,
+    came: Nanos,
+    deadline: Nanos,
     ticket: Option<Ticket>,
 }
 
-impl<P: Deref<Target: Places>> Wait for Waiting<P> {
-    /// `Ok`: the caller is in, and owes a [`Gate::release`].
-    type Output = Result<(), Full>;
+impl<P: Deref<Target: Places + Sized>, R: InForce> Wait for Waiting<P, R> {
+    type Output = Result<Passage, Full>;
 
     fn poll(&mut self, waker: &Waker, now: Nanos) -> Progress<Self::Output> {
         match self.ticket {
             None => self.line_up(waker),
-            Some(ticket) if now >= self.give_up => {
-                self.ticket = None;
-                let left = self.places.gate().leave(ticket);
-                // Dropped here, outside the lock, is the waker.
-                Progress::Ready(left.map_or(Ok(()), |(full, _waker)| Err(full)))
-            }
-            Some(ticket) => self.look(ticket, waker),
+            Some(ticket) => self.look(ticket, waker, now),
         }
     }
 }
 
-impl<P: Deref<Target: Places>> Waiting<P> {
-    fn line_up(&mut self, waker: &Waker) -> Progress<Result<(), Full>> {
+impl<P: Deref<Target: Places + Sized>, R: InForce> Waiting<P, R> {
+    /// Of a caller who came at that time, and waits until `deadline` at the longest.
+    pub(super) fn new(places: P, in_force: R, came: Nanos, deadline: Nanos) -> Self {
+        Self {
+            places,
+            in_force,
+            came,
+            deadline,
+            ticket: None,
+        }
+    }
+
+    fn line_up(&mut self, waker: &Waker) -> Progress<Result<Passage, Full>> {
+        let (came, deadline) = (self.came, self.deadline);
+        let patience = |rules: &Rules| {
+            let has_time = came < deadline;
+            has_time.then(|| (Patience::new(came, deadline, rules), waker))
+        };
+        match come(&*self.places, &self.in_force, patience) {
+            Entrance::Decided(decided) => Progress::Ready(decided),
+            Entrance::Queued(ticket, until) => {
+                self.ticket = Some(ticket);
+                Progress::Until(until)
+            }
+        }
+    }
+
+    fn look(
+        &mut self,
+        ticket: Ticket,
+        waker: &Waker,
+        now: Nanos,
+    ) -> Progress<Result<Passage, Full>> {
         let gate = self.places.gate();
         let mut line = gate.line();
-        self.places.recall(&line);
-        let entered = gate.enter_or_queue(&mut line, self.max_queue, waker);
-        drop(line);
-        match entered {
-            Ok(None) => Progress::Ready(Ok(())),
-            Err(full) => Progress::Ready(Err(full)),
-            Ok(ticket) => {
-                self.ticket = ticket;
-                Progress::Until(self.give_up)
-            }
+        let look = line.look(ticket, waker, now);
+        let full = gate.full(&line);
+        if let Look::Over(_) = look {
+            gate.clear_if_empty(&line);
         }
-    }
-
-    fn look(&mut self, ticket: Ticket, waker: &Waker) -> Progress<Result<(), Full>> {
-        let mut line = self.places.gate().line();
-        let queue = line.queue_mut().filter(|queue| queue.contains(ticket));
-        let Some(queue) = queue else {
-            self.ticket = None;
-            return Progress::Ready(Ok(()));
-        };
-        let replaced = queue.set_waker(ticket, waker);
         drop(line);
-        drop(replaced);
-        Progress::Until(self.give_up)
+        let decided = match look {
+            Look::Waits(until, waker) => {
+                drop(waker);
+                return Progress::Until(until);
+            }
+            Look::Over(waker) => {
+                drop(waker);
+                Err(full)
+            }
+            Look::Gone(decided) => decided,
+        };
+        self.ticket = None;
+        Progress::Ready(decided)
     }
 }
 
-impl<P: Deref<Target: Places>> Drop for Waiting<P> {
+impl<P: Deref<Target: Places>, R> Drop for Waiting<P, R> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
         let gate = self.places.gate();
-        if gate.leave(ticket).is_none() {
+        let mut line = gate.line();
+        let look = line.leave(ticket);
+        if let Look::Over(_) = look {
+            gate.clear_if_empty(&line);
+        }
+        drop(line);
+        if let Look::Gone(Ok(Passage::In | Passage::Over(_))) = look {
             gate.release();
         }
+    }
+}
+
+/// For tests of the places alone: callers who wait for as long as each says.
+#[cfg(test)]
+pub(super) mod patient {
+    use super::*;
+    use std::time::Duration;
+
+    /// The limit of the gate itself, and a line of that length.
+    #[derive(Debug)]
+    pub(in crate::policy::bulkhead) struct Patient<'g> {
+        gate: &'g Gate,
+        max_queue: u32,
+    }
+
+    impl InForce for Patient<'_> {
+        fn rules(&self) -> Rules {
+            patient(self.gate.max_concurrent(), self.max_queue)
+        }
+    }
+
+    impl InForce for Rules {
+        fn rules(&self) -> Rules {
+            *self
+        }
+    }
+
+    pub(in crate::policy::bulkhead) fn patient(limit: u32, max_queue: u32) -> Rules {
+        Rules {
+            limit,
+            manner: Manner::Wait {
+                max_wait: Duration::MAX,
+                max_queue,
+            },
+        }
+    }
+
+    pub(in crate::policy::bulkhead) type Patiently<'g, P> = Waiting<&'g P, Patient<'g>>;
+
+    impl Gate {
+        /// Waits for a permit until `give_up`, behind at most `max_queue` others.
+        pub(in crate::policy::bulkhead) fn wait<P: Places>(
+            places: &P,
+            give_up: Nanos,
+            max_queue: u32,
+        ) -> Patiently<'_, P> {
+            let gate = places.gate();
+            Waiting::new(places, Patient { gate, max_queue }, Nanos(0), give_up)
+        }
+
+        pub(in crate::policy::bulkhead) fn set_max_concurrent(&self, limit: u32) {
+            bring_to(self, limit);
+        }
+    }
+
+    pub(in crate::policy::bulkhead) fn bring_to(places: &dyn Places, limit: u32) {
+        let woken = judge_again(places, &patient(limit, 1_000));
+        woken.into_iter().for_each(wake);
     }
 }
 
 #[cfg(all(test, not(steadfast_loom)))]
 #[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
 mod tests {
-    use super::*;
+    use super::{patient::Patiently, *};
     use proptest::prelude::*;
     use std::sync::{
         Arc,
@@ -504,11 +605,11 @@ mod tests {
     const NOW: Nanos = Nanos(1 << 60);
     const LATE: Nanos = Nanos((1 << 60) + 1_000);
 
-    fn waiting(gate: &Gate) -> Waiting<&Gate> {
+    fn waiting(gate: &Gate) -> Patiently<'_, Gate> {
         Gate::wait(gate, LATE, 1_000)
     }
 
-    fn poll(waiting: &mut Waiting<&Gate>, now: Nanos) -> Progress<Result<(), Full>> {
+    fn poll(waiting: &mut Patiently<'_, Gate>, now: Nanos) -> Progress<Result<Passage, Full>> {
         waiting.poll(Waker::noop(), now)
     }
 
@@ -532,9 +633,9 @@ mod tests {
         gate.release();
         assert!(!gate.try_enter(), "the permit is the first waiter's");
         assert_eq!(poll(&mut second, NOW), Progress::Until(LATE));
-        assert_eq!(poll(&mut first, NOW), Progress::Ready(Ok(())));
+        assert_eq!(poll(&mut first, NOW), Progress::Ready(Ok(Passage::In)));
         gate.release();
-        assert_eq!(poll(&mut second, NOW), Progress::Ready(Ok(())));
+        assert_eq!(poll(&mut second, NOW), Progress::Ready(Ok(Passage::In)));
         gate.release();
         assert!(gate.is_idle());
     }
@@ -547,7 +648,10 @@ mod tests {
         assert_eq!(poll(&mut late, NOW), Progress::Until(LATE));
         assert_eq!(
             poll(&mut late, LATE),
-            Progress::Ready(Err(Full { waiting: 0 }))
+            Progress::Ready(Err(Full {
+                waiting: 0,
+                max_concurrent: 1
+            }))
         );
         gate.release();
         assert!(gate.is_idle());
@@ -560,7 +664,7 @@ mod tests {
         let mut late = waiting(&gate);
         assert_eq!(poll(&mut late, NOW), Progress::Until(LATE));
         gate.release();
-        assert_eq!(poll(&mut late, LATE), Progress::Ready(Ok(())));
+        assert_eq!(poll(&mut late, LATE), Progress::Ready(Ok(Passage::In)));
         gate.release();
         assert!(gate.is_idle());
     }
@@ -574,7 +678,7 @@ mod tests {
         assert_eq!(poll(&mut second, NOW), Progress::Until(LATE));
         gate.release();
         drop(first);
-        assert_eq!(poll(&mut second, NOW), Progress::Ready(Ok(())));
+        assert_eq!(poll(&mut second, NOW), Progress::Ready(Ok(Passage::In)));
         gate.release();
         assert!(gate.is_idle());
     }
@@ -588,7 +692,10 @@ mod tests {
         assert_eq!(poll(&mut first, NOW), Progress::Until(LATE));
         assert_eq!(
             poll(&mut second, NOW),
-            Progress::Ready(Err(Full { waiting: 1 }))
+            Progress::Ready(Err(Full {
+                waiting: 1,
+                max_concurrent: 1
+            }))
         );
     }
 
@@ -604,8 +711,8 @@ mod tests {
         assert_eq!(poll(&mut first, NOW), Progress::Until(LATE));
         assert_eq!(poll(&mut second, NOW), Progress::Until(LATE));
         gate.set_max_concurrent(3);
-        assert_eq!(poll(&mut first, NOW), Progress::Ready(Ok(())));
-        assert_eq!(poll(&mut second, NOW), Progress::Ready(Ok(())));
+        assert_eq!(poll(&mut first, NOW), Progress::Ready(Ok(Passage::In)));
+        assert_eq!(poll(&mut second, NOW), Progress::Ready(Ok(Passage::In)));
         assert_eq!((gate.in_flight(), gate.waiting()), (3, 0));
     }
 
@@ -619,7 +726,7 @@ mod tests {
         gate.release();
         assert_eq!(poll(&mut first, NOW), Progress::Until(LATE));
         gate.release();
-        assert_eq!(poll(&mut first, NOW), Progress::Ready(Ok(())));
+        assert_eq!(poll(&mut first, NOW), Progress::Ready(Ok(Passage::In)));
     }
 
     #[test]
@@ -661,7 +768,10 @@ mod tests {
                                     .is_ok()
                             }
                             // Let in at once, or dropped, handed a permit or not.
-                            2 => waiting(gate).poll(Waker::noop(), NOW) == Progress::Ready(Ok(())),
+                            2 => {
+                                waiting(gate).poll(Waker::noop(), NOW)
+                                    == Progress::Ready(Ok(Passage::In))
+                            }
                             _ => {
                                 crate::waiter::wait_blocking(Gate::wait(gate, Nanos::NEVER, 1_000))
                                     .is_ok()
@@ -723,8 +833,8 @@ mod tests {
         fn behaves_like_a_plain_line(steps in prop::collection::vec(any_step(), 0..200)) {
             let gate = Gate::new(2);
             let (mut limit, mut inside) = (2, 0u32);
-            let mut line: Vec<(Waiting<&Gate>, bool)> = Vec::new();
-            let admit = |line: &mut Vec<(Waiting<&Gate>, bool)>, inside: &mut u32, limit: u32| {
+            let mut line: Vec<(Patiently<'_, Gate>, bool)> = Vec::new();
+            let admit = |line: &mut Vec<(Patiently<'_, Gate>, bool)>, inside: &mut u32, limit: u32| {
                 for (_, admitted) in line.iter_mut().filter(|(_, admitted)| !admitted) {
                     if *inside < limit {
                         *admitted = true;
@@ -744,7 +854,7 @@ mod tests {
                         let mut waiting = waiting(&gate);
                         let now = poll(&mut waiting, NOW);
                         if !waits && inside < limit {
-                            prop_assert_eq!(now, Progress::Ready(Ok(())));
+                            prop_assert_eq!(now, Progress::Ready(Ok(Passage::In)));
                             inside += 1;
                         } else {
                             prop_assert_eq!(now, Progress::Until(LATE));
@@ -755,7 +865,7 @@ mod tests {
                         let index = index.index(line.len());
                         let polled = poll(&mut line[index].0, NOW);
                         if line[index].1 {
-                            prop_assert_eq!(polled, Progress::Ready(Ok(())));
+                            prop_assert_eq!(polled, Progress::Ready(Ok(Passage::In)));
                             line.remove(index);
                         } else {
                             prop_assert_eq!(polled, Progress::Until(LATE));
@@ -770,7 +880,7 @@ mod tests {
                     Step::TimeOut(index) if !line.is_empty() => {
                         let (mut waiting, admitted) = line.remove(index.index(line.len()));
                         let polled = poll(&mut waiting, LATE);
-                        let entered = matches!(polled, Progress::Ready(Ok(())));
+                        let entered = matches!(polled, Progress::Ready(Ok(Passage::In)));
                         prop_assert_eq!(entered, admitted);
                         prop_assert!(matches!(polled, Progress::Ready(_)));
                     }
@@ -818,7 +928,7 @@ mod tests {
         assert_eq!(waiting.poll(&waker, NOW), Progress::Until(LATE));
         gate.release();
         assert_eq!(nosy.1.load(Ordering::SeqCst), 1);
-        assert_eq!(waiting.poll(&waker, NOW), Progress::Ready(Ok(())));
+        assert_eq!(waiting.poll(&waker, NOW), Progress::Ready(Ok(Passage::In)));
     }
 
     #[test]
@@ -835,7 +945,7 @@ mod tests {
         let waker = Waker::from(Arc::new(Broken));
         assert_eq!(waiting.poll(&waker, NOW), Progress::Until(LATE));
         gate.release();
-        assert_eq!(poll(&mut waiting, NOW), Progress::Ready(Ok(())));
+        assert_eq!(poll(&mut waiting, NOW), Progress::Ready(Ok(Passage::In)));
     }
 }
 
@@ -961,7 +1071,7 @@ mod models {
             assert!(room.gate.try_enter());
             let gives_up = spawn(&room, |room| {
                 let mut waiting = Gate::wait(&room.gate, Nanos::NEVER, 10);
-                if let Progress::Ready(Ok(())) = waiting.poll(Waker::noop(), Nanos(0)) {
+                if let Progress::Ready(Ok(Passage::In)) = waiting.poll(Waker::noop(), Nanos(0)) {
                     room.gate.release();
                 }
             });
@@ -983,8 +1093,8 @@ mod models {
                 let mut now = Nanos(0);
                 loop {
                     match waiting.poll(Waker::noop(), now) {
-                        Progress::Ready(Ok(())) => return room.work(),
-                        Progress::Ready(Err(_)) => return,
+                        Progress::Ready(Ok(Passage::In)) => return room.work(),
+                        Progress::Ready(_) => return,
                         Progress::Until(until) => now = until,
                     }
                 }
@@ -1013,5 +1123,92 @@ mod models {
             waits.join().unwrap();
             done(&room, 2);
         });
+    }
+
+    /// Rules that are replaced.
+    struct Changing(crate::sync::Mutex<Rules>);
+
+    impl InForce for Changing {
+        fn rules(&self) -> Rules {
+            *lock(&self.0)
+        }
+    }
+
+    fn change(room: &Room, in_force: &Changing, rules: Rules) {
+        *lock(&in_force.0) = rules;
+        let woken = judge_again(&room.gate, in_force);
+        woken.into_iter().for_each(wake);
+    }
+
+    /// As a caller does: it enters at once, or by the rules that it finds.
+    fn come(room: &Room, in_force: &Changing) -> Result<Passage, Full> {
+        if room.gate.try_enter() {
+            return Ok(Passage::In);
+        }
+        let waker = waker();
+        let mut waiting = Waiting::new(&room.gate, in_force, Nanos(0), Nanos::NEVER);
+        loop {
+            match waiting.poll(&waker, Nanos(0)) {
+                Progress::Ready(passage) => return passage,
+                Progress::Until(_) => loom::thread::park(),
+            }
+        }
+    }
+
+    fn come_and_go(room: &Room, in_force: &Changing) {
+        match come(room, in_force) {
+            Ok(Passage::In) => room.work(),
+            Ok(Passage::Over(_)) => room.gate.release(),
+            Ok(Passage::By) | Err(_) => {}
+        }
+    }
+
+    /// While two callers come and go, and one place is given back, the rules change that way and back.
+    fn while_rules_change(limit: u32, other: Rules) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.check(move || {
+            let patient = patient::patient(1, 10);
+            let in_force = Arc::new(Changing(crate::sync::Mutex::new(patient)));
+            let room = Arc::new(Room {
+                gate: Gate::new(1),
+                inside: AtomicU32::new(0),
+                limit,
+                entries: AtomicUsize::new(0),
+            });
+            assert!(room.gate.try_enter());
+            let come = |in_force: &Arc<Changing>| {
+                let in_force = Arc::clone(in_force);
+                spawn(&room, move |room| come_and_go(room, &in_force))
+            };
+            let others = [come(&in_force), come(&in_force)];
+            change(&room, &in_force, other);
+            room.gate.release();
+            change(&room, &in_force, patient);
+            for other in others {
+                other.join().unwrap();
+            }
+            assert!(room.gate.is_idle());
+            assert!(room.gate.try_enter() && !room.gate.try_enter());
+        });
+    }
+
+    #[test]
+    fn a_gate_that_goes_away_and_comes_back_keeps_nobody_and_loses_nothing() {
+        let limit = 0;
+        let manner = Manner::Absent;
+        while_rules_change(1, Rules { limit, manner });
+    }
+
+    #[test]
+    fn so_does_one_that_refuses_for_a_while() {
+        let (limit, manner) = (2, Manner::Refuse);
+        while_rules_change(2, Rules { limit, manner });
+    }
+
+    #[test]
+    fn and_one_that_only_watches() {
+        let (limit, manner) = (1, Manner::Watch);
+        while_rules_change(1, Rules { limit, manner });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::gate::{Gate, Line};
+use super::{gate::Gate, line::Line};
 
 /// What a bulkhead asks of its own places and of those of a key alike.
 pub trait Places: Debug + Sync {

@@ -42,7 +42,7 @@ settings! {
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
 /// The settings in force.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Limits {
     pub(super) max_concurrent: u32,
     pub(super) max_wait: Option<Duration>,

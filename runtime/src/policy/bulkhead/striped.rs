@@ -2,10 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::{
-    gate::{Gate, Line},
-    places::Places,
-};
+use super::{gate::Gate, line::Line, places::Places};
 use crate::{
     per_thread::{Apart, PerThread},
     sync::{AtomicU32, AtomicU64, Ordering},
@@ -130,13 +127,9 @@ impl Striped {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn set_max_concurrent(&self, max_concurrent: u32) {
-        let gate = self.gate();
-        let line = gate.line();
-        self.recall(&line);
-        gate.set_limit(&line, max_concurrent);
-        drop(line);
-        gate.admit_all();
+        super::gate::patient::bring_to(self, max_concurrent);
     }
 
     #[inline]
@@ -281,7 +274,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::Nanos,
-        policy::bulkhead::gate::Waiting,
+        policy::bulkhead::gate::patient::Patiently,
         waiter::{Progress, Wait, wait_blocking},
     };
     use proptest::prelude::*;
@@ -305,11 +298,11 @@ mod tests {
         stripes.filter(|stripe| stripe.is_open()).count()
     }
 
-    fn waiting(striped: &Striped) -> Waiting<&Striped> {
+    fn waiting(striped: &Striped) -> Patiently<'_, Striped> {
         Gate::wait(striped, LATE, 1_000)
     }
 
-    fn poll(waiting: &mut Waiting<&Striped>, now: Nanos) -> Progress<bool> {
+    fn poll(waiting: &mut Patiently<'_, Striped>, now: Nanos) -> Progress<bool> {
         match waiting.poll(Waker::noop(), now) {
             Progress::Ready(entered) => Progress::Ready(entered.is_ok()),
             Progress::Until(until) => Progress::Until(until),
@@ -429,15 +422,29 @@ mod tests {
         assert_eq!(opened(&striped), 1);
     }
 
-    /// A raised limit lets them in one by one, outside the lock: for a while there is room, and a line.
+    /// As it is under the lock, between a raised limit and those whom it lets in.
     #[test]
     fn nothing_is_lent_while_there_is_a_line_though_there_be_room() {
+        let striped = Striped::new(1);
+        assert!(striped.enter_by(None));
+        let mut line = [waiting(&striped), waiting(&striped)];
+        for waiting in &mut line {
+            assert_eq!(poll(waiting, NOW), Progress::Until(LATE));
+        }
+        striped.gate().set_limit(&striped.gate().line(), 10);
+        striped.open_for(stripe(&striped, 0));
+        assert_eq!((striped.gate().waiting(), opened(&striped)), (2, 0));
+        striped.set_max_concurrent(10);
+        assert_eq!((striped.gate().waiting(), striped.in_flight()), (0, 3));
+    }
+
+    #[test]
+    fn whom_a_raised_limit_lets_in_is_woken_outside_the_lock_and_leaves_no_line() {
         struct Meets(Arc<Striped>, Count);
         impl std::task::Wake for Meets {
             fn wake(self: Arc<Self>) {
-                self.0.open_for(stripe(&self.0, 0));
                 // Counted and not asserted: a panic of a waker would go no further.
-                if self.0.gate().waiting() > 0 && opened(&self.0) == 0 {
+                if self.0.gate().line_if_free().is_some() && self.0.gate().waiting() == 0 {
                     self.1.fetch_add(1, SeqCst);
                 }
             }
@@ -451,8 +458,7 @@ mod tests {
             assert_eq!(waiting.poll(&waker, NOW), Progress::Until(LATE));
         }
         striped.set_max_concurrent(10);
-        assert_eq!(meets.1.load(SeqCst), 1);
-        assert_eq!(striped.in_flight(), 3);
+        assert_eq!((meets.1.load(SeqCst), striped.in_flight()), (2, 3));
     }
 
     #[test]
@@ -611,7 +617,7 @@ mod tests {
             let striped = Striped::new(5);
             let own = |thread| (thread < THREADS - 1).then(|| stripe(&striped, thread).unwrap());
             let (mut limit, mut inside) = (5, 0u32);
-            let mut line: Vec<Waiting<&Striped>> = Vec::new();
+            let mut line: Vec<Patiently<'_, Striped>> = Vec::new();
             for step in steps {
                 let has_room = line.is_empty() && inside < limit;
                 match step {
@@ -671,6 +677,7 @@ mod models {
     use super::*;
     use crate::{
         clock::Nanos,
+        policy::bulkhead::gate::Passage,
         sync::Arc,
         waiter::{Progress, Wait},
     };
@@ -913,7 +920,7 @@ mod models {
             assert!(room.try_enter(Some(0)));
             let gives_up = spawn(&room, |room| {
                 let mut waiting = Gate::wait(&room.striped, Nanos::NEVER, 10);
-                if let Progress::Ready(Ok(())) = waiting.poll(Waker::noop(), Nanos(0)) {
+                if let Progress::Ready(Ok(Passage::In)) = waiting.poll(Waker::noop(), Nanos(0)) {
                     room.entered();
                     room.leave(Some(1));
                 }

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::Future};
 
-use super::{CacheKey, Fallback, Marks, Shareable, Taken};
+use super::{CacheKey, Fallback, Marks, Serving, Shareable, Taken};
 use crate::{judge::Judge, outcome::Outcome, probe::Traits, step::Step};
 
 /// A [`Fallback`] that knows what to answer: made by [`Fallback::or_else`] and [`Fallback::cached`].
@@ -36,13 +36,13 @@ pub trait Memory<R: Outcome> {
     fn remember(&self, fallback: &Fallback, step: &Step<R, Infallible>);
 
     #[doc(hidden)]
-    fn recall(&self, fallback: &Fallback) -> impl Future<Output = Option<R>>;
+    fn recall(&self, fallback: &Fallback, serving: Serving<'_>) -> impl Future<Output = Option<R>>;
 }
 
 impl<R: Outcome> Memory<R> for Forgetful {
     fn remember(&self, _: &Fallback, _: &Step<R, Infallible>) {}
 
-    async fn recall(&self, _: &Fallback) -> Option<R> {
+    async fn recall(&self, _: &Fallback, _: Serving<'_>) -> Option<R> {
         None
     }
 }
@@ -53,9 +53,9 @@ impl<R: Outcome<Value: Clone + Send + Sync + 'static>> Memory<R> for CacheKey {
         fallback.remember(self, step, Marks::none());
     }
 
-    async fn recall(&self, fallback: &Fallback) -> Option<R> {
+    async fn recall(&self, fallback: &Fallback, serving: Serving<'_>) -> Option<R> {
         fallback.expect_shared(false);
-        fallback.recall(self, Marks::none())
+        fallback.recall(self, Marks::none(), serving)
     }
 }
 
@@ -65,9 +65,11 @@ impl<R: Outcome<Value: Clone + Send + Sync + 'static + Shareable>> Memory<R> for
         fallback.remember_shared(&self.0, step, Marks::none());
     }
 
-    async fn recall(&self, fallback: &Fallback) -> Option<R> {
+    async fn recall(&self, fallback: &Fallback, serving: Serving<'_>) -> Option<R> {
         fallback.expect_shared(true);
-        fallback.recall_shared(&self.0, Marks::none()).await
+        fallback
+            .recall_shared(&self.0, Marks::none(), serving)
+            .await
     }
 }
 
@@ -162,9 +164,9 @@ impl<'f, M, A> Answering<'f, M, A> {
     {
         let fallback = self.fallback;
         let step: Step<F::Output, Infallible> = Step::Done(future.await);
-        let serve = fallback.serves(Judge::new(&step, Traits::unknown()));
-        match fallback.take(step, serve) {
-            Taken::Failed(error) => match self.memory.recall(fallback).await {
+        let serving = fallback.serves(Judge::new(&step, Traits::unknown()));
+        match fallback.take(step, serving) {
+            Taken::Failed(error) => match self.memory.recall(fallback, serving).await {
                 Some(answer) => answer,
                 None => self.answer.answer(fallback, error).await,
             },

@@ -13,7 +13,7 @@ use super::{
     Answering, FallbackBuilder, FallbackSettings, Forgetful, Marks, OrElse, Pass,
     memory::{Answers, CacheKey, Recalled},
     outage::Outage,
-    settings::{Ages, MAX_ENTRIES},
+    settings::Terms,
     shared::Sharing,
 };
 #[cfg(feature = "metrics")]
@@ -28,7 +28,8 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy,
+        Policy, Switch,
+        reloadable::Reloadable,
         settings::{PolicySettings, Setting, Value},
     },
     served::Source,
@@ -62,8 +63,7 @@ pub struct Fallback(pub(super) Arc<Inner>);
 #[derive(Debug)]
 pub(super) struct Inner {
     name: PolicyName,
-    settings: FallbackSettings,
-    pub(super) ages: Ages,
+    pub(super) terms: Reloadable<Terms>,
     pub(super) answers: Answers,
     outage: Mutex<Outage>,
     totals: Counters<4>,
@@ -103,6 +103,16 @@ pub struct FallbackMetrics {
     pub unshared: u64,
     /// `shared`: answers in the store that this program cannot read, as those of another version.
     pub unreadable: u64,
+}
+
+/// Whether a call is answered in its place, and under which terms: those in force when it had ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Serving<'f>(Option<&'f Terms>);
+
+impl<'f> Serving<'f> {
+    pub(super) fn terms(self) -> Option<&'f Terms> {
+        self.0
+    }
 }
 
 /// What is left of a step once the fallback has looked at it.
@@ -174,16 +184,21 @@ impl Fallback {
     #[doc(hidden)]
     /// Whether this step is to be answered.
     #[allow(clippy::needless_pass_by_value)]
-    pub fn serves<R: Outcome>(&self, judge: Judge<'_, R>) -> bool {
-        judge.wants_answer()
+    pub fn serves<R: Outcome>(&self, judge: Judge<'_, R>) -> Serving<'_> {
+        let terms = self.0.terms.get();
+        Serving((terms.is_on && judge.wants_answer()).then_some(terms))
     }
 
     #[doc(hidden)]
     /// Takes the error out of a step that is to be answered.
-    pub fn take<R: Outcome, X: Rejected>(&self, step: Step<R, X>, serve: bool) -> Taken<R, X> {
-        match serve {
-            false => Taken::Keep(step),
-            true => Self::take_error(step),
+    pub fn take<R: Outcome, X: Rejected>(
+        &self,
+        step: Step<R, X>,
+        serving: Serving<'_>,
+    ) -> Taken<R, X> {
+        match serving.0 {
+            None => Taken::Keep(step),
+            Some(_) => Self::take_error(step),
         }
     }
 
@@ -204,7 +219,9 @@ impl Fallback {
     where
         R::Value: Clone + Send + Sync + 'static,
     {
-        if let Some(value) = Self::memorable(step, marks) {
+        if self.0.terms.get().is_on
+            && let Some(value) = Self::memorable(step, marks)
+        {
             self.0.answers.remember(key, value.clone(), clock::now());
         }
     }
@@ -223,11 +240,17 @@ impl Fallback {
 
     #[doc(hidden)]
     /// An earlier answer, if there is one young enough.
-    pub fn recall<R: Outcome>(&self, key: &CacheKey, marks: Marks<R::Value>) -> Option<R>
+    pub fn recall<R: Outcome>(
+        &self,
+        key: &CacheKey,
+        marks: Marks<R::Value>,
+        serving: Serving<'_>,
+    ) -> Option<R>
     where
         R::Value: Clone + Send + Sync + 'static,
     {
-        let recalled = self.0.answers.recall(key, self.0.ages, clock::now())?;
+        let ages = serving.terms()?.ages;
+        let recalled = self.0.answers.recall(key, ages, clock::now())?;
         self.serve(recalled, marks)
     }
 
@@ -321,16 +344,15 @@ impl Policy for Fallback {
     type Settings = FallbackSettings;
 
     fn assemble(name: PolicyName, settings: &FallbackSettings, sink: Sink) -> Self {
-        let (ages, max_entries) = (settings.ages(), settings.max_entries.unwrap_or(MAX_ENTRIES));
+        let terms = Terms::new(*settings, Switch::On);
         let sharing = match settings.is_shared() {
-            true => Sharing::new(&name, ages, max_entries, &sink),
+            true => Sharing::new(&name, terms.max_entries, &sink),
             false => None,
         };
         Self(Arc::new(Inner {
             name,
-            settings: *settings,
-            ages,
-            answers: Answers::new(max_entries),
+            answers: Answers::new(terms.max_entries),
+            terms: Reloadable::new(terms),
             outage: Mutex::default(),
             totals: Counters::new(),
             sink,
@@ -342,7 +364,24 @@ impl Policy for Fallback {
     }
 
     fn settings(&self) -> Vec<Setting> {
-        self.0.settings.effective()
+        self.0.terms.get().settings.effective()
+    }
+
+    /// Answers that are remembered stay, and are judged by the new ages; of more than are to be
+    /// remembered, the least valuable go. A call is answered by what is in force when it has failed.
+    fn reconfigure(&self, settings: &FallbackSettings, switch: Switch) {
+        self.0.terms.set(Terms::new(*settings, switch));
+        // Without a lock, since what is forgotten is dropped: whoever is overtaken by others sees it.
+        loop {
+            let terms = self.0.terms.get();
+            self.0.answers.set_max_entries(terms.max_entries);
+            if let Some(sharing) = &self.0.sharing {
+                sharing.change(terms.max_entries);
+            }
+            if std::ptr::eq(terms, self.0.terms.get()) {
+                return;
+            }
+        }
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {

@@ -4,7 +4,10 @@ use std::{
     any::{Any, TypeId},
     fmt,
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -33,7 +36,15 @@ impl CacheKey {
 }
 
 /// Answers by key and type, bounded in number; the least valuable go first.
-pub(super) struct Answers(Cache<Slot, Arc<dyn Any + Send + Sync>>);
+pub(super) struct Answers {
+    cache: Cache<Slot, Arc<dyn Any + Send + Sync>>,
+    /// A bound that is less than one for each shard of the cache, which it therefore does not keep by
+    /// itself; or all there can be.
+    tight: AtomicUsize,
+    /// The bound that it was made with, and what the cache made of it.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody changes it
+    first: (u32, u64),
+}
 
 /// Values of different types under one key are different answers.
 #[derive(PartialEq, Eq, Clone)]
@@ -102,14 +113,61 @@ pub(super) struct Recalled<T> {
 
 impl Answers {
     pub(super) fn new(max_entries: u32) -> Self {
-        Self(Cache::new(
-            usize::try_from(max_entries).unwrap_or(usize::MAX),
-        ))
+        let cache = Cache::new(usize::try_from(max_entries).unwrap_or(usize::MAX));
+        Self {
+            first: (max_entries, cache.capacity()),
+            cache,
+            tight: AtomicUsize::new(usize::MAX),
+        }
+    }
+
+    /// Changes the bound. Of more answers than that, the least valuable are forgotten.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody changes it
+    pub(super) fn set_max_entries(&self, max_entries: u32) {
+        let shards = self.cache.num_shards();
+        let most = usize::try_from(max_entries).unwrap_or(usize::MAX);
+        // Rounded down, since each shard keeps its part of the bound.
+        let each = (most / shards).max(1);
+        let (capacity, tight) = match self.first {
+            (first, capacity) if first == max_entries => (capacity, usize::MAX),
+            _ if most < shards => (each.saturating_mul(shards) as u64, most),
+            _ => (each.saturating_mul(shards) as u64, usize::MAX),
+        };
+        self.tight.store(tight, Relaxed);
+        if self.cache.capacity() != capacity {
+            self.cache.set_capacity(capacity);
+        }
+        self.trim(None);
+    }
+
+    /// Keeps a tight bound; the answer that has just come goes last.
+    fn trim(&self, new: Option<&Slot>) {
+        let most = self.tight.load(Relaxed);
+        if most == usize::MAX {
+            return;
+        }
+        while self.cache.len() > most {
+            let mut others = self.cache.iter().map(|(slot, _)| slot);
+            let other = others.find(|slot| Some(slot) != new);
+            match other {
+                // Dropped here, outside the locks: it is the user's.
+                Some(slot) => drop(self.cache.remove(&slot)),
+                None => return,
+            }
+        }
     }
 
     pub(super) fn remember<T: Send + Sync + 'static>(&self, key: &CacheKey, value: T, now: Nanos) {
         let slot = Slot::of::<T>(key);
-        self.0.insert(slot, Arc::new(Remembered { value, at: now }));
+        let answer = Arc::new(Remembered { value, at: now });
+        self.cache.insert(slot, answer);
+        self.keep_bound::<T>(key);
+    }
+
+    fn keep_bound<T: 'static>(&self, key: &CacheKey) {
+        if self.tight.load(Relaxed) != usize::MAX {
+            self.trim(Some(&Slot::of::<T>(key)));
+        }
     }
 
     /// Remembers what was got elsewhere, unless what is here is younger.
@@ -123,7 +181,7 @@ impl Answers {
         let answer: Arc<dyn Any + Send + Sync> = answer;
         // What is replaced is dropped outside the lock: that is the user's code.
         let mut replaced = None;
-        let entry = self.0.entry(&Slot::of::<T>(key), None, |_, here| {
+        let entry = self.cache.entry(&Slot::of::<T>(key), None, |_, here| {
             let before = here.downcast_ref::<Remembered<T>>();
             if before.is_none_or(|before| before.at < at) {
                 replaced = Some(std::mem::replace(here, Arc::clone(&answer)));
@@ -133,6 +191,7 @@ impl Answers {
         if let EntryResult::Vacant(place) = entry {
             // If somebody has come in between, theirs is younger.
             drop(place.insert(answer));
+            self.keep_bound::<T>(key);
         }
     }
 
@@ -144,7 +203,7 @@ impl Answers {
             of: TypeId::of::<T>(),
             key: &key.0,
         };
-        self.0.get(&wanted)?.downcast().ok()
+        self.cache.get(&wanted)?.downcast().ok()
     }
 
     pub(super) fn recall<T: Clone + Send + Sync + 'static>(
@@ -157,11 +216,11 @@ impl Answers {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.cache.len()
     }
 
     pub(super) fn clear(&self) {
-        self.0.clear();
+        self.cache.clear();
     }
 }
 

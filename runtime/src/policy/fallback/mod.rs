@@ -5,6 +5,9 @@ mod fallback;
 mod mark;
 mod memory;
 mod outage;
+#[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+mod reload_tests;
 mod settings;
 #[cfg(feature = "redis")]
 mod shared;
@@ -13,7 +16,7 @@ mod shared;
 mod shared;
 
 pub use answer::{Answer, Answering, Forgetful, Memory, OrElse, Pass, SharedKey};
-pub use fallback::{Fallback, FallbackMetrics, Taken};
+pub use fallback::{Fallback, FallbackMetrics, Serving, Taken};
 pub use mark::{Mark, Marks, Unmarked};
 pub use memory::CacheKey;
 pub use settings::{FallbackBuilder, FallbackSettings};

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::Fallback;
 use crate::{
     kind::PolicyKind,
-    policy::settings::{PolicySettings, Problem, Setting, settings},
+    policy::{
+        Switch,
+        settings::{PolicySettings, Problem, Setting, settings},
+    },
 };
 
 pub(super) const MAX_ENTRIES: u32 = 10_000;
@@ -73,8 +76,29 @@ impl FallbackSettings {
     }
 }
 
+/// What is in force.
+#[derive(Debug, PartialEq)]
+pub(super) struct Terms {
+    pub(super) settings: FallbackSettings,
+    /// If not, it answers nothing, and remembers nothing.
+    pub(super) is_on: bool,
+    pub(super) ages: Ages,
+    pub(super) max_entries: u32,
+}
+
+impl Terms {
+    pub(super) fn new(settings: FallbackSettings, switch: Switch) -> Self {
+        Self {
+            settings,
+            is_on: switch != Switch::Off,
+            ages: settings.ages(),
+            max_entries: settings.max_entries.unwrap_or(MAX_ENTRIES),
+        }
+    }
+}
+
 /// How old a remembered answer may be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ages {
     pub(super) fresh: Duration,
     pub(super) stale: Duration,

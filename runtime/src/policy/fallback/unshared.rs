@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use super::{CacheKey, Fallback, Marks, settings::Ages};
+use super::{CacheKey, Fallback, Marks, Serving};
 use crate::{event::Sink, name::PolicyName, outcome::Outcome, step::Step};
 
 /// What a fallback can share between instances.
@@ -22,11 +22,16 @@ pub(super) struct Counts {
 }
 
 impl Sharing {
-    pub(super) fn new(_: &PolicyName, _: Ages, _: u32, _: &Sink) -> Option<Arc<Self>> {
+    pub(super) fn new(_: &PolicyName, _: u32, _: &Sink) -> Option<Arc<Self>> {
         None
     }
 
     pub(super) fn counts(&self) -> Counts {
+        match self.0 {}
+    }
+
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody changes it
+    pub(super) fn change(&self, _: u32) {
         match self.0 {}
     }
 
@@ -55,11 +60,12 @@ impl Fallback {
         &self,
         key: &CacheKey,
         marks: Marks<R::Value>,
+        serving: Serving<'_>,
     ) -> Option<R>
     where
         R::Value: Clone + Send + Sync + 'static + Shareable,
     {
-        self.recall(key, marks)
+        self.recall(key, marks, serving)
     }
 
     #[doc(hidden)]
@@ -68,10 +74,11 @@ impl Fallback {
         &self,
         key: &CacheKey,
         marks: Marks<R::Value>,
+        serving: Serving<'_>,
     ) -> Option<R>
     where
         R::Value: Clone + Send + Sync + 'static + Shareable,
     {
-        self.recall(key, marks)
+        self.recall(key, marks, serving)
     }
 }

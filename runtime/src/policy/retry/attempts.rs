@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use super::Retry;
+use super::{Retry, settings::Plan};
 use crate::{
     call::Call,
     clock::{self, Nanos},
@@ -17,6 +17,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Attempts<'c> {
     retry: &'c Retry,
+    /// As it was when the call began, whatever is in force by now.
+    plan: &'c Plan,
     /// The end of `max_elapsed`.
     give_up: Nanos,
     /// `None` until an attempt has failed: most calls make one and keep no room for more.
@@ -54,12 +56,14 @@ type Planned<'f> = Option<&'f mut dyn FnMut(u32) -> Duration>;
 impl<'c> Attempts<'c> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(retry: &'c Retry, call: &'c Call) -> Self {
-        let give_up = match retry.plan().is_free_at_first {
+        let plan = retry.plan();
+        let give_up = match plan.is_free_at_first {
             true => Nanos::NEVER,
-            false => retry.prepare(call),
+            false => retry.prepare(plan, call),
         };
         Self {
             retry,
+            plan,
             give_up,
             further: None,
         }
@@ -120,7 +124,11 @@ impl<'c> Attempts<'c> {
 
     #[cold]
     fn after(&mut self, call: &'c Call, finding: Finding, planned: Planned<'_>) -> Next {
-        let plan = self.retry.plan();
+        let plan = self.plan;
+        if !plan.is_on {
+            // Nor is a value asked for again, or refused, that is not as wanted.
+            return Next::Stop;
+        }
         let (retried, asked, paid) = match finding {
             Finding::Final => return Next::Stop,
             Finding::Unmet => (true, None, false),
@@ -145,7 +153,7 @@ impl<'c> Attempts<'c> {
         paid: bool,
         planned: Planned<'_>,
     ) -> Result<(), Exhausted> {
-        let (plan, attempt) = (self.retry.plan(), self.attempt());
+        let (plan, attempt) = (self.plan, self.attempt());
         if attempt >= plan.max_attempts {
             return Err(Exhausted::Attempts);
         }
@@ -262,7 +270,8 @@ impl Drop for Attempts<'_> {
     #[inline]
     fn drop(&mut self) {
         match &self.further {
-            None => self.retry.count_call(1),
+            None if self.plan.is_on => self.retry.count_call(1),
+            None => {}
             Some(further) => self.end(further),
         }
     }
@@ -277,7 +286,7 @@ mod tests {
     use crate::{
         algorithm::{backoff::Backoff, jitter::Jitter},
         event::Sink,
-        policy::{Policy, retry::RetrySettings, settings::Written},
+        policy::{Policy, Switch, retry::RetrySettings, settings::Written},
         probe::Traits,
         rejection::{CircuitOpen, TimedOut},
         step::Step,
@@ -709,5 +718,181 @@ mod tests {
         let metrics = bench.retry.metrics();
         assert_eq!((metrics.by_attempts[0], metrics.by_attempts[15]), (1, 3));
         assert_eq!((metrics.calls, metrics.retried), (4, 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_goes_by_the_settings_that_it_began_with() {
+        let bench = bench(settings());
+        let call = Call::new();
+        let mut attempts = bench.retry.begin(&call);
+        let next = attempts.next(&call, judge(&failed()));
+        let other = settings().max_attempts(2).base_delay(10 * SECOND);
+        bench.retry.reconfigure(&other, Switch::On);
+        let start = clock::now();
+        go_on(&mut attempts, next).await;
+        assert_eq!(
+            clock::now().since(start),
+            SECOND,
+            "it was to wait that long"
+        );
+        assert_eq!(
+            next_delay(&mut attempts, &call, judge(&failed())),
+            2 * SECOND
+        );
+        let mut new = bench.retry.begin(&call);
+        let next = new.next(&call, judge(&failed()));
+        assert_eq!(delay(&new, next), 10 * SECOND);
+        go_on(&mut new, next).await;
+        stops(new.next(&call, judge(&failed())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_deadline_is_that_of_calls_that_begin_from_now_on() {
+        let bench = bench(settings());
+        let call = Call::new();
+        let mut old = bench.retry.begin(&call);
+        let other = settings().max_elapsed(SECOND / 2);
+        bench.retry.reconfigure(&other, Switch::On);
+        assert_eq!(next_delay(&mut old, &call, judge(&failed())), SECOND);
+        stops(bench.retry.begin(&call).next(&call, judge(&failed())));
+        assert_eq!(bench.heard()[1], "Time after 1");
+    }
+
+    #[test]
+    fn switched_off_it_makes_one_attempt_and_counts_nothing() {
+        let bench = bench(settings().budget(0.1).max_elapsed(SECOND));
+        let call = Call::new();
+        let off = settings().rejections(true);
+        bench.retry.reconfigure(&off, Switch::Off);
+        for step in [failed(), timed_out(), refused(None)] {
+            stops(bench.retry.begin(&call).next(&call, judge(&step)));
+        }
+        let unmet = value(1);
+        let polled = judge(&unmet).until(|_| false);
+        stops(bench.retry.begin(&call).next(&call, polled));
+        let bad = judge(&unmet).when_value(|_| true);
+        let own = |_| panic!("asked for a delay");
+        stops(bench.retry.begin(&call).next_with(&call, bad, own));
+        assert!(bench.heard().is_empty());
+        let metrics = bench.retry.metrics();
+        assert_eq!((metrics.calls, metrics.exhausted), (0, 0));
+        assert_eq!(bench.retry.delays().count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_began_before_it_was_switched_off_is_retried_and_counted() {
+        let bench = bench(settings());
+        let call = Call::new();
+        let mut old = bench.retry.begin(&call);
+        bench.retry.reconfigure(&settings(), Switch::Off);
+        let mut between = bench.retry.begin(&call);
+        bench.retry.reconfigure(&settings(), Switch::On);
+        let next = old.next(&call, judge(&failed()));
+        go_on(&mut old, next).await;
+        drop(old);
+        stops(between.next(&call, judge(&failed())));
+        drop(between);
+        let metrics = bench.retry.metrics();
+        assert_eq!((metrics.calls, metrics.by_attempts[1]), (1, 1));
+    }
+
+    #[test]
+    fn what_a_budget_has_left_stays_when_its_share_changes() {
+        let bench = bench(settings().budget(1e-9));
+        let call = Call::new();
+        let left = || bench.retry.metrics().budget_left;
+        for _ in 0..30 {
+            first_delay(&bench.retry, &call, judge(&failed()));
+        }
+        let before = left();
+        assert!(before < Some(71), "{before:?}");
+        bench.retry.reconfigure(&settings().budget(0.5), Switch::On);
+        assert_eq!(left(), before);
+        for _ in 0..2 {
+            drop(bench.retry.begin(&call));
+        }
+        assert_eq!(left(), before.map(|left| left + 1));
+        let off = settings().budget(0.5);
+        bench.retry.reconfigure(&off, Switch::Off);
+        for _ in 0..10 {
+            drop(bench.retry.begin(&call));
+        }
+        bench.retry.reconfigure(&off, Switch::On);
+        assert_eq!(
+            left(),
+            before.map(|left| left + 1),
+            "off, nothing is counted"
+        );
+    }
+
+    #[test]
+    fn a_budget_that_is_new_is_full() {
+        let bench = bench(settings().budget(1e-9));
+        let call = Call::new();
+        for _ in 0..200 {
+            let _ = bench.retry.begin(&call).next(&call, judge(&failed()));
+        }
+        assert_eq!(bench.retry.metrics().budget_left, Some(0));
+        bench.retry.reconfigure(&settings(), Switch::On);
+        assert_eq!(bench.retry.metrics().budget_left, None);
+        first_delay(&bench.retry, &call, judge(&failed()));
+        bench
+            .retry
+            .reconfigure(&settings().budget(1e-9), Switch::On);
+        assert_eq!(bench.retry.metrics().budget_left, Some(100));
+        let preset = RetrySettings::new().preset(crate::RetryPreset::FastApi);
+        bench.retry.reconfigure(&settings(), Switch::Off);
+        bench.retry.reconfigure(&preset, Switch::On);
+        assert_eq!(bench.retry.metrics().budget_left, Some(100), "the preset's");
+    }
+
+    #[test]
+    fn the_settings_in_force_are_shown() {
+        let bench = bench(settings());
+        bench
+            .retry
+            .reconfigure(&settings().max_attempts(7), Switch::On);
+        assert_eq!(bench.retry.delays().count(), 6);
+        let shown = bench.retry.settings();
+        let attempts = shown.iter().find(|setting| setting.name == "max_attempts");
+        assert_eq!(attempts.map(|setting| &*setting.value), Some("7"));
+    }
+
+    /// Four attempts without a budget, or one with: a call of two attempts has seen both.
+    #[test]
+    fn calls_see_one_plan_whole_while_others_come_and_go() {
+        let bench = bench(settings().max_attempts(2));
+        let plans = [
+            (settings().max_attempts(2), Switch::On),
+            (
+                settings().max_attempts(4).base_delay(4 * SECOND),
+                Switch::On,
+            ),
+            (settings().max_attempts(3), Switch::Off),
+        ];
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let relaxed = std::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(relaxed) {
+                        let call = Call::new();
+                        let mut attempts = bench.retry.begin(&call);
+                        let mut delays = Vec::new();
+                        while attempts.next(&call, judge(&failed())) == Next::Again {
+                            delays.push(attempts.event().delay.as_secs());
+                            attempts.resume(Duration::ZERO);
+                        }
+                        let whole: [&[u64]; 3] = [&[], &[1], &[4, 8, 16]];
+                        assert!(whole.contains(&&*delays), "{delays:?}");
+                    }
+                });
+            }
+            for n in 0..10_000 {
+                let (settings, switch) = &plans[n % 3];
+                bench.retry.reconfigure(settings, *switch);
+            }
+            done.store(true, relaxed);
+        });
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
-use super::{Attempts, Next, RetryBuilder, RetrySettings, settings::Plan};
+use super::{
+    Attempts, Next, RetryBuilder, RetrySettings,
+    settings::{Plan, Terms},
+};
 #[cfg(feature = "metrics")]
 use crate::metrics::{Meter, Metered};
 use crate::{
@@ -15,11 +18,13 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy,
+        Policy, Switch,
+        reloadable::Reloadable,
         settings::{PolicySettings, Setting, Value},
     },
     probe::Traits,
     step::Step,
+    sync::{Mutex, lock},
 };
 
 /// Runs a call again after a failure, so that one lost packet is not one lost order.
@@ -50,6 +55,12 @@ use crate::{
 /// see [`Backoff`](crate::Backoff) and [`Jitter`](crate::Jitter). When the attempts run out the caller
 /// gets the last error, unchanged.
 ///
+/// # Other settings
+/// When the configuration is loaded again, a call that has begun ends under the settings that it began
+/// with; a delay that is running is not cut short. What a budget has left stays when its share changes.
+/// Switched off (`enabled = false`), it makes each call once and counts nothing: an error, and a value
+/// that `until` would not be satisfied with, goes to the caller.
+///
 /// # Cancellation
 /// A dropped call ends at the `.await` where it stands, in an attempt or in a delay, and holds nothing.
 #[derive(Debug, Clone)]
@@ -58,8 +69,10 @@ pub struct Retry(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     name: PolicyName,
-    settings: RetrySettings,
-    plan: Plan,
+    terms: Reloadable<Terms>,
+    /// Those who change the terms, one at a time.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody does
+    changing: Mutex<()>,
     budget: Budget,
     totals: Counters<TOTALS>,
     sink: Sink,
@@ -119,7 +132,12 @@ impl Retry {
             exhausted: self.0.totals.sum(EXHAUSTED),
             by_attempts,
             waited: Duration::from_nanos(self.0.totals.sum(WAITED)),
-            budget_left: self.0.plan.share.map(|_| self.0.budget.left()),
+            budget_left: self
+                .0
+                .terms
+                .get()
+                .has_budget()
+                .then(|| self.0.budget.left()),
         }
     }
 
@@ -127,7 +145,7 @@ impl Retry {
     /// time.
     #[must_use]
     pub fn delays(&self) -> Delays {
-        let plan = &self.0.plan;
+        let plan = self.plan();
         let random = fastrand::Rng::new();
         Delays::new(plan.schedule, plan.max_attempts, plan.max_elapsed, random)
     }
@@ -225,8 +243,7 @@ impl Retry {
 
     /// What the budget gets of a call, and when its attempts must have ended.
     #[inline(never)]
-    pub(super) fn prepare(&self, call: &Call) -> Nanos {
-        let plan = self.plan();
+    pub(super) fn prepare(&self, plan: &Plan, call: &Call) -> Nanos {
         if let Some(share) = plan.share {
             self.budget().deposit(share);
         }
@@ -234,9 +251,10 @@ impl Retry {
         plan.max_elapsed.map_or(Nanos::NEVER, end)
     }
 
+    /// What a call goes by that begins now.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn plan(&self) -> &Plan {
-        &self.0.plan
+        &self.0.terms.get().plan
     }
 
     pub(super) fn budget(&self) -> &Budget {
@@ -314,8 +332,8 @@ impl Policy for Retry {
     fn assemble(name: PolicyName, settings: &RetrySettings, sink: Sink) -> Self {
         Self(Arc::new(Inner {
             name,
-            settings: *settings,
-            plan: settings.plan(),
+            terms: Reloadable::new(Terms::new(*settings, Switch::On)),
+            changing: Mutex::new(()),
             budget: Budget::new(),
             totals: Counters::new(),
             sink,
@@ -325,7 +343,18 @@ impl Policy for Retry {
     }
 
     fn settings(&self) -> Vec<Setting> {
-        self.0.settings.effective()
+        self.0.terms.get().settings.effective()
+    }
+
+    /// A call goes by the plan that it began with, and a delay that is running is not cut short. What the
+    /// budget has left stays, whatever share fills it from now on; one that is new is full.
+    fn reconfigure(&self, settings: &RetrySettings, switch: Switch) {
+        let terms = Terms::new(*settings, switch);
+        let _alone = lock(&self.0.changing);
+        if terms.has_budget() && !self.0.terms.get().has_budget() {
+            self.0.budget.reset();
+        }
+        self.0.terms.set(terms);
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {

@@ -6,7 +6,10 @@ use super::{Retry, RetryPreset};
 use crate::{
     algorithm::{backoff::Backoff, budget::Share, jitter::Jitter, schedule::Schedule},
     kind::PolicyKind,
-    policy::settings::{PRESET, PolicySettings, Problem, Setting, Show, Written, settings},
+    policy::{
+        Switch,
+        settings::{PRESET, PolicySettings, Problem, Setting, Show, Written, settings},
+    },
 };
 
 settings! {
@@ -42,9 +45,33 @@ settings! {
     rejections: bool,
 }
 
-/// The settings in force.
-#[derive(Debug, Clone, Copy)]
+/// What is in force.
+#[derive(Debug, PartialEq)]
+pub(super) struct Terms {
+    pub(super) settings: RetrySettings,
+    pub(super) plan: Plan,
+}
+
+impl Terms {
+    pub(super) fn new(settings: RetrySettings, switch: Switch) -> Self {
+        let plan = match switch {
+            Switch::Off => Plan::NONE,
+            _ => settings.plan(),
+        };
+        Self { settings, plan }
+    }
+
+    /// Whether there is a budget, be it that nothing is made of it while the retry is switched off.
+    pub(super) fn has_budget(&self) -> bool {
+        self.settings.filled().budget.is_some()
+    }
+}
+
+/// What a call goes by, from its first attempt to its last.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Plan {
+    /// The retry is switched on. If not, it neither judges nor counts.
+    pub(super) is_on: bool,
     pub(super) schedule: Schedule,
     pub(super) max_attempts: u32,
     pub(super) max_elapsed: Option<Duration>,
@@ -53,6 +80,20 @@ pub(super) struct Plan {
     pub(super) rejections: bool,
     /// Nothing is to be done for it before the first attempt.
     pub(super) is_free_at_first: bool,
+}
+
+impl Plan {
+    /// As if there were no retry.
+    const NONE: Self = Self {
+        is_on: false,
+        schedule: Schedule::NONE,
+        max_attempts: 1,
+        max_elapsed: None,
+        timeouts: false,
+        share: None,
+        rejections: false,
+        is_free_at_first: true,
+    };
 }
 
 const BASE_DELAY: Duration = Duration::from_secs(1);
@@ -173,6 +214,7 @@ impl RetrySettings {
     pub(super) fn plan(&self) -> Plan {
         let this = self.filled();
         Plan {
+            is_on: true,
             schedule: Schedule::new(
                 this.backoff.unwrap_or_default(),
                 this.jitter.unwrap_or_default(),

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -16,7 +16,8 @@ use crate::{
     kind::PolicyKind,
     name::PolicyName,
     policy::{
-        bulkhead::{BulkheadSettings, settings::Limits},
+        bulkhead::{gate::MAX_CONCURRENT, rules::Manner, terms},
+        reloadable::Reloadable,
         shared::OnStoreError,
     },
     store::{Census, Link, Store, StoreError, StoreStatus},
@@ -27,11 +28,7 @@ pub(super) struct Home {
     pub(super) name: PolicyName,
     pub(super) link: Link,
     sink: Sink,
-    limit: AtomicU32,
-    limits: Limits,
-    lease: Duration,
-    on_store_error: OnStoreError,
-    instances: u32,
+    terms: Arc<Reloadable<terms::Terms>>,
     census: Arc<Census>,
     /// What the holders of this instance are called, before their numbers: never twice the same.
     tag: String,
@@ -40,12 +37,7 @@ pub(super) struct Home {
 }
 
 impl Home {
-    pub(super) fn new(
-        name: PolicyName,
-        settings: &BulkheadSettings,
-        limits: Limits,
-        sink: Sink,
-    ) -> Self {
+    pub(super) fn new(name: PolicyName, terms: Arc<Reloadable<terms::Terms>>, sink: Sink) -> Self {
         let link = Link::new(sink.store().clone(), PolicyKind::Bulkhead, name.clone());
         let mut random = fastrand::Rng::new();
         Self {
@@ -53,27 +45,16 @@ impl Home {
             census: Census::new(link.clone()),
             link,
             sink,
-            limit: AtomicU32::new(limits.max_concurrent),
-            limits,
-            lease: settings.lease_in_force(),
-            on_store_error: settings.on_store_error.unwrap_or_default(),
-            instances: settings.instances.unwrap_or(1),
+            terms,
             tag: format!("{:016x}{:016x}", random.u64(..), random.u64(..)),
             lanes: AtomicU64::new(0),
             has_told: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn limit(&self) -> u32 {
-        self.limit.load(Relaxed)
-    }
-
-    pub(super) fn set_limit(&self, limit: u32) {
-        self.limit.store(limit, Relaxed);
-    }
-
-    pub(super) fn limits(&self) -> &Limits {
-        &self.limits
+    /// What is in force.
+    pub(super) fn in_force(&self) -> &terms::Terms {
+        self.terms.get()
     }
 
     /// Begins to count instances, once there is a store.
@@ -114,48 +95,51 @@ impl Home {
 
     pub(super) fn terms(&self) -> Terms {
         let store = self.link.store().ok();
+        let terms = self.in_force();
+        let manner = terms.manner();
         Terms {
-            limit: self.limit(),
-            watches: !self.limits.enforce,
-            waits: self.limits.enforce && self.limits.max_wait.is_some(),
-            max_queue: self.limits.max_queue,
-            lease: self.lease,
+            limit: terms.limits.max_concurrent,
+            watches: manner == Manner::Watch,
+            // Whoever waits goes by as soon as it looks: until then nobody is refused.
+            waits: matches!(manner, Manner::Wait { .. } | Manner::Absent),
+            max_queue: match manner {
+                Manner::Absent => u32::MAX,
+                _ => terms.limits.max_queue,
+            },
+            lease: terms.settings.lease_in_force(),
             deadline: store.map_or(Duration::ZERO, |store| store.deadline()),
-            alone: self.alone(),
+            alone: self.alone(terms),
             up: store.is_some_and(|store| is_worth_asking(&**store)),
         }
     }
 
     /// What this instance does by itself.
-    fn alone(&self) -> Alone {
-        match self.on_store_error {
+    fn alone(&self, terms: &terms::Terms) -> Alone {
+        match terms.settings.on_store_error.unwrap_or_default() {
+            _ if terms.is_off() => Alone::Open,
             OnStoreError::Allow => Alone::Open,
             OnStoreError::Deny => Alone::Shut,
             OnStoreError::Local => {
-                let instances = self.instances.max(self.census.seen()).max(1);
-                Alone::Share((self.limit() / instances).max(1))
+                let least = terms.settings.instances.unwrap_or(1);
+                let instances = least.max(self.census.seen()).max(1);
+                Alone::Share((terms.limits.max_concurrent / instances).max(1))
             }
         }
     }
 
     /// The most that the store may let in.
     pub(super) fn most(&self) -> u32 {
-        match self.limits.enforce {
-            true => self.limit(),
-            false => crate::policy::bulkhead::gate::MAX_CONCURRENT,
+        let terms = self.in_force();
+        match terms.limits.enforce {
+            true => terms.limits.max_concurrent,
+            false => MAX_CONCURRENT,
         }
     }
 
-    pub(super) fn lease_micros(&self) -> i64 {
-        i64::try_from(self.lease.as_micros())
-            .unwrap_or(LONGEST)
-            .min(LONGEST)
-    }
-
-    /// What the holders of one more lane are called, before their numbers.
-    pub(super) fn prefix(&self) -> String {
+    /// What the holders of one more lane are called, between the length of their leases and their numbers.
+    pub(super) fn tag(&self) -> String {
         let lane = self.lanes.fetch_add(1, Relaxed);
-        format!("{}:{}.{lane}.", self.lease_micros(), self.tag)
+        format!("{}.{lane}.", self.tag)
     }
 }
 
@@ -163,6 +147,3 @@ impl Home {
 fn is_worth_asking(store: &dyn Store) -> bool {
     store.is_up() || store.health().status == StoreStatus::Connecting
 }
-
-/// Ten years: sums of it stay whole numbers in every language.
-const LONGEST: i64 = 10 * 365 * 86_400 * 1_000_000;

@@ -30,7 +30,8 @@ pub(in crate::policy::bulkhead) struct Lane {
     this: Weak<Self>,
     home: Arc<Home>,
     shared: Weak<Shared>,
-    prefix: String,
+    /// What its holders are called, between the length of their leases and their numbers.
+    tag: String,
     /// Its holders and its fencing number in the store.
     keys: OnceLock<Vec<Vec<u8>>>,
     state: Mutex<State>,
@@ -46,13 +47,86 @@ struct State {
     cause: Option<Arc<StoreError>>,
 }
 
+/// What is to be done for the desk outside its lock.
+enum Errand {
+    Acquire {
+        flight: u64,
+        places: Vec<Place>,
+        within: Duration,
+    },
+    Renew {
+        flight: u64,
+        places: Vec<Place>,
+    },
+    Release {
+        flight: u64,
+        places: Vec<Place>,
+    },
+    Tell {
+        fence: u64,
+    },
+}
+
+/// A place, and how long its lease is in microseconds.
+struct Place {
+    id: u64,
+    lease: i64,
+}
+
+impl Errand {
+    fn of(effect: Effect, desk: &Desk) -> Option<Self> {
+        let places = |ids: Vec<u64>| {
+            let place = |id| Place {
+                id,
+                lease: micros(desk.lease_of(id).unwrap_or_default()),
+            };
+            ids.into_iter().map(place).collect()
+        };
+        Some(match effect {
+            Effect::Wake(_) => return None,
+            Effect::Lost { fence } => Self::Tell { fence },
+            Effect::Ask {
+                flight,
+                ids,
+                within,
+            } => Self::Acquire {
+                flight,
+                places: places(ids),
+                within,
+            },
+            Effect::Renew { flight, ids } => Self::Renew {
+                flight,
+                places: places(ids),
+            },
+            Effect::Release { flight, ids } => Self::Release {
+                flight,
+                places: places(ids),
+            },
+        })
+    }
+}
+
+/// Of places that are asked for together: all have one lease.
+fn lease(places: &[Place]) -> i64 {
+    places.first().map_or(0, |place| place.lease)
+}
+
+fn micros(lease: Duration) -> i64 {
+    i64::try_from(lease.as_micros())
+        .unwrap_or(LONGEST)
+        .min(LONGEST)
+}
+
+/// Ten years: sums of it stay whole numbers in every language.
+const LONGEST: i64 = 10 * 365 * 86_400 * 1_000_000;
+
 impl Lane {
     pub(super) fn new(home: &Arc<Home>, shared: &Weak<Shared>) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             home: Arc::clone(home),
             shared: shared.clone(),
-            prefix: home.prefix(),
+            tag: home.tag(),
             keys: OnceLock::new(),
             state: Mutex::new(State {
                 desk: Desk::new(),
@@ -123,6 +197,14 @@ impl Lane {
         self.act(|desk, now, terms, out| desk.try_enter(now, terms, out))
     }
 
+    /// Other terms are in force: the callers who are returned are to be woken.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody changes the terms
+    pub(super) fn judge_again(&self) -> Vec<Waker> {
+        let mut woken = Vec::new();
+        self.act_and(Desk::judge_again, |waker| woken.push(waker));
+        woken
+    }
+
     /// Lets a caller in, whatever the limit and without a place.
     pub(super) fn force(&self) -> Pass {
         lock(&self.state).desk.force()
@@ -130,8 +212,8 @@ impl Lane {
 
     /// How it stands with a caller who is to be woken when that changes.
     pub(super) fn look(&self, ticket: u64, waker: &Waker) -> Look {
-        let terms = self.home.terms();
         let mut state = lock(&self.state);
+        let terms = self.home.terms();
         let look = state.desk.look(ticket, &terms);
         let is_known = |held: &Waker| held.will_wake(waker);
         // Dropped below, outside the lock.
@@ -185,9 +267,22 @@ impl Lane {
     }
 
     fn act<R>(&self, act: impl FnOnce(&mut Desk, Nanos, &Terms, &mut Vec<Effect>) -> R) -> R {
-        let (terms, now) = (self.home.terms(), self.home.now());
+        let mut woken = Vec::new();
+        let result = self.act_and(act, |waker| woken.push(waker));
+        woken.into_iter().for_each(wake);
+        result
+    }
+
+    fn act_and<R>(
+        &self,
+        act: impl FnOnce(&mut Desk, Nanos, &Terms, &mut Vec<Effect>) -> R,
+        wake: impl FnMut(Waker),
+    ) -> R {
+        let now = self.home.now();
         let mut effects = Vec::new();
         let mut state = lock(&self.state);
+        // Under the lock: whoever puts other terms in force comes by here afterwards.
+        let terms = self.home.terms();
         let result = act(&mut state.desk, now, &terms, &mut effects);
         let is_new = !state.is_listed && !state.desk.is_quiet();
         state.is_listed |= is_new;
@@ -198,57 +293,64 @@ impl Lane {
                 _ => None,
             })
             .collect();
+        let errands: Vec<_> = effects
+            .into_iter()
+            .filter_map(|effect| Errand::of(effect, &state.desk))
+            .collect();
         drop(state);
         if is_new && let Some(shared) = self.shared.upgrade() {
             shared.list(self.this.clone());
         }
         wakers.into_iter().for_each(wake);
-        effects
-            .into_iter()
-            .for_each(|effect| self.carry_out(effect));
+        errands.into_iter().for_each(|errand| self.run(errand));
         result
     }
 
-    fn carry_out(&self, effect: Effect) {
-        match effect {
-            Effect::Wake(_) => {}
-            Effect::Lost { fence } => self.home.tell_lost(fence),
-            Effect::Ask {
+    fn run(&self, errand: Errand) {
+        match errand {
+            Errand::Tell { fence } => self.home.tell_lost(fence),
+            Errand::Acquire {
                 flight,
-                ids,
+                places,
                 within,
-            } => self.acquire(flight, &ids, within),
-            Effect::Renew { flight, ids } => self.renew(flight, &ids),
-            Effect::Release { flight, ids } => self.release(flight, &ids),
+            } => self.acquire(flight, &places, within),
+            Errand::Renew { flight, places } => self.renew(flight, &places),
+            Errand::Release { flight, places } => self.release(flight, &places),
         }
     }
 
-    fn acquire(&self, flight: u64, ids: &[u64], within: Duration) {
-        let head = vec![self.home.most().into(), self.home.lease_micros().into()];
-        let asked = ids.len();
-        self.send(&ACQUIRE, head, ids, Some(within), move |lane, outcome| {
-            let granted = outcome.and_then(|reply| scripts::granted(&reply, asked));
-            let answer = granted.map_err(|error| lane.note(error));
-            let random = fastrand::u32(..);
-            lane.act(|desk, now, terms, out| {
-                desk.landed(flight, answer, random, now, terms, out);
-            });
-        });
+    fn acquire(&self, flight: u64, places: &[Place], within: Duration) {
+        let head = vec![self.home.most().into(), lease(places).into()];
+        let asked = places.len();
+        self.send(
+            &ACQUIRE,
+            head,
+            places,
+            Some(within),
+            move |lane, outcome| {
+                let granted = outcome.and_then(|reply| scripts::granted(&reply, asked));
+                let answer = granted.map_err(|error| lane.note(error));
+                let random = fastrand::u32(..);
+                lane.act(|desk, now, terms, out| {
+                    desk.landed(flight, answer, random, now, terms, out);
+                });
+            },
+        );
     }
 
-    fn renew(&self, flight: u64, ids: &[u64]) {
-        let head = vec![self.home.lease_micros().into()];
-        let asked = ids.len();
-        self.send(&RENEW, head, ids, None, move |lane, outcome| {
+    fn renew(&self, flight: u64, places: &[Place]) {
+        let head = vec![lease(places).into()];
+        let asked = places.len();
+        self.send(&RENEW, head, places, None, move |lane, outcome| {
             let renewed = outcome.and_then(|reply| scripts::renewed(&reply, asked));
             let answer = renewed.map_err(|error| lane.note(error)).ok();
             lane.act(|desk, now, terms, out| desk.renewed(flight, answer, now, terms, out));
         });
     }
 
-    fn release(&self, flight: u64, ids: &[u64]) {
-        let asked = ids.len();
-        self.send(&RELEASE, Vec::new(), ids, None, move |lane, outcome| {
+    fn release(&self, flight: u64, places: &[Place]) {
+        let asked = places.len();
+        self.send(&RELEASE, Vec::new(), places, None, move |lane, outcome| {
             let released = outcome.and_then(|reply| scripts::released(&reply, asked));
             let answer = released.map_err(|error| lane.note(error)).ok();
             lane.act(|desk, now, terms, out| desk.released(flight, answer, now, terms, out));
@@ -259,7 +361,7 @@ impl Lane {
         &self,
         script: &'static Script,
         head: Vec<Arg>,
-        ids: &[u64],
+        places: &[Place],
         within: Option<Duration>,
         done: impl FnOnce(&Self, Result<Reply, StoreError>) + Send + 'static,
     ) {
@@ -269,7 +371,7 @@ impl Lane {
         let Ok(store) = self.home.link.store() else {
             return;
         };
-        let holders = ids.iter().map(|id| Arg::Bytes(self.holder(*id)));
+        let holders = places.iter().map(|place| Arg::Bytes(self.holder(place)));
         let args = head.into_iter().chain(holders).collect();
         let job = Job::new(script, keys.clone(), args, move |outcome| {
             done(&this, outcome);
@@ -280,8 +382,8 @@ impl Lane {
         });
     }
 
-    fn holder(&self, id: u64) -> Vec<u8> {
-        format!("{}{id}", self.prefix).into_bytes()
+    fn holder(&self, place: &Place) -> Vec<u8> {
+        format!("{}:{}{}", place.lease, self.tag, place.id).into_bytes()
     }
 
     /// Whether something may have been done in spite of an error, which is kept for those it refuses.

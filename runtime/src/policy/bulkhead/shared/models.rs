@@ -10,7 +10,11 @@ use crate::{
     algorithm::desk::{Entrance, Pass, Turn},
     clock::Nanos,
     event::Sink,
-    policy::bulkhead::BulkheadSettings,
+    policy::{
+        Switch,
+        bulkhead::{BulkheadSettings, terms::Terms},
+        reloadable::Reloadable,
+    },
     store::{Job, Member, Reply, Store, StoreHealth, StoreStatus, Table},
     sync::{AtomicU32, Ordering},
     waiter::{Progress, Wait},
@@ -64,7 +68,8 @@ impl Room {
             .shared(true)
             .max_concurrent(1)
             .max_wait(std::time::Duration::MAX);
-        let shared = Shared::new("b".into(), &settings, settings.limits(), sink);
+        let terms = StdArc::new(Reloadable::new(Terms::new(settings, Switch::On)));
+        let shared = Shared::new("b".into(), terms, sink);
         loom::sync::Arc::new(Self {
             shared,
             inside: AtomicU32::new(0),
@@ -76,7 +81,10 @@ impl Room {
         match lane.enter(true) {
             Entrance::Turn(Turn::In(pass)) => Ok(pass),
             Entrance::Turn(other) => panic!("{other:?}"),
-            Entrance::Line(ticket) => Err(Queued::new(lane, ticket, Nanos::NEVER, Nanos::NEVER)),
+            Entrance::Line(ticket) => {
+                let home = StdArc::clone(self.shared.home());
+                Err(Queued::new(home, lane, ticket, Nanos(0), Nanos::NEVER))
+            }
         }
     }
 
@@ -89,7 +97,7 @@ impl Room {
         let waker = Waker::from(StdArc::new(Unpark(loom::thread::current())));
         loop {
             match queued.poll(&waker, Nanos(0)) {
-                Progress::Ready(Turn::In(pass)) => return pass,
+                Progress::Ready(Some(Turn::In(pass))) => return pass,
                 Progress::Ready(other) => panic!("{other:?}"),
                 Progress::Until(Nanos::NEVER) => loom::thread::park(),
                 // The time has come.

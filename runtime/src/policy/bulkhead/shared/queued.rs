@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, task::Waker};
 
-use super::lane::Lane;
+use super::{home::Home, lane::Lane};
 use crate::{
     algorithm::desk::{Look, Turn},
     clock::Nanos,
@@ -13,33 +13,54 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Queued {
     lane: Arc<Lane>,
+    home: Arc<Home>,
     ticket: Option<u64>,
-    /// When it has waited long enough, once the store has said that there is no place.
-    give_up: Nanos,
-    /// When it has in any case.
+    came: Nanos,
+    /// When it has waited long enough whatever the store says and whatever is in force.
     deadline: Nanos,
 }
 
 impl Queued {
-    pub(super) fn new(lane: Arc<Lane>, ticket: u64, give_up: Nanos, deadline: Nanos) -> Self {
+    pub(super) fn new(
+        home: Arc<Home>,
+        lane: Arc<Lane>,
+        ticket: u64,
+        came: Nanos,
+        deadline: Nanos,
+    ) -> Self {
         Self {
             lane,
+            home,
             ticket: Some(ticket),
-            give_up,
+            came,
             deadline,
         }
     }
 
-    fn ready(&mut self, turn: Turn) -> Progress<Turn> {
+    fn ready(&mut self, turn: Turn) -> Progress<Option<Turn>> {
         self.ticket = None;
-        Progress::Ready(turn)
+        Progress::Ready(Some(turn))
+    }
+
+    /// The bulkhead is not there any more: whatever it would have been given goes on.
+    fn go_by(&mut self, ticket: u64) -> Progress<Option<Turn>> {
+        self.ticket = None;
+        self.lane.cancel(ticket);
+        Progress::Ready(None)
+    }
+
+    /// When it has waited long enough, once the store has said that there is no place.
+    fn give_up(&self) -> Nanos {
+        let max_wait = self.home.in_force().limits.max_wait;
+        self.came.after(max_wait.unwrap_or_default())
     }
 }
 
 impl Wait for Queued {
-    type Output = Turn;
+    /// `None`: it needs no turn.
+    type Output = Option<Turn>;
 
-    fn poll(&mut self, waker: &Waker, now: Nanos) -> Progress<Turn> {
+    fn poll(&mut self, waker: &Waker, now: Nanos) -> Progress<Option<Turn>> {
         let Some(ticket) = self.ticket else {
             return Progress::Until(Nanos::NEVER);
         };
@@ -47,10 +68,11 @@ impl Wait for Queued {
         loop {
             let (denied, at) = match self.lane.look(ticket, waker) {
                 Look::Turn(turn) => return self.ready(turn),
+                Look::Line { .. } if self.home.in_force().is_off() => return self.go_by(ticket),
                 Look::Line { denied, at } => (denied, at),
             };
             let end = match denied {
-                true => self.give_up.min(self.deadline),
+                true => self.give_up().min(self.deadline),
                 false => self.deadline,
             };
             if now >= end {

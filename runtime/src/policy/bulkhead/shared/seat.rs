@@ -3,18 +3,19 @@
 use std::sync::{Arc, Weak};
 
 use super::{lane::Lane, shared::Shared};
-use crate::{algorithm::desk::Pass, policy::bulkhead::gate::Owed};
+use crate::{algorithm::desk::Pass, policy::bulkhead::line::Owed};
 
 #[derive(Debug)]
 pub(super) struct Seat {
     lane: Arc<Lane>,
-    pass: Pass,
+    /// Nothing where the bulkhead was not there when the call came.
+    pass: Option<Pass>,
     /// Which of the bulkhead's seats it sits in, if it is one of those.
     row: Option<(Weak<Shared>, usize)>,
 }
 
 impl Seat {
-    pub(super) fn new(lane: Arc<Lane>, pass: Pass) -> Self {
+    pub(super) fn new(lane: Arc<Lane>, pass: Option<Pass>) -> Self {
         Self {
             lane,
             pass,
@@ -31,8 +32,8 @@ impl Seat {
 impl Owed for Seat {
     fn fence(&self) -> u64 {
         match self.pass {
-            Pass::Place { fence, .. } => fence,
-            Pass::Alone { .. } => 0,
+            Some(Pass::Place { fence, .. }) => fence,
+            Some(Pass::Alone { .. }) | None => 0,
         }
     }
 
@@ -43,6 +44,8 @@ impl Owed for Seat {
         {
             shared.seats().vacate(seat);
         }
-        lane.leave(pass);
+        if let Some(pass) = pass {
+            lane.leave(pass);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     sync::{Arc, OnceLock, Weak},
+    task::Waker,
     time::Duration,
 };
 
@@ -14,8 +15,9 @@ use crate::{
     key::{Shown, with_bytes},
     keyed::Keyed,
     name::PolicyName,
-    policy::bulkhead::{
-        BulkheadSettings, gate::Gate, places::Places, settings::Limits, striped::Striped,
+    policy::{
+        bulkhead::{gate::Gate, places::Places, striped::Striped, terms::Terms},
+        reloadable::Reloadable,
     },
     rejection::{BulkheadFull, Rejection, StoreUnavailable},
     store::{Member, StoreError},
@@ -31,6 +33,8 @@ pub(in crate::policy::bulkhead) struct Shared {
     lane: Arc<Lane>,
     /// Made when the first key is seen.
     keys: OnceLock<Keyed<Arc<Lane>>>,
+    /// Held while the keys are made, and while they are brought to other terms.
+    making_keys: Mutex<()>,
     /// Those that have to be told of the passing of time.
     /// The others may be forgotten with their keys.
     busy: Mutex<Vec<Weak<Lane>>>,
@@ -49,11 +53,10 @@ pub(in crate::policy::bulkhead) struct Passed {
 impl Shared {
     pub(in crate::policy::bulkhead) fn new(
         name: PolicyName,
-        settings: &BulkheadSettings,
-        limits: Limits,
+        terms: Arc<Reloadable<Terms>>,
         sink: Sink,
     ) -> Arc<Self> {
-        let home = Arc::new(Home::new(name, settings, limits, sink));
+        let home = Arc::new(Home::new(name, terms, sink));
         Arc::new_cyclic(|this| {
             let lane = Lane::new(&home, this);
             lane.name();
@@ -62,6 +65,7 @@ impl Shared {
                 home,
                 lane,
                 keys: OnceLock::new(),
+                making_keys: Mutex::new(()),
                 busy: Mutex::new(Vec::new()),
                 seats: Seats::new(),
                 has_begun: OnceLock::new(),
@@ -75,8 +79,7 @@ impl Shared {
     }
 
     pub(in crate::policy::bulkhead) fn lane_of(&self, key: Shown<'_>) -> Arc<Lane> {
-        let max_keys = self.home.limits().max_keys;
-        let keys = self.keys.get_or_init(|| Keyed::new(max_keys));
+        let keys = self.keys.get().unwrap_or_else(|| self.first_key());
         let create = || Lane::new(&self.home, &self.this);
         // Whoever is about to enter holds the lane, too.
         let unused = |lane: &Arc<Lane>| Arc::strong_count(lane) == 1 && lane.is_idle();
@@ -88,6 +91,14 @@ impl Shared {
         })
     }
 
+    #[cold]
+    fn first_key(&self) -> &Keyed<Arc<Lane>> {
+        // Who changes the terms comes by here afterwards, and finds the keys; or before, and they are new.
+        let _alone = lock(&self.making_keys);
+        let new = || Keyed::new(self.home.in_force().limits.max_keys);
+        self.keys.get_or_init(new)
+    }
+
     /// Waits for the store, and for a place where that is allowed.
     pub(in crate::policy::bulkhead) async fn pass(
         &self,
@@ -95,16 +106,22 @@ impl Shared {
         fenced: bool,
         lane: Arc<Lane>,
     ) -> Result<Passed, Rejection> {
+        if self.home.in_force().is_off() {
+            return Ok(Passed::by(lane));
+        }
         if let Err(rejection) = self.begin() {
             return self.refuse(lane, rejection);
         }
         let start = clock::now();
         let turn = match self.enter(call, fenced, &lane) {
-            Ok(turn) => turn,
+            Ok(turn) => Some(turn),
             Err(queued) => wait(queued).await,
         };
         call.add_waited(clock::now().since(start));
-        self.settle(lane, turn)
+        match turn {
+            Some(turn) => self.settle(lane, turn),
+            None => Ok(Passed::by(lane)),
+        }
     }
 
     pub(in crate::policy::bulkhead) fn pass_blocking(
@@ -113,15 +130,22 @@ impl Shared {
         fenced: bool,
         lane: Arc<Lane>,
     ) -> Result<Passed, Rejection> {
+        if self.home.in_force().is_off() {
+            return Ok(Passed::by(lane));
+        }
         if let Err(rejection) = self.begin() {
             return self.refuse(lane, rejection);
         }
         let start = clock::now();
-        let turn = self
-            .enter(call, fenced, &lane)
-            .unwrap_or_else(wait_blocking);
+        let turn = match self.enter(call, fenced, &lane) {
+            Ok(turn) => Some(turn),
+            Err(queued) => wait_blocking(queued),
+        };
         call.add_waited(clock::now().since(start));
-        self.settle(lane, turn)
+        match turn {
+            Some(turn) => self.settle(lane, turn),
+            None => Ok(Passed::by(lane)),
+        }
     }
 
     /// Draws on what is here, and asks for more if there is nothing.
@@ -129,6 +153,9 @@ impl Shared {
         &self,
         lane: Arc<Lane>,
     ) -> Result<Passed, Rejection> {
+        if self.home.in_force().is_off() {
+            return Ok(Passed::by(lane));
+        }
         if let Err(rejection) = self.begin() {
             return self.refuse(lane, rejection);
         }
@@ -142,9 +169,8 @@ impl Shared {
         match lane.enter(fenced) {
             Entrance::Turn(turn) => Ok(turn),
             Entrance::Line(ticket) => {
-                let max_wait = self.home.limits().max_wait.unwrap_or(Duration::ZERO);
-                let give_up = now.after(max_wait);
-                Err(Queued::new(Arc::clone(lane), ticket, give_up, deadline))
+                let (home, lane) = (Arc::clone(&self.home), Arc::clone(lane));
+                Err(Queued::new(home, lane, ticket, now, deadline))
             }
         }
     }
@@ -175,19 +201,19 @@ impl Shared {
             }
         };
         Ok(Passed {
-            seat: Seat::new(lane, pass),
+            seat: Seat::new(lane, Some(pass)),
             objection,
         })
     }
 
     /// Refuses, or lets in all the same where this only watches.
     fn refuse(&self, lane: Arc<Lane>, rejection: Rejection) -> Result<Passed, Rejection> {
-        if self.home.limits().enforce {
+        if self.home.in_force().limits.enforce {
             return Err(rejection);
         }
         let pass = lane.force();
         Ok(Passed {
-            seat: Seat::new(lane, pass),
+            seat: Seat::new(lane, Some(pass)),
             objection: Some(rejection),
         })
     }
@@ -195,7 +221,7 @@ impl Shared {
     fn full(&self, waiting: u32) -> BulkheadFull {
         BulkheadFull {
             policy: self.home.name.clone(),
-            max_concurrent: self.home.limit(),
+            max_concurrent: self.home.in_force().limits.max_concurrent,
             waiting,
         }
     }
@@ -216,17 +242,31 @@ impl Shared {
         seat
     }
 
+    #[cfg(all(test, steadfast_loom))]
+    pub(super) fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+
     pub(super) fn seats(&self) -> &Seats {
         &self.seats
     }
 
-    pub(in crate::policy::bulkhead) fn limit(&self) -> u32 {
-        self.home.limit()
+    /// Judges all who wait again, and returns whom to wake.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody changes the terms
+    pub(in crate::policy::bulkhead) fn judge_again(&self) -> Vec<Waker> {
+        let alone = lock(&self.making_keys);
+        if let Some(keys) = self.keys.get() {
+            keys.set_max_keys(self.home.in_force().limits.max_keys);
+        }
+        drop(alone);
+        let mut woken = Vec::new();
+        self.each(|lane| woken.extend(lane.judge_again()));
+        woken
     }
 
-    pub(in crate::policy::bulkhead) fn set_limit(&self, limit: u32) {
-        self.home.set_limit(limit);
-        self.each(|lane| lane.hurry());
+    /// How many run and wait here for the bulkhead's own places.
+    pub(in crate::policy::bulkhead) fn own_load(&self) -> (u32, u32) {
+        (self.lane.in_flight(), self.lane.waiting())
     }
 
     pub(in crate::policy::bulkhead) fn in_flight(&self) -> u32 {
@@ -280,6 +320,14 @@ impl Shared {
 }
 
 impl Passed {
+    /// Of a bulkhead that is not there.
+    fn by(lane: Arc<Lane>) -> Self {
+        Self {
+            seat: Seat::new(lane, None),
+            objection: None,
+        }
+    }
+
     /// A seat of its own.
     pub(in crate::policy::bulkhead) fn gate(self) -> Arc<Gate> {
         Arc::new(Gate::seat_for(Box::new(self.seat)))

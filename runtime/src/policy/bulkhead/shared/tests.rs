@@ -19,7 +19,7 @@ use crate::{
     call::Call,
     clock,
     event::Subscription,
-    policy::Policy as _,
+    policy::{Policy as _, Switch},
     test::isolated,
 };
 
@@ -535,7 +535,7 @@ async fn a_lowered_limit_drains_and_a_raised_one_lets_in() {
     let first = fleet[0].admit(&call).await.unwrap();
     let _second = fleet[1].acquire().await.unwrap();
     for instance in &fleet {
-        instance.set_max_concurrent(1);
+        instance.change(|settings| settings.max_concurrent(1));
     }
     let mut waits = Box::pin(fleet[0].admit(&call).into_future());
     assert!(poll(waits.as_mut()).is_pending());
@@ -543,9 +543,159 @@ async fn a_lowered_limit_drains_and_a_raised_one_lets_in() {
     drop(first);
     assert!(poll(waits.as_mut()).is_pending(), "not handed over");
     assert_eq!(fleet[0].metrics().max_concurrent, 1);
-    fleet[0].set_max_concurrent(2);
+    fleet[0].change(|settings| settings.max_concurrent(2));
     assert!(poll(waits.as_mut()).is_ready());
     assert!(clock::now().since(start) < 5 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn switched_off_it_lets_by_those_who_come_and_those_who_wait() {
+    let (store, fleet) = fleet(2, |b| b.max_concurrent(1).max_wait(600 * SECOND));
+    let call = Call::new();
+    let first = fleet[0].acquire().await.unwrap();
+    let keyed = fleet[0].acquire_for("a").await.unwrap();
+    let mut line = [fleet[0].admit(&call), fleet[0].admit(&call)].map(|waits| {
+        let mut waits = Box::pin(waits.into_future());
+        assert!(poll(waits.as_mut()).is_pending());
+        waits
+    });
+    let mut of_key = Box::pin(fleet[0].acquire_for("a"));
+    assert!(poll(of_key.as_mut()).is_pending());
+    fleet[0].switch(Switch::Off);
+    let by = match (poll(line[0].as_mut()), poll(of_key.as_mut())) {
+        (Poll::Ready(entry), Poll::Ready(permit)) => (entry.unwrap(), permit.unwrap()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((by.0.fence(), by.1.fence()), (0, None));
+    let more = (
+        fleet[0].try_acquire().unwrap(),
+        fleet[0].try_acquire_for("b").unwrap(),
+        fleet[0].acquire_blocking().unwrap(),
+        fleet[0].admit_blocking(&call).unwrap(),
+    );
+    assert_eq!(fleet[0].metrics().in_flight, 2);
+    assert!(fleet[0].condition().is_none());
+    drop(line);
+    assert_eq!(fleet[0].metrics().waiting, 0);
+    fleet[0].switch(Switch::On);
+    drop((by, more));
+    assert_eq!(fleet[0].metrics().in_flight, 2);
+    assert!(fleet[1].try_acquire().is_err(), "the places are taken");
+    drop((first, keyed));
+    pass(&store, 2 * SECOND).await;
+    assert_eq!(fleet[0].metrics().in_flight, 0);
+    assert!(fleet[1].acquire().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_are_judged_by_other_settings() {
+    let (_store, fleet) = fleet(1, |b| b.max_concurrent(1).max_wait(600 * SECOND));
+    let bulkhead = &fleet[0];
+    let _held = bulkhead.acquire().await.unwrap();
+    let line = || {
+        [bulkhead.acquire(), bulkhead.acquire(), bulkhead.acquire()].map(|waits| {
+            let mut waits = Box::pin(waits);
+            assert!(poll(waits.as_mut()).is_pending());
+            waits
+        })
+    };
+    let is_full = |polled| match polled {
+        Poll::Ready(entered) => full(entered),
+        Poll::Pending => false,
+    };
+
+    let mut shorter = line();
+    bulkhead.change(|settings| settings.max_queue(2));
+    let sent = shorter
+        .each_mut()
+        .map(|waits| is_full(poll(waits.as_mut())));
+    assert_eq!(sent, [false, false, true]);
+    drop(shorter);
+
+    bulkhead.change(|settings| settings.max_queue(10));
+    let start = clock::now();
+    let mut brief = line();
+    sleep(3 * SECOND).await;
+    bulkhead.change(|settings| settings.max_wait(5 * SECOND));
+    assert!(poll(brief[0].as_mut()).is_pending());
+    for waits in brief {
+        assert!(full(waits.await));
+    }
+    assert_eq!(clock::now().since(start), 5 * SECOND);
+
+    bulkhead.change(|settings| settings.max_wait(600 * SECOND));
+    let refused = line();
+    let waits = *bulkhead.settings_in_force();
+    let none = crate::policy::bulkhead::BulkheadSettings::new();
+    bulkhead.reconfigure(&none.shared(true).max_concurrent(1), Switch::On);
+    for mut waits in refused {
+        assert!(is_full(poll(waits.as_mut())));
+    }
+
+    bulkhead.reconfigure(&waits, Switch::On);
+    let watched = line();
+    bulkhead.change(|settings| settings.enforce(false));
+    for mut waits in watched {
+        assert!(matches!(poll(waits.as_mut()), Poll::Ready(Ok(_))));
+    }
+    assert_eq!(
+        (bulkhead.metrics().in_flight, bulkhead.metrics().waiting),
+        (1, 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_keeps_the_lease_that_it_was_taken_with() {
+    let (store, fleet) = fleet(2, |b| b.max_concurrent(2).lease(2 * SECOND));
+    let old = fleet[0].acquire().await.unwrap();
+    for instance in &fleet {
+        instance.change(|settings| settings.lease(60 * SECOND));
+    }
+    let new = fleet[0].acquire().await.unwrap();
+    // Both are renewed, each in its time.
+    pass(&store, 90 * SECOND).await;
+    assert!(full(fleet[1].acquire().await));
+    drop((old, new));
+    pass(&store, SECOND + 100 * MILLI).await;
+    let both = [fleet[1].acquire().await, fleet[1].acquire().await];
+    assert!(both.iter().all(Result::is_ok));
+    assert!(fleet.iter().all(|instance| instance.lost().is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_of_an_instance_that_is_gone_comes_back_after_the_lease_in_force_when_it_was_taken()
+{
+    let (_store, mut fleet) = fleet(2, |b| b.max_concurrent(1).lease(60 * SECOND));
+    fleet[0].change(|settings| settings.lease(2 * SECOND));
+    let held = fleet[0].acquire().await.unwrap();
+    // Nobody renews it, and nobody gives it back.
+    std::mem::forget((held, fleet.remove(0)));
+    advance(SECOND).await;
+    assert!(full(fleet[0].acquire().await));
+    advance(SECOND).await;
+    assert!(fleet[0].acquire().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_done_without_the_store_follows_the_settings_in_force() {
+    let (store, fleet) = fleet(1, |b| {
+        b.max_concurrent(1)
+            .max_wait(600 * SECOND)
+            .on_store_error(OnStoreError::Local)
+    });
+    let _held = fleet[0].acquire().await.unwrap();
+    store.disconnect();
+    let mut waits = Box::pin(fleet[0].acquire());
+    assert!(poll(waits.as_mut()).is_pending());
+    pass(&store, SECOND).await;
+    assert!(poll(waits.as_mut()).is_pending());
+    fleet[0].change(|settings| settings.on_store_error(OnStoreError::Allow));
+    assert!(matches!(poll(waits.as_mut()), Poll::Ready(Ok(_))));
+    fleet[0].change(|settings| settings.on_store_error(OnStoreError::Deny));
+    assert!(matches!(
+        fleet[0].acquire().await,
+        Err(Rejection::StoreUnavailable(_))
+    ));
 }
 
 #[tokio::test(start_paused = true)]

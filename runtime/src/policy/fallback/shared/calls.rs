@@ -10,8 +10,9 @@ use crate::{
     clock,
     outcome::Outcome,
     policy::fallback::{
-        Fallback, Marks,
+        Fallback, Marks, Serving,
         memory::{CacheKey, Recalled, Remembered},
+        settings::Ages,
     },
     step::Step,
     waiter,
@@ -28,13 +29,14 @@ impl Fallback {
     ) where
         R::Value: Clone + Send + Sync + 'static + Shareable,
     {
-        let Some(value) = Self::memorable(step, marks) else {
+        let terms = self.0.terms.get();
+        let Some(value) = Self::memorable(step, marks).filter(|_| terms.is_on) else {
             return;
         };
         let now = clock::now();
         self.0.answers.remember(key, value.clone(), now);
         if let Some(sharing) = &self.0.sharing {
-            sharing.send(key, value, now);
+            sharing.send(key, value, now, terms);
         }
     }
 
@@ -44,16 +46,18 @@ impl Fallback {
         &self,
         key: &CacheKey,
         marks: Marks<R::Value>,
+        serving: Serving<'_>,
     ) -> Option<R>
     where
         R::Value: Clone + Send + Sync + 'static + Shareable,
     {
+        let ages = serving.terms()?.ages;
         let known = self.0.answers.find::<R::Value>(key);
-        let flight = match self.ask(key, known.as_deref()) {
+        let flight = match self.ask(key, known.as_deref(), ages) {
             Some(asked) => Some(asked.await),
             None => None,
         };
-        let recalled = self.settle(key, known, flight);
+        let recalled = self.settle(key, known, flight, ages);
         self.serve(recalled?, marks)
     }
 
@@ -63,14 +67,16 @@ impl Fallback {
         &self,
         key: &CacheKey,
         marks: Marks<R::Value>,
+        serving: Serving<'_>,
     ) -> Option<R>
     where
         R::Value: Clone + Send + Sync + 'static + Shareable,
     {
+        let ages = serving.terms()?.ages;
         let known = self.0.answers.find::<R::Value>(key);
-        let flight = self.ask(key, known.as_deref());
+        let flight = self.ask(key, known.as_deref(), ages);
         let flight = flight.map(waiter::wait_blocking);
-        let recalled = self.settle(key, known, flight);
+        let recalled = self.settle(key, known, flight, ages);
         self.serve(recalled?, marks)
     }
 
@@ -79,11 +85,12 @@ impl Fallback {
         &self,
         key: &CacheKey,
         known: Option<&Remembered<T>>,
+        ages: Ages,
     ) -> Option<Asked> {
         let (sharing, now) = (self.0.sharing.as_ref()?, clock::now());
         match known {
-            Some(known) if now.since(known.at) <= self.0.ages.fresh => None,
-            known => sharing.ask(key, known, now),
+            Some(known) if now.since(known.at) <= ages.fresh => None,
+            known => sharing.ask(key, known, now, ages),
         }
     }
 
@@ -92,11 +99,14 @@ impl Fallback {
         key: &CacheKey,
         known: Option<Arc<Remembered<T>>>,
         flight: Option<Arc<Flight>>,
+        ages: Ages,
     ) -> Option<Recalled<T>> {
         let (answers, now) = (&self.0.answers, clock::now());
         match (&self.0.sharing, flight) {
-            (Some(sharing), Some(flight)) => sharing.settle(&flight, known, key, answers, now),
-            _ => known?.recalled(self.0.ages, now),
+            (Some(sharing), Some(flight)) => {
+                sharing.settle(&flight, known, key, answers, now, ages)
+            }
+            _ => known?.recalled(ages, now),
         }
     }
 }

@@ -30,6 +30,8 @@ pub(in crate::policy::fallback) struct Flight {
     pub(super) epoch: u64,
     /// From when the answer is that the store was asked to better.
     known: Option<Nanos>,
+    /// How old the answer may be.
+    stale: Duration,
     state: Mutex<State>,
 }
 
@@ -63,10 +65,12 @@ pub(in crate::policy::fallback) struct Asked {
 
 impl Flights {
     /// Joins the flight of that slot. Where there is none, or one that knows a younger answer than this
-    /// caller and may come back without any, `new` takes its place, and is to be begun.
+    /// caller and may come back without any, or one that asks for answers of another age, `new` takes its
+    /// place, and is to be begun.
     pub(super) fn join(&self, slot: &Slot, new: Flight) -> (Asked, bool) {
         let mut flights = self.lock();
-        let there = flights.get(slot).filter(|there| there.known <= new.known);
+        let serves = |there: &&Arc<Flight>| there.known <= new.known && there.stale == new.stale;
+        let there = flights.get(slot).filter(serves);
         let (flight, is_new) = match there {
             Some(flight) => (Arc::clone(flight), false),
             None => {
@@ -96,12 +100,13 @@ impl Flights {
 }
 
 impl Flight {
-    pub(super) fn new(sent: Nanos, epoch: u64, known: Option<Nanos>) -> Self {
+    pub(super) fn new(sent: Nanos, epoch: u64, known: Option<Nanos>, stale: Duration) -> Self {
         let waiters = Waiters::default();
         Self {
             sent,
             epoch,
             known,
+            stale,
             state: Mutex::new(State::UnderWay { waiters }),
         }
     }

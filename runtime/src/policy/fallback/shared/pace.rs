@@ -13,7 +13,6 @@ use crate::{clock::Nanos, policy::fallback::memory::Slot};
 
 /// Per key, one write at a time, and no more than one in an interval; in all, so many bytes under way.
 pub(super) struct Pace {
-    interval: Duration,
     /// When a key's next answer may be written. Forgotten keys are written anew.
     next: Cache<Slot, Nanos>,
     under_way: Mutex<UnderWay>,
@@ -35,30 +34,34 @@ const WRITES: usize = 1_024;
 const BYTES: usize = 2 << 20;
 
 impl Pace {
-    /// A tenth of `fresh` between two writes of a key, between 1 s and 60 s: so much older is what others
-    /// find than what is remembered here.
-    pub(super) fn new(fresh: Duration, max_entries: u32) -> Self {
+    pub(super) fn new(max_entries: u32) -> Self {
         Self {
-            interval: (fresh / 10).clamp(LEAST, MOST),
             next: Cache::new(usize::try_from(max_entries).unwrap_or(usize::MAX)),
             under_way: Mutex::default(),
         }
     }
 
-    /// Whether this key's answer may be written now; then it is to be given back by
-    /// [`ended`](Self::ended).
-    pub(super) fn begin(&self, slot: &Slot, now: Nanos) -> bool {
-        if !self.is_due(slot, now) {
+    /// How many keys are remembered.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody changes it
+    pub(super) fn set_max_entries(&self, max_entries: u32) {
+        self.next.set_capacity(u64::from(max_entries));
+    }
+
+    /// Whether this key's answer, which is fresh for so long, may be written now; then it is to be given
+    /// back by [`ended`](Self::ended).
+    pub(super) fn begin(&self, slot: &Slot, now: Nanos, fresh: Duration) -> bool {
+        let interval = interval(fresh);
+        if !self.is_due(slot, now, interval) {
             return false;
         }
         let mut under_way = self.under_way();
         // Asked again: who looked a moment ago may come after a whole write of somebody else's.
         let may = under_way.slots.len() < WRITES
             && !under_way.slots.contains(slot)
-            && self.is_due(slot, now);
+            && self.is_due(slot, now, interval);
         if may {
             under_way.slots.insert(slot.clone());
-            self.next.insert(slot.clone(), now.after(self.interval));
+            self.next.insert(slot.clone(), now.after(interval));
         }
         may
     }
@@ -89,11 +92,11 @@ impl Pace {
         self.next.clear();
     }
 
-    fn is_due(&self, slot: &Slot, now: Nanos) -> bool {
+    fn is_due(&self, slot: &Slot, now: Nanos, interval: Duration) -> bool {
         match self.next.get(slot) {
             None => true,
             // Never further ahead than it can be: a clock that stepped back holds nothing up.
-            Some(next) => next <= now || next.since(now) > self.interval,
+            Some(next) => next <= now || next.since(now) > interval,
         }
     }
 
@@ -104,12 +107,16 @@ impl Pace {
     }
 }
 
+/// A tenth of `fresh` between two writes of a key, between 1 s and 60 s: so much older is what others find
+/// than what is remembered here.
+fn interval(fresh: Duration) -> Duration {
+    (fresh / 10).clamp(LEAST, MOST)
+}
+
 impl fmt::Debug for Pace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The keys are the users' data.
-        f.debug_struct("Pace")
-            .field("interval", &self.interval)
-            .finish_non_exhaustive()
+        f.debug_struct("Pace").finish_non_exhaustive()
     }
 }
 
@@ -125,15 +132,32 @@ mod tests {
         Slot::of::<u32>(&CacheKey::new(key))
     }
 
-    fn pace(fresh: Duration) -> Pace {
-        Pace::new(fresh, 100)
+    /// With what is fresh for so long.
+    struct Fresh(Pace, Duration);
+
+    impl Fresh {
+        fn begin(&self, slot: &Slot, now: Nanos) -> bool {
+            self.0.begin(slot, now, self.1)
+        }
+    }
+
+    impl std::ops::Deref for Fresh {
+        type Target = Pace;
+
+        fn deref(&self) -> &Pace {
+            &self.0
+        }
+    }
+
+    fn pace(fresh: Duration) -> Fresh {
+        Fresh(Pace::new(100), fresh)
     }
 
     #[test]
     fn a_key_is_written_once_in_a_tenth_of_fresh_within_bounds() {
-        assert_eq!(pace(SECOND).interval, SECOND);
-        assert_eq!(pace(300 * SECOND).interval, 30 * SECOND);
-        assert_eq!(pace(Duration::MAX).interval, 60 * SECOND);
+        assert_eq!(interval(SECOND), SECOND);
+        assert_eq!(interval(300 * SECOND), 30 * SECOND);
+        assert_eq!(interval(Duration::MAX), 60 * SECOND);
     }
 
     #[test]
@@ -175,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_is_under_way_is_bounded() {
-        let pace = Pace::new(SECOND, 10_000);
+        let pace = Fresh(Pace::new(10_000), SECOND);
         let begun = (0..2_000).filter(|n| pace.begin(&slot(&n.to_string()), START));
         assert_eq!(begun.count(), WRITES);
         assert!(pace.load(BYTES) && !pace.load(1));

@@ -26,7 +26,7 @@ use crate::{
     name::PolicyName,
     policy::fallback::{
         memory::{Answers, CacheKey, Recalled, Remembered, Slot},
-        settings::Ages,
+        settings::{Ages, Terms},
     },
     store::{Arg, Job, Link, Member, Store, StoreError},
 };
@@ -44,8 +44,6 @@ pub(in crate::policy::fallback) struct Sharing {
     name: PolicyName,
     link: Link,
     sink: Sink,
-    ages: Ages,
-    max_entries: u32,
     tags: Tags,
     flights: Flights,
     pace: Pace,
@@ -80,7 +78,6 @@ struct Write {
 impl Sharing {
     pub(in crate::policy::fallback) fn new(
         name: &PolicyName,
-        ages: Ages,
         max_entries: u32,
         sink: &Sink,
     ) -> Option<Arc<Self>> {
@@ -89,11 +86,9 @@ impl Sharing {
             name: name.clone(),
             link: Link::new(slot, PolicyKind::Fallback, name.clone()),
             sink: sink.clone(),
-            ages,
-            max_entries,
             tags: Tags::default(),
             flights: Flights::default(),
-            pace: Pace::new(ages.fresh, max_entries),
+            pace: Pace::new(max_entries),
             epoch: AtomicU64::new(0),
             is_attached: AtomicBool::new(false),
             told_no_store: AtomicBool::new(false),
@@ -110,12 +105,13 @@ impl Sharing {
         key: &CacheKey,
         value: &T,
         now: Nanos,
+        terms: &Terms,
     ) {
         let Some(store) = self.store().filter(|store| store.is_up()) else {
             return;
         };
         let slot = Slot::of::<T>(key);
-        if !self.pace.begin(&slot, now) {
+        if !self.pace.begin(&slot, now, terms.ages.fresh) {
             return;
         }
         let mut write = Write {
@@ -141,8 +137,8 @@ impl Sharing {
         let args = vec![
             Arg::Bytes(field),
             Arg::Bytes(json),
-            micros(self.ages.stale).into(),
-            self.max_entries.into(),
+            micros(terms.ages.stale).into(),
+            terms.max_entries.into(),
         ];
         store.run(Job::new(&REMEMBER, self.keys(), args, move |outcome| {
             write.end(outcome.is_ok());
@@ -166,20 +162,17 @@ impl Sharing {
         key: &CacheKey,
         known: Option<&Remembered<T>>,
         now: Nanos,
+        ages: Ages,
     ) -> Option<Asked> {
         let store = self.store()?;
         let field = self.tags.field::<T>(key)?;
         let known = known.map(|known| known.at);
-        let known = known.filter(|at| now.since(*at) <= self.ages.stale);
+        let known = known.filter(|at| now.since(*at) <= ages.stale);
         let under = known.map_or(-1, |at| micros(now.since(at).saturating_sub(SLACK)));
         // All that can fail comes before the flight: nobody else would end it.
-        let args = vec![
-            Arg::Bytes(field),
-            micros(self.ages.stale).into(),
-            under.into(),
-        ];
+        let args = vec![Arg::Bytes(field), micros(ages.stale).into(), under.into()];
         let (keys, slot, this) = (self.keys(), Slot::of::<T>(key), Arc::clone(self));
-        let flight = Flight::new(now, self.epoch.load(Acquire), known);
+        let flight = Flight::new(now, self.epoch.load(Acquire), known, ages.stale);
         let (asked, is_new) = self.flights.join(&slot, flight);
         if is_new {
             let flight = asked.flight();
@@ -199,11 +192,12 @@ impl Sharing {
         key: &CacheKey,
         answers: &Answers,
         now: Nanos,
+        ages: Ages,
     ) -> Option<Recalled<T>> {
         let here = answers.find::<T>(key).into_iter().chain(known);
         let here = here.max_by_key(|answer| answer.at);
         let Said::Answer { age, json } = &*flight.said() else {
-            return here?.recalled(self.ages, now);
+            return here?.recalled(ages, now);
         };
         // From when it was asked on: so much at the least has passed since the store looked.
         let at = flight.sent.before(*age);
@@ -212,7 +206,7 @@ impl Sharing {
             Some(here) if here.at >= at => here,
             here => self.read(flight, json, key, answers, at).or(here)?,
         };
-        let recalled = best.recalled(self.ages, now)?;
+        let recalled = best.recalled(ages, now)?;
         if best.at == at {
             self.from_store.fetch_add(1, Relaxed);
         }
@@ -244,6 +238,13 @@ impl Sharing {
             unshared: self.unshared.load(Relaxed),
             unreadable: self.unreadable.load(Relaxed),
         }
+    }
+
+    /// Other terms are in force: every key may be written at once, so that the store keeps it by those.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody changes them
+    pub(in crate::policy::fallback) fn change(&self, max_entries: u32) {
+        self.pace.set_max_entries(max_entries);
+        self.pace.forget();
     }
 
     /// Has the store forget the answers of this policy, as soon as it can be reached by a message.

@@ -1,6 +1,7 @@
 //! Two registries as two instances of a service, with one store, in virtual time.
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc, Mutex, Weak,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -13,10 +14,15 @@ use tokio::{task::JoinHandle, time::advance};
 
 use crate::{
     ConfigError, Event, Fallback, FallbackBuilder, MemoryStore, Registry, Store, StoreHealth,
-    policy::fallback::{
-        CacheKey, Marks,
-        shared::script::{REMEMBER, micros},
+    judge::Judge,
+    policy::{
+        Policy as _, Switch,
+        fallback::{
+            CacheKey, FallbackSettings, Marks,
+            shared::script::{REMEMBER, micros},
+        },
     },
+    probe::Traits,
     step::Step,
     store::{Arg, Job, Member},
     test::{Isolated, isolated},
@@ -645,7 +651,9 @@ fn a_blocking_caller_waits_for_the_store() {
         .map(|_| {
             let (fallback, key) = (other.fallback.clone(), key.clone());
             std::thread::spawn(move || {
-                fallback.recall_shared_blocking::<Outcome<u32>>(&key, Marks::none())
+                let step = Step::<_, Infallible>::Done(Outcome::<u32>::Err("no"));
+                let serving = fallback.serves(Judge::new(&step, Traits::unknown()));
+                fallback.recall_shared_blocking::<Outcome<u32>>(&key, Marks::none(), serving)
             })
         })
         .collect();
@@ -686,4 +694,80 @@ async fn what_is_half_shared_is_told_once() {
 fn it_is_refused_where_nothing_is_remembered() {
     let error = Fallback::builder("f").shared(true).build().unwrap_err();
     assert!(error.to_string().contains("without `fresh`"), "{error}");
+}
+
+fn change(instance: &Instance, settings: FallbackSettings, switch: Switch) {
+    let shared = settings.shared(true);
+    instance.fallback.reconfigure(&shared, switch);
+}
+
+fn ages(fresh: Duration, stale: Duration) -> FallbackSettings {
+    FallbackSettings::new().fresh(fresh).stale(stale)
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_here_and_in_the_store_are_judged_by_the_ages_in_force() {
+    let store = Watched::default();
+    let (one, other) = (instance(&store), instance(&store));
+    one.good("a", 1).await;
+    advance(10 * MINUTE).await;
+    change(&other, ages(MINUTE, 5 * MINUTE), Switch::On);
+    assert_eq!(other.bad::<i32>("a").await, None, "too old by now");
+    change(&other, ages(20 * MINUTE, 30 * MINUTE), Switch::On);
+    assert_eq!(other.bad("a").await, Some(1));
+    assert_eq!(other.fallback.metrics().cached, 1);
+    change(&one, ages(MINUTE, 5 * MINUTE), Switch::On);
+    assert_eq!(one.bad::<i32>("a").await, None);
+    change(&one, ages(MINUTE, 60 * MINUTE), Switch::On);
+    assert_eq!(one.bad("a").await, Some(1));
+    assert_eq!(one.fallback.metrics().stale, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_good_answer_is_kept_by_the_store_for_as_long_as_is_in_force() {
+    let store = Watched::default();
+    let (one, other) = (instance(&store), instance(&store));
+    one.good("a", 1).await;
+    let long = ages(5 * MINUTE, 600 * MINUTE);
+    change(&one, long, Switch::On);
+    change(&other, long, Switch::On);
+    one.good("a", 2).await;
+    assert_eq!(store.count("remember"), 2, "without waiting for its turn");
+    advance(500 * MINUTE).await;
+    assert_eq!(other.bad("a").await, Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn switched_off_it_asks_and_tells_the_store_nothing() {
+    let store = Watched::default();
+    let one = instance(&store);
+    one.good("a", 1).await;
+    change(&one, ages(MINUTE, MINUTE), Switch::Off);
+    let asked = store.0.seen.lock().unwrap().len();
+    one.good("a", 2).await;
+    assert_eq!(one.bad::<i32>("a").await, None);
+    assert_eq!(store.0.seen.lock().unwrap().len(), asked);
+    let metrics = one.fallback.metrics();
+    assert_eq!((metrics.cached, metrics.passed), (0, 0));
+    change(&one, ages(MINUTE, MINUTE), Switch::On);
+    assert_eq!(one.bad("a").await, Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_older_answers_asks_for_itself() {
+    let store = Watched::default();
+    let (one, other) = (instance(&store), instance(&store));
+    one.good("a", 1).await;
+    advance(10 * MINUTE).await;
+    change(&other, ages(MINUTE, 5 * MINUTE), Switch::On);
+    store.hold();
+    let before = other.failing("a");
+    let_others_run().await;
+    change(&other, ages(MINUTE, 60 * MINUTE), Switch::On);
+    let after = other.failing("a");
+    let_others_run().await;
+    assert_eq!(store.count("recall"), 2);
+    store.release();
+    assert_eq!(before.await.unwrap(), Err("down"));
+    assert_eq!(after.await.unwrap(), Ok(1));
 }
