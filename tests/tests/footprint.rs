@@ -127,7 +127,7 @@ mod the_happy_path_allocates_nothing {
 
 /// What the feature `metrics` adds, which is on here: when the call began, and where its time goes. That it
 /// adds nothing where it is off is checked by `runtime/benches/instructions.sh`.
-const TIMED: usize = 24;
+const TIMED: usize = 16;
 
 #[test]
 fn six_attributes_add_a_bounded_number_of_bytes() {
