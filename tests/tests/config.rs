@@ -622,8 +622,11 @@ async fn a_breaker_is_forced_open_and_closed_and_switched_off_by_a_text() {
         let (told, registry) = (Arc::clone(&told), registry.clone());
         move |event| {
             if let Event::StateChanged(change) = event {
-                // Whoever is told may ask.
+                // Whoever is told may ask, and may configure.
                 assert!(registry.circuit_breaker("quotes").is_some());
+                if change.to == CircuitState::Closed {
+                    registry.configure_toml("").unwrap();
+                }
                 told.lock().unwrap().push((change.from, change.to));
             }
         }

@@ -80,7 +80,7 @@ impl Bucket {
         Mark::new(self.state, self.refunded).0
     }
 
-    /// The same debt, in permits, under other rules; no more of it than a bucket there can owe.
+    /// The same debt, in permits, under other rules; no more of it than [can be owed](Gcra::most) there.
     ///
     /// It is never [`UNUSED`] after that: whoever has read the word under the old rules must not find it
     /// as it was.
@@ -92,7 +92,7 @@ impl Bucket {
         let owed = self.state.saturating_sub(was);
         let debt = old.pace.in_units_of(&new.pace, owed);
         self.refunded = new.moved(old, self.refunded, self.state.max(was), now);
-        self.state = is + debt.min(new.pace.units(new.largest));
+        self.state = is + debt.min(new.most);
     }
 
     /// Begins anew, full; what was taken before holds nothing any more.
@@ -114,6 +114,8 @@ pub(crate) struct Gcra {
     /// The largest cost that is ever let through. More than `burst` only where the burst moves: such
     /// a call needs a full bucket and leaves a debt.
     largest: u32,
+    /// The most units that can be owed.
+    most: u64,
     skew: u64,
     /// What is asked for at every call: the units of one permit, and of the whole bucket.
     one: u64,
@@ -130,6 +132,7 @@ impl Gcra {
             pace,
             burst,
             largest: burst,
+            most: pace.units(burst),
             skew: pace.skew(),
             one: pace.units(1),
             whole: pace.units(burst),
@@ -143,6 +146,7 @@ impl Gcra {
             pace,
             burst,
             largest: self.largest,
+            most: self.most,
             skew: pace.skew(),
             one: pace.units(1),
             whole: pace.units(burst),
@@ -160,9 +164,19 @@ impl Gcra {
         refunded.wrapping_add(front).wrapping_sub(self.pace.at(now))
     }
 
+    /// The same bucket, which may owe up to twice what it holds: for one whose settings have changed. What
+    /// is owed from before has to be paid back first; forgiven at once, a limit that goes to and fro
+    /// would give out as much again each time. And what nobody could wait for is forgiven.
+    #[must_use]
+    pub(crate) fn overdrawn(self) -> Self {
+        // No sum may reach the top bit of a state.
+        let most = self.pace.units(self.largest).saturating_mul(2).min(1 << 61);
+        Self { most, ..self }
+    }
+
     /// The furthest state that there can be now, whatever the cost.
     pub(crate) fn reach(&self, now: Nanos) -> u64 {
-        self.pace.at(now) + self.pace.units(self.largest)
+        self.pace.at(now) + self.most
     }
 
     /// The same bucket after the clock was set back from `newest` to `now`.

@@ -78,6 +78,15 @@ impl Limit {
         Adaptive::new(settings).map(Self::Adaptive)
     }
 
+    /// The same for one whose settings have changed: see [`Gcra::overdrawn`].
+    #[must_use]
+    pub(crate) fn overdrawn(self) -> Self {
+        match self {
+            Self::Bucket(bucket) => Self::Bucket(bucket.overdrawn()),
+            other => other,
+        }
+    }
+
     /// The state of a limit that was never used.
     pub(crate) fn unused(&self, now: Nanos) -> LimitState {
         match self {

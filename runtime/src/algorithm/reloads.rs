@@ -119,7 +119,7 @@ impl Live {
 
     fn change(&mut self, by: u64, rules: Rules) {
         self.now = Nanos(self.now.0 + by);
-        let new = rules.limit();
+        let new = rules.limit().overdrawn();
         new.carry(&self.limit, &mut self.state, self.now, &mut self.front);
         (self.rules, self.limit) = (rules, new);
     }
@@ -231,7 +231,7 @@ proptest! {
         };
         let change = |debt: &mut Debt, old: Rules, new: Rules, now| {
             debt.pass(old, now);
-            debt.0 = debt.0.min(f64::from(new.burst));
+            debt.0 = debt.0.min(2.0 * f64::from(new.burst));
         };
         beside(rules, steps, &mut Debt::default(), take, change)?;
     }

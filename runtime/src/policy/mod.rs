@@ -43,6 +43,13 @@ pub(crate) trait Policy: Clone + Send + Sync + 'static {
     #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
     fn reconfigure(&self, _settings: &Self::Settings, _switch: Switch) {} // until each has its own
 
+    /// The same for whoever holds a lock: wakers and subscribers, who may come back in, are left for later.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
+    fn reconfigure_quietly(&self, settings: &Self::Settings, switch: Switch) -> Option<Later> {
+        self.reconfigure(settings, switch);
+        None
+    }
+
     /// The same for a policy that nobody has seen yet: nothing has changed for anybody, so nothing is told.
     #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody says it
     fn begin(&self, settings: &Self::Settings, switch: Switch) {
@@ -56,6 +63,9 @@ pub(crate) trait Policy: Clone + Send + Sync + 'static {
     #[cfg(feature = "metrics")]
     fn metered(&self) -> std::sync::Arc<dyn crate::metrics::Metered>;
 }
+
+/// What is done once no lock is held.
+pub(crate) type Later = Box<dyn FnOnce()>;
 
 /// Whether a policy does its work: said by the configuration alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+#[cfg(not(steadfast_loom))]
 use crossbeam_utils::atomic::AtomicCell;
 
 /// A value that is read on every call and replaced when the configuration is loaded again.
@@ -13,10 +14,45 @@ use crossbeam_utils::atomic::AtomicCell;
 pub(crate) struct Reloadable<T: 'static> {
     first: T,
     /// What is in force instead of the first.
-    other: AtomicCell<Option<&'static T>>,
+    other: Cell<T>,
     /// All that ever were. Taken by those who replace: one at a time.
     #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
     others: Mutex<Vec<&'static T>>,
+}
+
+/// Where the value in force is.
+#[cfg(not(steadfast_loom))]
+type Cell<T> = AtomicCell<Option<&'static T>>;
+
+/// The same in a model, which has to know of it.
+#[cfg(steadfast_loom)]
+#[derive(Debug)]
+struct Cell<T: 'static> {
+    place: crate::sync::AtomicUsize,
+    values: Mutex<Vec<Option<&'static T>>>,
+}
+
+#[cfg(steadfast_loom)]
+impl<T> Cell<T> {
+    fn new(value: Option<&'static T>) -> Self {
+        Self {
+            place: crate::sync::AtomicUsize::new(0),
+            values: Mutex::new(vec![value]),
+        }
+    }
+
+    fn load(&self) -> Option<&'static T> {
+        let place = self.place.load(crate::sync::Ordering::Acquire);
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)[place]
+    }
+
+    fn store(&self, value: Option<&'static T>) {
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        values.push(value);
+        let place = values.len() - 1;
+        drop(values);
+        self.place.store(place, crate::sync::Ordering::Release);
+    }
 }
 
 /// Which of a [`Reloadable`]'s values it is: for those who keep what goes by one of them.
@@ -45,13 +81,17 @@ impl<T> PartialEq for Edition<T> {
 }
 
 impl<T: PartialEq + 'static> Reloadable<T> {
+    #[cfg(not(steadfast_loom))]
     const IS_ONE_LOAD: () = assert!(AtomicCell::<Option<&'static T>>::is_lock_free());
 
     pub(crate) fn new(first: T) -> Self {
-        () = Self::IS_ONE_LOAD;
+        #[cfg(not(steadfast_loom))]
+        {
+            () = Self::IS_ONE_LOAD;
+        }
         Self {
             first,
-            other: AtomicCell::new(None),
+            other: Cell::new(None),
             others: Mutex::new(Vec::new()),
         }
     }

@@ -19,7 +19,7 @@ use crate::{
     event::{Event, Reconfigured, SettingChange},
     name::PolicyName,
     policy::{
-        kind_of,
+        Later, kind_of,
         settings::{PolicySettings, Setting},
     },
 };
@@ -139,8 +139,10 @@ impl Registry {
         let old = configuration.layers();
         let new = Arc::new(self.reviewed(&old, source, text)?);
         configuration.put(Arc::clone(&new));
-        let changes = self.apply(&old, &new);
+        let mut later = Vec::new();
+        let changes = self.apply(&old, &new, &mut later);
         drop(changing);
+        later.into_iter().for_each(|wake_and_tell| wake_and_tell());
         for change in changes {
             self.sink().tell(&Event::Reconfigured(change));
         }
@@ -221,7 +223,12 @@ fn fixed<P: Shelved>(
 }
 
 /// Puts the settings of one kind in force, and tells what changed.
-fn apply<P: Shelved>(shelf: &Shelf<P>, old: &Layers, new: &Layers) -> Vec<Reconfigured> {
+fn apply<P: Shelved>(
+    shelf: &Shelf<P>,
+    old: &Layers,
+    new: &Layers,
+    later: &mut Vec<Later>,
+) -> Vec<Reconfigured> {
     let mut changed = Vec::new();
     for name in names(shelf) {
         let base = defined(shelf, &name).base;
@@ -233,7 +240,7 @@ fn apply<P: Shelved>(shelf: &Shelf<P>, old: &Layers, new: &Layers) -> Vec<Reconf
         if let Some(policy) =
             policy.filter(|policy| is_shared(*policy) == after.settings.is_shared())
         {
-            policy.reconfigure(&after.settings.harmless(), after.switch);
+            later.extend(policy.reconfigure_quietly(&after.settings.harmless(), after.switch));
         }
         let changes = differences(&before.shown(), &after.shown());
         if !changes.is_empty() {
@@ -337,9 +344,9 @@ macro_rules! configure {
                 mistakes
             }
 
-            fn apply(&self, old: &Layers, new: &Layers) -> Vec<Reconfigured> {
+            fn apply(&self, old: &Layers, new: &Layers, later: &mut Vec<Later>) -> Vec<Reconfigured> {
                 let mut changed = Vec::new();
-                $(changed.extend(apply::<$Policy>(&self.shelves().$handle, old, new));)*
+                $(changed.extend(apply::<$Policy>(&self.shelves().$handle, old, new, later));)*
                 changed
             }
         }

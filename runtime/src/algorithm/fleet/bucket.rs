@@ -36,6 +36,8 @@ pub(crate) struct BucketView {
 
 /// Where the count of all permits begins anew: debts are less than half of it.
 const ROUND: i64 = 1 << 52;
+/// The largest debt that is counted.
+const MOST: i64 = ROUND / 2 - 1;
 
 impl BucketState {
     /// What of the debt is left now.
@@ -75,10 +77,6 @@ impl Bucket {
         cost: i64,
     ) -> Option<Refunded> {
         let held = state.filter(|state| state.permit == self.0.permit)?;
-        if held.owed(now) > self.full() {
-            // Of a larger bucket, which others have: what is owed above this one must stay owed.
-            return None;
-        }
         let BucketView { mut state, .. } = self.view(Some(held), now);
         let front = state.total - state.debt;
         let ahead = (mark - front).rem_euclid(ROUND);
@@ -113,7 +111,9 @@ impl Rules for Bucket {
                 changed: false,
             };
         };
-        let debt = convert(state.owed(now), state.permit, permit, self.0.burst).min(self.full());
+        // It may be more than this bucket holds, where others had a larger one: then it has to flow back
+        // first. Cut down, it would be forgiven for those who still have that.
+        let debt = convert(state.owed(now), state.permit, permit, MOST / permit).min(MOST);
         // In other units: marks go on behind those that were given out, which hold nothing any more.
         let total = match state.permit == permit {
             true => state.total,
@@ -125,8 +125,9 @@ impl Rules for Bucket {
                 total,
                 ..unused
             },
-            // A time to come has to go, or it would be owed anew until then.
-            changed: state.at > now,
+            // A time to come has to go, or it would be owed anew until then; and from now on it flows back
+            // at the rate in force, also if nobody is let through.
+            changed: state.at > now || (state.permit, state.pace) != (permit, pace),
         }
     }
 
@@ -147,7 +148,7 @@ impl Rules for Bucket {
         }
         Answer {
             retry,
-            remaining: (full - state.debt) / self.0.permit,
+            remaining: (full - state.debt).max(0) / self.0.permit,
             reset: ceil(state.debt, self.0.pace),
         }
     }

@@ -21,7 +21,7 @@ use crate::{
     name::PolicyName,
     outcome::Outcome,
     policy::{
-        Policy, Switch,
+        Later, Policy, Switch,
         settings::{PolicySettings, Setting, Value},
     },
     probe::Traits,
@@ -101,8 +101,9 @@ use crate::{
 ///   called one of the three since, or its state is another one by now. A breaker that is first used when
 ///   `force` is set begins so, and tells nobody.
 /// - Where it is shared, that concerns the fleet, as it does by hand: the first instance to load `force` sets
-///   all, the first to load its absence resets all, and the others find nothing left to do. If no instance is
-///   left that had loaded it, it takes a [`reset`](Self::reset) by hand.
+///   all, the first to load its absence resets all, and the others find nothing left to do. An instance that
+///   loads `force` late says it once more, over what was done by hand since. If no instance is left that had
+///   loaded it, it takes a [`reset`](Self::reset) by hand.
 ///
 /// # Cancellation
 /// A call dropped before it ended gives its permit back and, by default, counts as neither success nor
@@ -252,9 +253,12 @@ impl CircuitBreaker {
         R: Outcome<Error: FromRejection>,
     {
         let call = Call::new();
-        let permit = match self.admit_blocking(&call) {
-            Ok(permit) => permit,
-            Err(rejection) => return R::from_result(Err(reject(rejection))),
+        let permit = match self.try_admit(&call) {
+            Some(permit) => permit,
+            None => match self.admit_blocking(&call) {
+                Ok(permit) => permit,
+                Err(rejection) => return R::from_result(Err(reject(rejection))),
+            },
         };
         let step = Step::<R>::Done(Body::new(&call, future).await);
         permit.settle(judge(Judge::new(&step, Traits::unknown())));
@@ -301,7 +305,7 @@ impl<'c> Admits<'c> for CircuitBreaker {
     fn admit_blocking(&'c self, call: &'c Call) -> Result<Self::Permit, Rejection> {
         let terms = self.0.terms();
         let permit = |pass| CircuitPermit::new(&self.0, terms, call, Only, pass);
-        self.0.admit_to(terms, &self.0.cell, permit)
+        self.0.admit_if_due(terms, &self.0.cell, permit)
     }
 }
 
@@ -319,11 +323,22 @@ impl Policy for CircuitBreaker {
     }
 
     fn reconfigure(&self, settings: &CircuitBreakerSettings, switch: Switch) {
-        self.0.reconfigure(settings, switch);
+        self.0.conclude(self.0.reconfigure(settings, switch));
+    }
+
+    fn reconfigure_quietly(
+        &self,
+        settings: &CircuitBreakerSettings,
+        switch: Switch,
+    ) -> Option<Later> {
+        let aftermaths = self.0.reconfigure(settings, switch);
+        let this = self.clone();
+        Some(Box::new(move || this.0.conclude(aftermaths)))
     }
 
     fn begin(&self, settings: &CircuitBreakerSettings, switch: Switch) {
-        self.0.begin(settings, switch);
+        // Nobody waits or listens yet. The fleet hears of it with the first call.
+        drop(self.0.reconfigure(settings, switch));
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {

@@ -192,8 +192,9 @@ impl Core {
         }
     }
 
+    /// The same for a caller whom the gate did not let pass a moment ago.
     #[cold]
-    fn admit_if_due<T, E: RefusedWith>(
+    pub(super) fn admit_if_due<T, E: RefusedWith>(
         &self,
         terms: &Terms,
         cell: &Cell,

@@ -10,37 +10,41 @@ use super::{
 };
 use crate::{algorithm::circuit::Phase, clock, policy::Switch, sync::lock};
 
+/// What has to wait until nobody's lock is held: wakers and subscribers may come back with other settings.
+#[derive(Default)]
+#[must_use = "wake who waits, and tell the transitions"]
+pub(super) struct Aftermaths {
+    /// With their circuits: `None` is the only one.
+    each: Vec<(Option<Arc<Cell>>, Aftermath)>,
+    /// The configuration has said what the state is, or that it does no longer.
+    is_forced: bool,
+}
+
 impl Core {
     /// Puts other terms in force for the calls that begin from now on, and for all circuits.
-    pub(super) fn reconfigure(&self, settings: &CircuitBreakerSettings, switch: Switch) {
-        let terms = Terms::new(settings.filled(), switch);
-        if terms.switch != self.terms().switch {
-            self.rouse_if_stored();
-        }
-        let aftermaths = {
-            let _turn = lock(&self.turn);
-            self.put_in_force(terms)
-        };
-        // Outside the turn: whoever is woken or told may come back with other settings.
-        for (cell, aftermath) in aftermaths {
+    pub(super) fn reconfigure(
+        &self,
+        settings: &CircuitBreakerSettings,
+        switch: Switch,
+    ) -> Aftermaths {
+        let _turn = lock(&self.turn);
+        self.put_in_force(Terms::new(settings.filled(), switch))
+    }
+
+    pub(super) fn conclude(&self, aftermaths: Aftermaths) {
+        for (cell, aftermath) in aftermaths.each {
             self.follow(cell.as_deref().unwrap_or(&self.cell), aftermath);
         }
-    }
-
-    /// The same where nobody waits or listens yet: somebody's lock may be held.
-    pub(super) fn begin(&self, settings: &CircuitBreakerSettings, switch: Switch) {
-        let _turn = lock(&self.turn);
-        for (_, aftermath) in self.put_in_force(Terms::new(settings.filled(), switch)) {
-            aftermath.wake();
+        if aftermaths.is_forced {
+            self.rouse_if_stored();
         }
     }
 
-    /// In whose turn it is. Gives what has to wait until that is over, and for which circuit: `None` is the
-    /// only one.
-    fn put_in_force(&self, terms: Terms) -> Vec<(Option<Arc<Cell>>, Aftermath)> {
+    /// In whose turn it is.
+    fn put_in_force(&self, terms: Terms) -> Aftermaths {
         let before = self.terms();
         if terms == *before {
-            return Vec::new();
+            return Aftermaths::default();
         }
         // First, so that circuits that are made meanwhile go by it.
         self.terms.set(terms);
@@ -50,29 +54,32 @@ impl Core {
             cell.configure(&terms.config, fleet, now, fastrand::f64)
         };
         self.cell.lay_lanes(terms.config.window);
-        let mut aftermaths = vec![(None, configure(&self.cell))];
+        let mut each = vec![(None, configure(&self.cell))];
         if let Some(keyed) = self.keyed.get() {
             keyed.set_max_keys(terms.settings.keys());
             keyed.for_each(|cell| {
                 let aftermath = configure(cell);
                 if !aftermath.is_nothing() {
-                    aftermaths.push((Some(Arc::clone(cell)), aftermath));
+                    each.push((Some(Arc::clone(cell)), aftermath));
                 }
             });
         }
+        let forced = forced(terms.switch);
+        let mut is_forced = false;
         if terms.switch != before.switch
-            && let Some(aftermath) = self.cell.force(forced(terms.switch), now)
+            && let Some(aftermath) = self.cell.force(forced, now)
         {
-            aftermaths.push((None, aftermath));
-            if forced(terms.switch).is_none() {
-                self.abandon_keys(|aftermath| aftermaths.push((None, aftermath)));
+            is_forced = true;
+            each.push((None, aftermath));
+            if forced.is_none() {
+                self.abandon_keys(|aftermath| each.push((None, aftermath)));
             }
         }
-        aftermaths
+        Aftermaths { each, is_forced }
     }
 
-    /// Before what concerns the whole fleet, but is nobody's use of it: that there is no store is for the
-    /// first caller to find out.
+    /// For the fleet to hear of it although nobody calls. That there is no store is for the first caller to
+    /// find out.
     fn rouse_if_stored(&self) {
         if let Some(hub) = &self.hub
             && hub.has_store()

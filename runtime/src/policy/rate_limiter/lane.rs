@@ -570,6 +570,8 @@ mod tests {
         waiting: Vec<Waiting>,
         /// Who was let through: when, and with how much.
         passed: Vec<(Nanos, u64, u32)>,
+        /// Whether the rules were others before.
+        changed: bool,
     }
 
     impl Line {
@@ -590,7 +592,17 @@ mod tests {
                 now: START,
                 waiting: Vec::new(),
                 passed: Vec::new(),
+                changed: false,
             }
+        }
+
+        /// Other rules. Who was let through before is none of theirs.
+        fn change(&mut self, rules: Rules) {
+            self.lane.change(&self.rules, &rules, self.now).run();
+            self.rules = rules;
+            self.changed = true;
+            self.passed.clear();
+            self.run();
         }
 
         fn arrive(&mut self, cost: u32, patience: Duration) -> Option<u64> {
@@ -646,7 +658,7 @@ mod tests {
                             assert_eq!(index, 0, "overtook those before it");
                             self.passed.push((self.now, decision.mark, waiting.cost));
                         } else {
-                            assert!(self.now >= waiting.give_up);
+                            assert!(self.changed || self.now >= waiting.give_up);
                         }
                     }
                 }
@@ -759,6 +771,62 @@ mod tests {
                         2 if elapsed < Duration::from_secs(1) => 100,
                         4 => 100 + late.as_millis() as u64 / 10,
                         _ => 200 + 100 * elapsed.as_secs(),
+                    };
+                    prop_assert!(sum <= bound, "{sum} in {elapsed:?}");
+                }
+            }
+        }
+
+        /// The same while rules change: nobody overtakes, nobody is lost, and each time between two changes
+        /// keeps to the rules in force.
+        #[test]
+        fn first_come_first_served_under_rules_that_change(
+            steps in prop::collection::vec(
+                (0u8..10, any::<prop::sample::Index>(), 1u32..5, 0u64..400, 0usize..5, 20u32..200),
+                1..100,
+            ),
+        ) {
+            let mut line = Line::new(0);
+            let (mut algorithm, mut rate, mut burst) = (0, 100, 5);
+            for (step, index, cost, millis, other, count) in steps {
+                match step {
+                    0..=4 => {
+                        line.arrive(cost, Duration::from_millis(millis));
+                    }
+                    5 | 6 => line.pass(millis / 8),
+                    7 if !line.waiting.is_empty() => line.leave(index.index(line.waiting.len())),
+                    8 => {
+                        (algorithm, rate, burst) = (other, count, cost);
+                        let settings = RateLimiterSettings::new()
+                            .rate(Rate::per_second(rate))
+                            .max_wait(Duration::from_millis(1 + millis));
+                        let settings = match algorithm {
+                            0 => settings.burst(burst),
+                            1 => settings.algorithm(Algorithm::FixedWindow),
+                            2 => settings.algorithm(Algorithm::SlidingWindow),
+                            3 => settings.algorithm(Algorithm::SlidingWindowCounter),
+                            _ => settings.algorithm(Algorithm::Adaptive),
+                        };
+                        line.change(Rules::new(&settings));
+                    }
+                    _ => line.pass(1),
+                }
+                prop_assert_eq!(line.lane.waiting(), line.waiting.len());
+            }
+            line.pass(500);
+            prop_assert!(line.waiting.is_empty() && line.lane.waiting() == 0);
+            for (from, &(start, ..)) in line.passed.iter().enumerate() {
+                let mut sum = 0;
+                for &(at, _, cost) in &line.passed[from..] {
+                    sum += u64::from(cost);
+                    let elapsed = at.since(start);
+                    let late = elapsed + Duration::from_millis(2);
+                    let flowed = late.as_micros() as u64 * u64::from(rate) / 1_000_000;
+                    let bound = match algorithm {
+                        0 => u64::from(burst) + flowed,
+                        2 if elapsed < Duration::from_secs(1) => u64::from(rate),
+                        4 => u64::from(rate) + flowed,
+                        _ => u64::from(rate) * (2 + elapsed.as_secs()),
                     };
                     prop_assert!(sum <= bound, "{sum} in {elapsed:?}");
                 }

@@ -674,7 +674,7 @@ impl Policy for RateLimiter {
     ///
     /// | | |
     /// |---|---|
-    /// | buckets | as many permits are out as were, but no more than the new bucket holds |
+    /// | buckets | as many permits are out as were, up to twice what the new bucket holds: while more are out than it holds, nobody gets one |
     /// | windows | their counts stay; where the time is another, those of the windows that run are those of the new ones that run. The exact one knows when each permit was taken, as far back as the longest time went |
     /// | adaptive | the present limit stays the same share of the rate |
     /// | another algorithm | starts empty |

@@ -369,7 +369,7 @@ async fn a_call_that_brings_its_rate_keeps_it() {
     let enter = |cost| {
         let call = Call::new();
         let rate = Rate::new(1, Duration::from_secs(10));
-        let request = Request::new().key(&"tenant").rate(rate).cost(cost);
+        let request = Request::new().key("tenant").rate(rate).cost(cost);
         limiter
             .enter_blocking(&call, request)
             .map(std::mem::forget)

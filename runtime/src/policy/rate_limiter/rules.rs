@@ -28,22 +28,32 @@ pub(super) struct Rules {
     pub(super) shared: bool,
     /// The policy is not there.
     pub(super) off: bool,
+    /// Others were in force before these: something may be owed from then.
+    succeeds: bool,
 }
 
 /// All the rest follows from these.
 impl PartialEq for Rules {
     fn eq(&self, other: &Self) -> bool {
-        (self.settings, self.off) == (other.settings, other.off)
+        let of = |rules: &Self| (rules.settings, rules.off, rules.succeeds);
+        of(self) == of(other)
     }
 }
 
 impl Rules {
-    /// Of settings that were checked.
-    pub(super) fn new(settings: &RateLimiterSettings) -> Self {
-        Self::switched(settings, Switch::On)
+    /// Of settings that were checked, in force in place of others.
+    pub(super) fn switched(settings: &RateLimiterSettings, switch: Switch) -> Self {
+        let rules = Self::new(settings);
+        Self {
+            limit: rules.limit.overdrawn(),
+            off: switch == Switch::Off,
+            succeeds: true,
+            ..rules
+        }
     }
 
-    pub(super) fn switched(settings: &RateLimiterSettings, switch: Switch) -> Self {
+    /// Of settings that were checked.
+    pub(super) fn new(settings: &RateLimiterSettings) -> Self {
         let rate = settings.rate.unwrap_or(Rate::OF_THE_CALL);
         let limit = limit(settings, rate);
         Self {
@@ -55,7 +65,8 @@ impl Rules {
             max_keys: settings.max_keys.unwrap_or(default::MAX_KEYS),
             enforce: settings.enforce.unwrap_or(true),
             shared: settings.shared.unwrap_or(false),
-            off: switch == Switch::Off,
+            off: false,
+            succeeds: false,
         }
     }
 

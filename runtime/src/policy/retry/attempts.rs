@@ -19,7 +19,7 @@ pub struct Attempts<'c> {
     retry: &'c Retry,
     /// As it was when the call began, whatever is in force by now.
     plan: &'c Plan,
-    /// The end of `max_elapsed`.
+    /// The end of `max_elapsed`; [`ABSENT`] where the retry is switched off.
     give_up: Nanos,
     /// `None` until an attempt has failed: most calls make one and keep no room for more.
     further: Option<Box<Further<'c>>>,
@@ -36,6 +36,9 @@ struct Further<'c> {
     /// Whether any attempt has come as far as the body.
     ran: bool,
 }
+
+/// Not counted: there is no retry. Said where a call looks that ends, which is nearer than its plan.
+pub(super) const ABSENT: Nanos = Nanos(0);
 
 /// What follows an attempt.
 ///
@@ -270,8 +273,8 @@ impl Drop for Attempts<'_> {
     #[inline]
     fn drop(&mut self) {
         match &self.further {
-            None if self.plan.is_on => self.retry.count_call(1),
-            None => {}
+            None if self.give_up == ABSENT => {}
+            None => self.retry.count_call(1),
             Some(further) => self.end(further),
         }
     }

@@ -4,6 +4,7 @@ use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use super::{
     Attempts, Next, RetryBuilder, RetrySettings,
+    attempts::ABSENT,
     settings::{Plan, Terms},
 };
 #[cfg(feature = "metrics")]
@@ -241,9 +242,12 @@ impl Retry {
         }
     }
 
-    /// What the budget gets of a call, and when its attempts must have ended.
+    /// What the budget gets of a call, and when its attempts must have ended, if there are to be any.
     #[inline(never)]
     pub(super) fn prepare(&self, plan: &Plan, call: &Call) -> Nanos {
+        if !plan.is_on {
+            return ABSENT;
+        }
         if let Some(share) = plan.share {
             self.budget().deposit(share);
         }

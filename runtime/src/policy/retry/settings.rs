@@ -92,7 +92,7 @@ impl Plan {
         timeouts: false,
         share: None,
         rejections: false,
-        is_free_at_first: true,
+        is_free_at_first: false,
     };
 }
 

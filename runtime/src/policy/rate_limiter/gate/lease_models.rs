@@ -48,32 +48,23 @@ impl Wake for Unpark {
 
 struct Room {
     gate: Gate,
-    rules: Rules,
     kept: AtomicU32,
 }
 
 impl Room {
     fn new(burst: u32) -> Arc<Self> {
         NOW.set(START);
-        let settings = RateLimiterSettings::new()
-            .rate(Rate::new(1, INTERVAL))
-            .burst(burst);
-        let rules = Rules::new(&settings);
-        let gate = Gate::of_sizes(&rules, START, SIZES, now);
+        let gate = Gate::of_sizes(&rules(burst, INTERVAL), START, SIZES, now);
         Arc::new(Self {
             gate,
-            rules,
             kept: AtomicU32::new(0),
         })
     }
 
-    fn bucket(&self) -> &Gcra {
-        self.gate
-            .terms
-            .get()
-            .bucket
-            .as_ref()
-            .expect("it is a bucket")
+    /// What is in force, read once as a call does.
+    fn terms(&self) -> (&Terms, &Gcra) {
+        let terms = self.gate.terms.get();
+        (terms, terms.bucket.as_ref().expect("it is a bucket"))
     }
 
     fn till(&self, lane: u32) -> &Till {
@@ -93,11 +84,9 @@ impl Room {
 
     /// A lease, and the first permit of it.
     fn lease(&self, lane: u32) -> Option<u64> {
-        let at = self.bucket().at(now());
-        let lease = self
-            .gate
-            .lease(self.gate.terms.get(), self.till(lane), at, 1, true);
-        self.keep(lease)
+        let (terms, bucket) = self.terms();
+        let at = bucket.at(now());
+        self.keep(self.gate.lease(terms, self.till(lane), at, 1, true))
     }
 
     fn draw(&self, lane: u32) -> Option<u64> {
@@ -111,7 +100,8 @@ impl Room {
 
     /// As those do who refuse without the lock where they can.
     fn glance(&self) -> Option<u64> {
-        match self.gate.terms.get().glance(self.bucket(), now(), 1) {
+        let (terms, bucket) = self.terms();
+        match terms.glance(bucket, now(), 1) {
             Glance::Taken { mark, .. } => self.keep(Some(mark)),
             Glance::Spent { .. } => None,
             Glance::Held => self.ask(),
@@ -119,7 +109,7 @@ impl Room {
     }
 
     fn ask(&self) -> Option<u64> {
-        let arrive = |lane: &mut Lane, _: &Rules| lane.arrive(&self.rules, now(), 1, None);
+        let arrive = |lane: &mut Lane, rules: &Rules| lane.arrive(rules, now(), 1, None);
         match self.gate.with(arrive) {
             Arrival::Ended(decision) if decision.allowed => self.keep(Some(decision.mark)),
             _ => None,
@@ -128,18 +118,13 @@ impl Room {
 
     fn refund(&self, mark: u64) {
         self.gate
-            .with(|lane, _| lane.refund(&self.rules, now(), mark, 1))
+            .with(|lane, rules| lane.refund(rules, now(), mark, 1))
             .run();
     }
 
     fn line_up(&self) -> Option<Ticket> {
-        let arrive = |lane: &mut Lane, _: &Rules| {
-            lane.arrive(
-                &self.rules,
-                now(),
-                1,
-                Some(Stay::between(now(), Nanos::NEVER)),
-            )
+        let arrive = |lane: &mut Lane, rules: &Rules| {
+            lane.arrive(rules, now(), 1, Some(Stay::between(now(), Nanos::NEVER)))
         };
         match self.gate.with(arrive) {
             Arrival::Waits(ticket, _) => Some(ticket),
@@ -152,10 +137,17 @@ impl Room {
 
     fn look(&self, ticket: Ticket) -> bool {
         let waker = Waker::from(std::sync::Arc::new(Unpark(loom::thread::current())));
-        let look = |lane: &mut Lane, _: &Rules| lane.look(&self.rules, now(), ticket, &waker);
+        let look = |lane: &mut Lane, rules: &Rules| lane.look(rules, now(), ticket, &waker);
         let (look, aftermath) = self.gate.with(look);
         aftermath.run();
         matches!(look, Progress::Ready(decision) if decision.allowed)
+    }
+
+    /// Other rules, and who has something to do for it.
+    fn change(&self, burst: u32, interval: Duration) {
+        if let Some(aftermath) = self.gate.change(rules(burst, interval)) {
+            aftermath.run();
+        }
     }
 
     /// What is left, all leases recalled.
@@ -166,6 +158,13 @@ impl Room {
         }
         taken
     }
+}
+
+fn rules(burst: u32, interval: Duration) -> Rules {
+    let settings = RateLimiterSettings::new()
+        .rate(Rate::new(1, interval))
+        .burst(burst);
+    Rules::new(&settings)
 }
 
 fn spawn<R: 'static>(
@@ -350,9 +349,9 @@ fn a_reset_leaves_no_lease_behind() {
             room.draw(0);
             room.lease(1)
         });
-        let (kept, aftermath) = room.gate.with(|lane| {
+        let (kept, aftermath) = room.gate.with(|lane, rules| {
             let kept = room.kept();
-            (kept, lane.reset(&room.rules, now()))
+            (kept, lane.reset(rules, now()))
         });
         aftermath.run();
         other.join().unwrap();
@@ -382,5 +381,114 @@ fn what_expires_during_a_recall_does_not_come_back() {
         recalls.join().unwrap();
         // At this one moment: what the second spent of its lease, and all that is left.
         assert!(spent + room.drain() <= 6);
+    });
+}
+
+/// At other rates permits have other units: what is in the word before a change means nothing after it.
+const OTHER: Duration = Duration::from_millis(1_700);
+
+#[test]
+fn a_change_of_rules_loses_no_permit_and_gives_none_out_twice() {
+    // Neither from the first word, which nobody has used, nor from one that is.
+    for used in [false, true] {
+        model(2, move || {
+            let room = Room::new(4);
+            if used {
+                room.attempt(2);
+            }
+            let leases = spawn(&room, |room| {
+                room.lease(0);
+                room.draw(0);
+            });
+            let draws = spawn(&room, |room| {
+                room.attempt(1);
+            });
+            room.change(4, OTHER);
+            leases.join().unwrap();
+            draws.join().unwrap();
+            assert_eq!(room.kept() + room.drain(), 4);
+        });
+    }
+}
+
+#[test]
+fn rules_that_come_back_find_every_permit_that_was_taken_meanwhile() {
+    model(2, || {
+        let room = Room::new(4);
+        let draws = spawn(&room, |room| {
+            room.draw(1);
+            room.lease(1);
+        });
+        let others = spawn(&room, |room| {
+            room.glance();
+        });
+        room.change(4, OTHER);
+        room.attempt(0);
+        room.change(4, INTERVAL);
+        draws.join().unwrap();
+        others.join().unwrap();
+        assert_eq!(room.kept() + room.drain(), 4);
+    });
+}
+
+#[test]
+fn a_smaller_bucket_never_gives_out_more_than_it_holds_after_the_change() {
+    model(2, || {
+        let room = Room::new(4);
+        room.lease(0);
+        let spends = spawn(&room, |room| {
+            room.draw(0);
+            room.draw(0)
+        });
+        let before = {
+            room.change(2, OTHER);
+            room.kept()
+        };
+        spends.join().unwrap();
+        // One of the lessee's may not have been counted yet.
+        let all = room.kept() + room.drain();
+        assert!(all - before <= 2 + 1 && all <= 4, "{before} {all}");
+    });
+}
+
+#[test]
+fn a_refund_after_a_change_never_lifts_it_over_the_burst() {
+    model(2, || {
+        let room = Room::new(4);
+        let refunds = |lane| {
+            move |room: &Room| {
+                if let Some(mark) = room.attempt(lane) {
+                    room.kept.fetch_sub(1, Ordering::Relaxed);
+                    room.refund(mark);
+                }
+            }
+        };
+        let leases = spawn(&room, |room| {
+            room.lease(0);
+        });
+        let other = spawn(&room, refunds(1));
+        room.change(4, OTHER);
+        leases.join().unwrap();
+        other.join().unwrap();
+        assert!(room.kept() + room.drain() <= 4);
+    });
+}
+
+#[test]
+fn one_who_waits_is_woken_by_a_change_that_serves_it() {
+    model(3, || {
+        let room = Room::new(1);
+        room.ask();
+        let waits = spawn(&room, |room| {
+            let Some(ticket) = room.line_up() else { return };
+            while !room.look(ticket) {
+                loom::thread::park();
+            }
+            room.keep(Some(0));
+        });
+        room.change(2, OTHER);
+        waits.join().unwrap();
+        assert_eq!(room.kept(), 2);
+        assert!(room.ask().is_none());
     });
 }

@@ -176,11 +176,11 @@ impl Core {
         let (mut changed, mut refunds) = (Vec::new(), Vec::new());
         for lane in self.all() {
             let now = clock::now();
-            let (former, wakes, held) = lane.books().change(edition, rules, now);
-            if let Some((rate, lots)) = held {
-                refunds.extend(self.refunds(&lane, former, rate, lots));
+            let change = lane.books().change(edition, rules, now);
+            if let Some((rate, lots)) = change.held {
+                refunds.extend(self.refunds(&lane, change.former, rate, lots));
             }
-            changed.push((lane, wakes));
+            changed.push((lane, change.wakes));
         }
         FleetChange {
             core: Arc::clone(self),

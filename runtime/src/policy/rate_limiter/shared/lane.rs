@@ -198,6 +198,16 @@ const FLIGHTS: u32 = 4;
 /// Time that nobody misses.
 const MOMENT: Duration = Duration::from_millis(1);
 
+/// What is left to do when it goes by other rules.
+#[derive(Debug)]
+pub(super) struct Changed {
+    /// What it went by.
+    pub(super) former: Edition<InForce>,
+    pub(super) wakes: Wakes,
+    /// What was held, by its rate.
+    pub(super) held: Option<(Option<Rate>, Vec<Lot>)>,
+}
+
 /// What is left to do when a question has come back.
 #[derive(Debug, Default)]
 pub(super) struct Landing {
@@ -473,13 +483,13 @@ impl Books {
     }
 
     /// Goes over to other rules: forgets what is known, and hands out what is held, for it to be given
-    /// back. Those who wait ask anew, or go on where there is no limit. What it was under, too.
+    /// back. Those who wait ask anew, or go on where there is no limit.
     pub(super) fn change(
         &mut self,
         edition: Edition<InForce>,
         rules: &LocalRules,
         now: Nanos,
-    ) -> (Edition<InForce>, Wakes, Option<(Option<Rate>, Vec<Lot>)>) {
+    ) -> Changed {
         let former = std::mem::replace(&mut self.edition, edition);
         let held = self.drain(now);
         self.denial = None;
@@ -493,7 +503,11 @@ impl Books {
             }
         }
         self.tidy();
-        (former, wakes, held)
+        Changed {
+            former,
+            wakes,
+            held,
+        }
     }
 
     /// Somebody looks for the answer.

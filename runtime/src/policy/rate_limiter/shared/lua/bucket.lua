@@ -12,12 +12,13 @@ if held then
   else
     debt = owed
   end
+  total, changed = sum, at > now or unit ~= permit or flow ~= pace
   if unit ~= permit then
-    debt = math.min(floor(debt / unit), burst) * permit + ceil(debt % unit / unit * permit)
+    local most = round / 2 - 1
+    debt = math.min(floor(debt / unit), floor(most / permit)) * permit + ceil(debt % unit / unit * permit)
+    debt = math.min(debt, most)
+    total = (sum + debt) % round
   end
-  if debt > full then debt = full end
-  total, changed = sum, at > now
-  if unit ~= permit then total = (sum + debt) % round end
 end
 local function take(cost)
   local retry = 0
@@ -31,7 +32,7 @@ local function take(cost)
       retry = ceil((debt + units - full) / pace)
     end
   end
-  return retry, floor((full - debt) / permit), ceil(debt / pace)
+  return retry, floor(math.max(full - debt, 0) / permit), ceil(debt / pace)
 end
 local reply = batch(6, burst, take)
 reply[2] = total

@@ -7,7 +7,6 @@ local at, owed, total, unit, flow = struct.unpack('>ddddd', held)
 if unit ~= permit then return {0} end
 local passed = math.min(math.max(now - at, 0), math.ceil(owed / flow))
 local debt = math.max(owed - passed * flow, 0)
-if debt > permit * burst then return {0} end
 local ahead = (mark - (total - debt)) % round
 if ahead >= round / 2 then return {0} end
 local back = math.min(ahead, math.min(cost, burst) * permit, debt)

@@ -8,6 +8,8 @@ mod outages;
 mod processes;
 mod redis;
 #[cfg(feature = "test-util")]
+mod reloads;
+#[cfg(feature = "test-util")]
 mod store;
 mod twins;
 #[cfg(feature = "test-util")]
