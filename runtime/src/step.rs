@@ -85,20 +85,25 @@ impl<R, X> Step<R, X> {
     }
 
     /// The same, at the end of a function whose time may be taken.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn end(self, timed: Timed, convert: impl FnOnce(X) -> R::Error) -> R
     where
         R: Outcome,
         X: Rejected,
     {
         #[cfg(feature = "metrics")]
-        timed.end(|| self.came());
+        match timed.is_wanted() {
+            true => timed.end(self.came()),
+            false => std::mem::forget(timed),
+        }
         #[cfg(not(feature = "metrics"))]
         let Timed = timed;
         self.finish(convert)
     }
 
+    // Inlined: a reference to the step would put it into memory, also where nobody wants to know.
     #[cfg(feature = "metrics")]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn came(&self) -> Came
     where
         R: Outcome,

@@ -149,9 +149,14 @@ impl Timed {
     };
 
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn end(mut self, came: impl FnOnce() -> Came) {
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.times.is_some()
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn end(mut self, came: Came) {
         if let Some(times) = self.times.take() {
-            times.record(self.begun, came());
+            times.record(self.begun, came);
         }
     }
 }
