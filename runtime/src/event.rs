@@ -271,6 +271,8 @@ struct Subscribers {
     number: AtomicUsize,
     /// What `shared` policies keep their state in.
     store: StoreSlot,
+    #[cfg(feature = "metrics")]
+    levels: crate::metrics::Levels,
 }
 
 /// Keeps a subscriber: dropping it ends the subscription.
@@ -302,6 +304,11 @@ impl Sink {
     #[cfg(feature = "test-util")]
     pub(crate) fn leave() {
         SCOPED.with_borrow_mut(|scoped| scoped.pop());
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn levels(&self) -> &crate::metrics::Levels {
+        &self.0.levels
     }
 
     pub(crate) fn store(&self) -> &StoreSlot {

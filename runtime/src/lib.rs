@@ -271,6 +271,9 @@ mod judge;
 mod key;
 mod keyed;
 mod kind;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
 mod name;
 #[cfg(feature = "config")]
 mod nearest;
@@ -291,6 +294,7 @@ mod sync;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test;
+mod timed;
 mod timer;
 mod units;
 mod waiter;

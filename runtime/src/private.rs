@@ -25,4 +25,5 @@ pub use crate::{
     rejection::{FromRejection, RejectionKind},
     step::{Rejected, Step, reject},
     store::{Job, Member},
+    timed::Timed,
 };

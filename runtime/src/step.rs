@@ -2,9 +2,12 @@
 
 use std::convert::Infallible;
 
+#[cfg(feature = "metrics")]
+use crate::metrics::Came;
 use crate::{
     outcome::Outcome,
     rejection::{FromRejection, Rejection, RejectionKind},
+    timed::Timed,
 };
 
 /// The result of a layer. `X` is [`Rejection`], or `Infallible` where nothing in the stack can reject:
@@ -78,6 +81,44 @@ impl<R, X> Step<R, X> {
         match self {
             Self::Done(outcome) => outcome.good().map_err(Self::Done),
             bad => Err(bad),
+        }
+    }
+
+    /// The same, at the end of a function whose time may be taken.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub fn end(self, timed: Timed, convert: impl FnOnce(X) -> R::Error) -> R
+    where
+        R: Outcome,
+        X: Rejected,
+    {
+        #[cfg(feature = "metrics")]
+        match timed.is_wanted() {
+            true => timed.end(self.came()),
+            false => std::mem::forget(timed),
+        }
+        #[cfg(not(feature = "metrics"))]
+        let Timed = timed;
+        self.finish(convert)
+    }
+
+    // Inlined: a reference to the step would put it into memory, also where nobody wants to know.
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn came(&self) -> Came
+    where
+        R: Outcome,
+        X: Rejected,
+    {
+        let kind = match self {
+            Self::Done(outcome) if outcome.as_result().is_ok() => return Came::Good,
+            Self::Done(_) => return Came::Error,
+            Self::Rejected(rejection) => rejection.kind(),
+            Self::Settled(_, kind) => *kind,
+        };
+        match kind {
+            RejectionKind::Refusal { .. } => Came::Refused,
+            RejectionKind::TimedOut => Came::TimedOut,
+            RejectionKind::Unmet => Came::Unmet,
         }
     }
 

@@ -125,12 +125,16 @@ mod the_happy_path_allocates_nothing {
     }
 }
 
+/// What the feature `metrics` adds, which is on here: when the call began, and where its time goes. That it
+/// adds nothing where it is off is checked by `runtime/benches/instructions.sh`.
+const TIMED: usize = 16;
+
 #[test]
 fn six_attributes_add_a_bounded_number_of_bytes() {
     let added = size_of_val(&six(1)) - size_of_val(&bare(1));
     // Sixteen of them keep what a call began with, should its settings be replaced meanwhile: the plan of its
     // retries, and the time that its timeout had.
-    assert!(added <= 160, "{added} bytes");
+    assert!(added <= 160 + TIMED, "{added} bytes");
 }
 
 #[test]

@@ -36,6 +36,7 @@ use quote::{ToTokens, quote, quote_spanned};
 //         inventory::submit! { Registered(&__SITE) }
 //         static __POLICIES: Slot<(Retry, (CircuitBreaker, ()))> = Slot::new(&__SITE);
 //         let __call = Call::new();
+//         let __timed = Slot::time(&__POLICIES, &__call);
 //         let __step = '__good_0: {
 //             let mut __policies = Slot::get(&__POLICIES);
 //             let mut __attempts = __policies.0.begin(&__call);
@@ -74,7 +75,7 @@ use quote::{ToTokens, quote, quote_spanned};
 //                 __policies = Slot::get(&__POLICIES);
 //             }
 //         };
-//         __step.finish(reject)
+//         __step.end(__timed, reject)
 //     }
 //
 /// Expands the whole stack, every path in it absolute.
@@ -90,6 +91,7 @@ pub(crate) fn expand(stack: &Stack, mut function: Function, siblings: &[Sibling]
         #imports
         #statics
         let __call = #krate::__private::Call::new();
+        let __timed = #krate::__private::Slot::time(&__POLICIES, &__call);
         #steps
     });
     let mut lent = context.lent();
@@ -120,7 +122,7 @@ fn finish(context: &Context<'_>, code: &Code) -> TokenStream {
     let convert = context.convert(0);
     quote_spanned! {error=>
         let __step = #code;
-        __step.finish(#convert)
+        __step.end(__timed, #convert)
     }
 }
 

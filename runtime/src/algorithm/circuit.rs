@@ -37,7 +37,7 @@ impl CircuitConfig {
     }
 
     /// How long a circuit that nobody uses is worth remembering.
-    fn memory(&self) -> Duration {
+    pub(crate) fn memory(&self) -> Duration {
         let window = match self.window {
             Span::Count(_) => Duration::ZERO,
             Span::Time(length) => length,

@@ -51,6 +51,10 @@ pub(crate) trait Policy: Clone + Send + Sync + 'static {
 
     /// Back to the initial state, settings kept.
     fn reset(&self);
+
+    /// What its figures are published of.
+    #[cfg(feature = "metrics")]
+    fn metered(&self) -> std::sync::Arc<dyn crate::metrics::Metered>;
 }
 
 /// What is left to do once no lock is held: wakers and subscribers may come back in. Dropped, nobody is
@@ -93,7 +97,16 @@ pub(crate) enum Switch {
 /// Checks the settings and makes an instance that no registry knows of.
 pub(crate) fn build<P: Policy>(name: PolicyName, settings: &P::Settings) -> Result<P, ConfigError> {
     check::<P>(&name, settings)?;
-    Ok(P::assemble(name, settings, Sink::current()))
+    let policy = P::assemble(name, settings, Sink::current());
+    attend(&policy);
+    Ok(policy)
+}
+
+/// Has a new policy's figures published.
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
+pub(crate) fn attend<P: Policy>(policy: &P) {
+    #[cfg(feature = "metrics")]
+    crate::metrics::attend(&policy.metered());
 }
 
 pub(crate) fn check<P: Policy>(

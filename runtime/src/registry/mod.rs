@@ -16,6 +16,7 @@ mod shelf;
 mod site;
 mod slot;
 mod snapshot;
+mod teller;
 #[cfg(feature = "config")]
 mod watch;
 

@@ -7,7 +7,6 @@ use std::{
     future::Future,
     panic::Location,
     sync::{Arc, LazyLock},
-    time::Duration,
 };
 
 #[allow(clippy::wildcard_imports)]
@@ -22,14 +21,17 @@ use super::{
     shelf::{Installed, Shelved, Shelves},
     site::Site,
     snapshot::{PolicySnapshot, Snapshot},
+    teller::Teller,
 };
 #[cfg(feature = "config")]
 use super::{configuration::Configuration, watch::Watch};
+#[cfg(feature = "metrics")]
+use crate::metrics::{Functions, Times};
 use crate::{
     clock,
     config::Resolved,
     error::{ConfigError, ConfigErrors, Said},
-    event::{Event, Misconfigured, Sink, StoreDown, StoreUp, Subscription},
+    event::{Event, Misconfigured, Sink, Subscription},
     health::Verdict,
     name::PolicyName,
     place::Place,
@@ -54,22 +56,9 @@ struct Inner {
     watches: Mutex<Vec<Watch>>,
     /// Kept for the store, which tells those who live.
     teller: Arc<Teller>,
-}
-
-/// Tells of the store's outages.
-struct Teller(Sink);
-
-impl Member for Teller {
-    fn tick(self: Arc<Self>) {}
-
-    fn down(self: Arc<Self>, cause: &StoreError) {
-        let cause = cause.clone();
-        self.0.tell(&Event::StoreDown(StoreDown { cause }));
-    }
-
-    fn up(self: Arc<Self>, away: Duration) {
-        self.0.tell(&Event::StoreUp(StoreUp { away }));
-    }
+    /// Of each annotated function that was called.
+    #[cfg(feature = "metrics")]
+    functions: Functions,
 }
 
 static GLOBAL: LazyLock<Registry> = LazyLock::new(|| Registry::with(Sink::current()));
@@ -115,7 +104,9 @@ impl Registry {
             configuration: Configuration::of(std::env::vars_os()),
             #[cfg(feature = "config")]
             watches: Mutex::default(),
-            teller: Arc::new(Teller(sink.clone())),
+            teller: Arc::new(Teller::new(sink.clone())),
+            #[cfg(feature = "metrics")]
+            functions: Functions::default(),
             sink,
         }))
     }
@@ -138,6 +129,7 @@ impl Registry {
             policy
         });
         if new {
+            policy::attend(policy);
             let tell = |error| self.tell(name.clone(), error);
             mistakes.into_iter().for_each(tell);
         }
@@ -203,12 +195,21 @@ impl Registry {
             self.assemble::<P>(&name, &self.in_force::<P>(&name, defined))
         };
         match shelf.find_or_make(&name, Some(installed.clone()), make) {
-            (policy, true) => Ok(policy.clone()),
+            (policy, true) => {
+                policy::attend(policy);
+                Ok(policy.clone())
+            }
             (_, false) => Err(ConfigError::AlreadyInUse {
                 kind: kind_of::<P>(),
                 policy: name,
             }),
         }
+    }
+
+    /// Where the times of a function go.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn times(&self, function: &'static str) -> &'static Times {
+        self.0.functions.times(function)
     }
 
     fn tell(&self, policy: PolicyName, error: ConfigError) {
@@ -315,6 +316,11 @@ impl Registry {
         self.0.sink.store().set(Arc::clone(&store))?;
         let teller: Arc<dyn Member> = self.0.teller.clone();
         store.attach(Arc::downgrade(&teller));
+        #[cfg(feature = "metrics")]
+        {
+            let teller: Arc<dyn crate::metrics::Metered> = self.0.teller.clone();
+            crate::metrics::attend(&teller);
+        }
         Ok(())
     }
 

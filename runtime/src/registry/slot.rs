@@ -2,6 +2,10 @@
 
 use std::sync::OnceLock;
 
+#[cfg(feature = "metrics")]
+use crate::metrics::Times;
+use crate::{call::Call, timed::Timed};
+
 use super::{
     registry::{Registry, registry},
     shelf::Shelved,
@@ -14,6 +18,8 @@ use super::{
 pub struct Slot<S: Stacked> {
     site: &'static Site,
     policies: OnceLock<S::Handles>,
+    #[cfg(feature = "metrics")]
+    times: OnceLock<&'static Times>,
 }
 
 /// A place in a stack.
@@ -74,6 +80,8 @@ impl<S: Stacked> Slot<S> {
         Self {
             site,
             policies: OnceLock::new(),
+            #[cfg(feature = "metrics")]
+            times: OnceLock::new(),
         }
     }
 
@@ -94,5 +102,38 @@ impl<S: Stacked> Slot<S> {
     fn find(&self) -> S::Handles {
         let find = || S::resolve(&registry(), self.site, 0);
         *self.policies.get_or_init(find)
+    }
+
+    /// Takes the time of a call from now on, if somebody wants to know.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[cfg_attr(not(feature = "metrics"), allow(clippy::unused_self))]
+    pub fn time(&self, call: &Call) -> Timed {
+        #[cfg(feature = "metrics")]
+        return self.times().begin(call);
+        #[cfg(not(feature = "metrics"))]
+        {
+            let _ = call;
+            Timed
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn times(&self) -> &'static Times {
+        #[cfg(feature = "test-util")]
+        if let Some(registry) = crate::test::current() {
+            return registry.times(self.site.function);
+        }
+        match self.times.get() {
+            Some(times) => times,
+            None => self.find_times(),
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    #[cold]
+    fn find_times(&self) -> &'static Times {
+        self.times
+            .get_or_init(|| registry().times(self.site.function))
     }
 }

@@ -22,6 +22,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
         &__SITE,
     );
     let __call = ::steadfast::__private::Call::new();
+    let __timed = ::steadfast::__private::Slot::time(&__POLICIES, &__call);
     let __step = {
         let __policy = ::steadfast::__private::Slot::get(&__POLICIES).0;
         let __key = __policy.cache_key(&(symbol));
@@ -70,5 +71,5 @@ async fn quote(&self, symbol: &str) -> Result<Quote, Error> {
             }
         }
     };
-    __step.finish(::steadfast::__private::never)
+    __step.end(__timed, ::steadfast::__private::never)
 }

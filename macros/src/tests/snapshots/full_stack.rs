@@ -70,6 +70,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
         ),
     > = ::steadfast::__private::Slot::new(&__SITE);
     let __call = ::steadfast::__private::Call::new();
+    let __timed = ::steadfast::__private::Slot::time(&__POLICIES, &__call);
     let __step = '__good_0: {
         {
             let __step = {
@@ -281,5 +282,5 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
             }
         }
     };
-    __step.finish(::steadfast::__private::never)
+    __step.end(__timed, ::steadfast::__private::never)
 }

@@ -22,6 +22,7 @@ fn quote(&self) -> Pin<Box<dyn Future<Output = Result<Quote, Error>> + Send + '_
             &__SITE,
         );
         let __call = ::steadfast::__private::Call::new();
+        let __timed = ::steadfast::__private::Slot::time(&__POLICIES, &__call);
         let __step = {
             let __policies = ::steadfast::__private::Slot::get(&__POLICIES);
             let __ran = __policies
@@ -54,6 +55,6 @@ fn quote(&self) -> Pin<Box<dyn Future<Output = Result<Quote, Error>> + Send + '_
                 }
             }
         };
-        __step.finish(::steadfast::__private::reject)
+        __step.end(__timed, ::steadfast::__private::reject)
     })
 }

@@ -28,6 +28,7 @@ async fn send(
         &__SITE,
     );
     let __call = ::steadfast::__private::Call::new();
+    let __timed = ::steadfast::__private::Slot::time(&__POLICIES, &__call);
     let __step = '__group_0: {
         let mut __policies = ::steadfast::__private::Slot::get(&__POLICIES);
         let __permit_0 = match __policies
@@ -69,5 +70,5 @@ async fn send(
         ::steadfast::__private::Permit::settle(__permit_0, __judge);
         __step
     };
-    __step.finish(::steadfast::__private::reject)
+    __step.end(__timed, ::steadfast::__private::reject)
 }

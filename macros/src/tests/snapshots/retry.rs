@@ -22,6 +22,7 @@ pub async fn place(&self, order: Order) -> Result<Receipt, Error> {
         &__SITE,
     );
     let __call = ::steadfast::__private::Call::new();
+    let __timed = ::steadfast::__private::Slot::time(&__POLICIES, &__call);
     let __step = '__good_0: {
         {
             let mut __policies = ::steadfast::__private::Slot::get(&__POLICIES);
@@ -79,5 +80,5 @@ pub async fn place(&self, order: Order) -> Result<Receipt, Error> {
             }
         }
     };
-    __step.finish(::steadfast::__private::never)
+    __step.end(__timed, ::steadfast::__private::never)
 }

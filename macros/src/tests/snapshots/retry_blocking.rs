@@ -19,6 +19,7 @@ fn read(path: &Path) -> io::Result<String> {
         &__SITE,
     );
     let __call = ::steadfast::__private::Call::new();
+    let __timed = ::steadfast::__private::Slot::time(&__POLICIES, &__call);
     let __step = '__good_0: {
         {
             let mut __policies = ::steadfast::__private::Slot::get(&__POLICIES);
@@ -64,5 +65,5 @@ fn read(path: &Path) -> io::Result<String> {
             }
         }
     };
-    __step.finish(::steadfast::__private::never)
+    __step.end(__timed, ::steadfast::__private::never)
 }

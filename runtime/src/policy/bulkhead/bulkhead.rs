@@ -19,6 +19,8 @@ use super::{
     striped::Striped,
     terms::Terms,
 };
+#[cfg(feature = "metrics")]
+use crate::metrics::{Meter, Metered};
 use crate::{
     admission::{Admits, Waits},
     call::Call,
@@ -127,6 +129,8 @@ struct Inner {
     aside: OnceLock<Box<Aside>>,
     refused: Counters<1>,
     sink: Sink,
+    #[cfg(feature = "metrics")]
+    meter: Meter,
 }
 
 /// Where a bulkhead stands.
@@ -681,6 +685,8 @@ impl Policy for Bulkhead {
             aside: OnceLock::new(),
             refused: Counters::new(),
             sink,
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -742,6 +748,11 @@ impl Policy for Bulkhead {
         if let Some(keys) = self.0.keys.get() {
             keys.retain(|gate| Arc::strong_count(gate) > 1 || !gate.is_idle());
         }
+    }
+
+    #[cfg(feature = "metrics")]
+    fn metered(&self) -> Arc<dyn Metered> {
+        self.0.clone()
     }
 }
 
@@ -848,5 +859,64 @@ mod tests {
         assert!(bulkhead.try_acquire_for("a").is_err());
         drop(held);
         assert_eq!(bulkhead.metrics().in_flight, 0);
+    }
+}
+
+#[cfg(feature = "metrics")]
+mod metered {
+    use std::sync::LazyLock;
+
+    use super::*;
+    use crate::metrics::*;
+
+    pub(super) static LINES: LazyLock<Lines> = LazyLock::new(|| Lines {
+        lines: [BULKHEAD_IN_FLIGHT, BULKHEAD_WAITING, BULKHEAD_REJECTED]
+            .map(Line::new)
+            .into(),
+        told: None,
+    });
+
+    impl Inner {
+        /// How many are in, and how many wait.
+        fn standing(&self) -> (u64, u64) {
+            if let Some(shared) = &self.shared {
+                return (shared.in_flight().into(), shared.waiting().into());
+            }
+            let (mut in_flight, mut waiting) = (0_u64, 0_u64);
+            let mut add = |places: &dyn Places| {
+                in_flight += u64::from(places.in_flight());
+                waiting += u64::from(places.gate().waiting());
+            };
+            add(&self.places);
+            if let Some(keys) = self.keys.get() {
+                keys.for_each(|gate| add(&**gate));
+            }
+            (in_flight, waiting)
+        }
+    }
+
+    impl Metered for Inner {
+        fn name(&self) -> Option<&str> {
+            Some(&self.name)
+        }
+
+        fn meter(&self) -> &Meter {
+            &self.meter
+        }
+
+        fn levels(&self) -> &Levels {
+            self.sink.levels()
+        }
+
+        fn read(&self) -> Vec<u64> {
+            let (in_flight, waiting) = self.standing();
+            vec![in_flight, waiting, self.refused.ever(0)]
+        }
+    }
+
+    impl Drop for Inner {
+        fn drop(&mut self) {
+            close(self);
+        }
     }
 }

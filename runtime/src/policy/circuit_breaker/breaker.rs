@@ -370,4 +370,9 @@ impl Policy for CircuitBreaker {
         self.0.reset();
         self.0.reset_totals();
     }
+
+    #[cfg(feature = "metrics")]
+    fn metered(&self) -> Arc<dyn crate::metrics::Metered> {
+        self.0.clone()
+    }
 }

@@ -430,6 +430,19 @@ impl Cell {
         }
     }
 
+    /// The state, unless it is open and nobody has come for so long after that was over that nobody is
+    /// likely to. Takes no lock unless the gate does not tell, and changes nothing.
+    #[cfg(feature = "metrics")]
+    pub(super) fn phase_unless_over(
+        &self,
+        now: Nanos,
+        memory: std::time::Duration,
+    ) -> Option<Phase> {
+        let phase = self.phase();
+        let is_over = || now.since(Nanos(self.until.load(Relaxed))) >= memory;
+        (phase != Phase::Open || !is_over()).then_some(phase)
+    }
+
     /// Whether somebody waits until it would admit.
     pub(super) fn is_awaited(&self) -> bool {
         let kept = lock(&self.kept);

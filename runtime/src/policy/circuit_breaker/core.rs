@@ -9,6 +9,8 @@ use super::{
     stopwatch::Stopwatch,
     terms::Terms,
 };
+#[cfg(feature = "metrics")]
+use crate::metrics::Meter;
 use crate::{
     algorithm::{
         circuit::{Outcome, Pass, Phase, Refusal, Transition, Verdict},
@@ -42,6 +44,10 @@ pub struct Core {
     pub(super) sink: Sink,
     /// Where the circuits are the fleet's.
     pub(super) hub: Option<Arc<Hub>>,
+    #[cfg(feature = "metrics")]
+    changes: metered::Changes,
+    #[cfg(feature = "metrics")]
+    meter: Meter,
 }
 
 const SUCCESSES: usize = 0;
@@ -96,6 +102,10 @@ impl Core {
             keyed: OnceLock::new(),
             totals: Counters::new(),
             sink,
+            #[cfg(feature = "metrics")]
+            changes: metered::Changes::default(),
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES),
         }
     }
 
@@ -400,6 +410,8 @@ impl Core {
             generation,
         }: Transition,
     ) {
+        #[cfg(feature = "metrics")]
+        self.changes.count(from, to);
         self.sink.tell(&Event::StateChanged(StateChanged {
             policy: self.name.clone(),
             from: from.into(),
@@ -503,5 +515,143 @@ impl Core {
             keyed.for_each(|cell| sum.join(cell.tally(now)));
         }
         sum
+    }
+}
+
+#[cfg(feature = "metrics")]
+mod metered {
+    use std::sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    };
+
+    use super::*;
+    use crate::{circuit_state::CircuitState, metrics::*};
+
+    const PHASES: [Phase; 5] = [
+        Phase::Closed,
+        Phase::Open,
+        Phase::HalfOpen,
+        Phase::ForcedOpen,
+        Phase::Disabled,
+    ];
+
+    /// How often a circuit went from one state to another.
+    #[derive(Debug, Default)]
+    pub(super) struct Changes([[AtomicU64; PHASES.len()]; PHASES.len()]);
+
+    impl Changes {
+        pub(super) fn count(&self, from: Phase, to: Phase) {
+            self.0[index(from)][index(to)].fetch_add(1, Relaxed);
+        }
+
+        fn get(&self, (from, to): (Phase, Phase)) -> u64 {
+            self.0[index(from)][index(to)].load(Relaxed)
+        }
+    }
+
+    fn index(phase: Phase) -> usize {
+        PHASES.iter().position(|&p| p == phase).unwrap_or_default()
+    }
+
+    fn name(phase: Phase) -> &'static str {
+        CircuitState::from(phase).as_str()
+    }
+
+    fn pairs() -> impl Iterator<Item = (Phase, Phase)> {
+        let pairs = PHASES.iter().flat_map(|&from| PHASES.map(|to| (from, to)));
+        pairs.filter(|(from, to)| from != to)
+    }
+
+    /// What a circuit does by itself, not by hand.
+    fn is_usual(from: Phase, to: Phase) -> bool {
+        use Phase::{Closed, HalfOpen, Open};
+        matches!(
+            (from, to),
+            (Closed | HalfOpen, Open) | (Open, HalfOpen) | (HalfOpen, Closed)
+        )
+    }
+
+    fn change((from, to): (Phase, Phase)) -> Line {
+        let line = Line::new(CIRCUIT_BREAKER_STATE_CHANGES)
+            .with("from", name(from))
+            .with("to", name(to));
+        match is_usual(from, to) {
+            true => line,
+            false => line.once_it_happens(),
+        }
+    }
+
+    pub(super) static LINES: LazyLock<Lines> = LazyLock::new(|| {
+        let state = |&phase: &Phase| Line::new(CIRCUIT_BREAKER_STATE).with("state", name(phase));
+        let totals = [
+            CIRCUIT_BREAKER_SUCCESSES,
+            CIRCUIT_BREAKER_FAILURES,
+            CIRCUIT_BREAKER_SLOW_CALLS,
+            CIRCUIT_BREAKER_REJECTED,
+        ];
+        let lines = PHASES.iter().map(state).chain(totals.map(Line::new));
+        Lines {
+            lines: lines.chain(pairs().map(change)).collect(),
+            told: None,
+        }
+    });
+
+    impl Core {
+        /// How many circuits are in each state, in the order of [`PHASES`].
+        fn standing(&self) -> [u64; PHASES.len()] {
+            let mut standing = [0; PHASES.len()];
+            let terms = self.terms();
+            if terms.is_off() {
+                return standing;
+            }
+            let all = self.cell.phase();
+            match (all, self.keyed.get()) {
+                // By hand for all of them.
+                (Phase::ForcedOpen | Phase::Disabled, _) | (_, None) => standing[index(all)] = 1,
+                (_, Some(keyed)) => {
+                    let now = clock::now();
+                    keyed.for_each(|cell| {
+                        let phase = cell.phase_unless_over(now, terms.config.memory());
+                        if let Some(phase) = phase {
+                            standing[index(phase)] += 1;
+                        }
+                    });
+                    // That of calls without a key, of which there may be none.
+                    if all != Phase::Closed {
+                        standing[index(all)] += 1;
+                    }
+                }
+            }
+            standing
+        }
+    }
+
+    impl Metered for Core {
+        fn name(&self) -> Option<&str> {
+            Some(&self.name)
+        }
+
+        fn meter(&self) -> &Meter {
+            &self.meter
+        }
+
+        fn levels(&self) -> &Levels {
+            self.sink.levels()
+        }
+
+        fn read(&self) -> Vec<u64> {
+            let mut numbers = self.standing().to_vec();
+            let totals = [SUCCESSES, FAILURES, SLOW, REFUSED];
+            numbers.extend(totals.map(|total| self.totals.ever(total)));
+            numbers.extend(pairs().map(|pair| self.changes.get(pair)));
+            numbers
+        }
+    }
+
+    impl Drop for Core {
+        fn drop(&mut self) {
+            close(self);
+        }
     }
 }

@@ -16,6 +16,8 @@ use super::{
     settings::Terms,
     shared::Sharing,
 };
+#[cfg(feature = "metrics")]
+use crate::metrics::{Meter, Metered};
 use crate::{
     clock,
     counter::Counters,
@@ -69,6 +71,8 @@ pub(super) struct Inner {
     /// Only where it is `shared`.
     pub(super) sharing: Option<Arc<Sharing>>,
     told_misuse: AtomicBool,
+    #[cfg(feature = "metrics")]
+    meter: Meter,
 }
 
 const CACHED: usize = 0;
@@ -354,6 +358,8 @@ impl Policy for Fallback {
             sink,
             sharing,
             told_misuse: AtomicBool::new(false),
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -402,5 +408,51 @@ impl Policy for Fallback {
         self.0.answers.clear();
         self.0.totals.reset();
         *self.0.outage.lock().unwrap_or_else(PoisonError::into_inner) = Outage::default();
+    }
+
+    #[cfg(feature = "metrics")]
+    fn metered(&self) -> Arc<dyn Metered> {
+        self.0.clone()
+    }
+}
+
+#[cfg(feature = "metrics")]
+mod metered {
+    use std::sync::LazyLock;
+
+    use super::*;
+    use crate::metrics::*;
+
+    pub(super) static LINES: LazyLock<Lines> = LazyLock::new(|| Lines {
+        lines: [Source::Cache, Source::StaleCache, Source::Fallback]
+            .map(|source| Line::new(FALLBACK).with("source", source.as_str()))
+            .into(),
+        told: None,
+    });
+
+    impl Metered for Inner {
+        fn name(&self) -> Option<&str> {
+            Some(&self.name)
+        }
+
+        fn meter(&self) -> &Meter {
+            &self.meter
+        }
+
+        fn levels(&self) -> &Levels {
+            self.sink.levels()
+        }
+
+        fn read(&self) -> Vec<u64> {
+            [CACHED, STALE, ANSWERED]
+                .map(|source| self.totals.ever(source))
+                .to_vec()
+        }
+    }
+
+    impl Drop for Inner {
+        fn drop(&mut self) {
+            close(self);
+        }
     }
 }

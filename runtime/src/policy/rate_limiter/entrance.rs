@@ -1,6 +1,10 @@
 //! How a request begins, waits and ends.
 
-use std::{cell::OnceCell, num::NonZeroU64, time::Instant};
+use std::{
+    cell::OnceCell,
+    num::NonZeroU64,
+    time::{Duration, Instant},
+};
 
 use super::{
     Admission, Allowance, RateLimiter, Request,
@@ -494,15 +498,21 @@ impl RateLimiter {
     pub(super) async fn wait<'p>(&'p self, call: &Call, turn: Turn<'p>, cost: u32) -> Ended<'p> {
         let (spot, start) = (turn.spot, clock::now());
         let (decision, rules) = wait(turn).await;
-        call.add_waited(clock::now().since(start));
+        self.has_waited(call, clock::now().since(start));
         end(spot, cost, decision, rules)
     }
 
     pub(super) fn wait_blocking<'p>(&'p self, call: &Call, turn: Turn<'p>, cost: u32) -> Ended<'p> {
         let (spot, start) = (turn.spot, Instant::now());
         let (decision, rules) = wait_blocking(turn);
-        call.add_waited(start.elapsed());
+        self.has_waited(call, start.elapsed());
         end(spot, cost, decision, rules)
+    }
+
+    fn has_waited(&self, call: &Call, time: Duration) {
+        call.add_waited(time);
+        #[cfg(feature = "metrics")]
+        self.0.meter.tell(time.as_secs_f64());
     }
 
     /// Counts and tells how a request ended.

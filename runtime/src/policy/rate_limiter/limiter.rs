@@ -17,6 +17,8 @@ use super::{
     shared::{FleetChange, Pass, Shared as Fleet, Start},
     turn::Spot,
 };
+#[cfg(feature = "metrics")]
+use crate::metrics::{Meter, Metered};
 use crate::{
     admission::{Admits, Permit as _, Waits},
     call::{Body, Call},
@@ -107,6 +109,8 @@ pub(super) struct Inner {
     pub(super) sink: Sink,
     /// Where the limit is in the store: asked for only where no permit is found here.
     pub(super) shared: Option<Box<Fleet>>,
+    #[cfg(feature = "metrics")]
+    pub(super) meter: Meter,
 }
 
 pub(super) const ALLOWED: usize = 0;
@@ -657,6 +661,8 @@ impl Policy for RateLimiter {
             shared: Fleet::new(&name, settings, &sink),
             name,
             sink,
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -695,5 +701,51 @@ impl Policy for RateLimiter {
 
     fn reset(&self) {
         Self::reset(self);
+    }
+
+    #[cfg(feature = "metrics")]
+    fn metered(&self) -> Arc<dyn Metered> {
+        self.0.clone()
+    }
+}
+
+#[cfg(feature = "metrics")]
+mod metered {
+    use std::sync::LazyLock;
+
+    use super::*;
+    use crate::metrics::*;
+
+    pub(super) static LINES: LazyLock<Lines> = LazyLock::new(|| Lines {
+        lines: [RATE_LIMIT_ALLOWED, RATE_LIMIT_REJECTED, RATE_LIMIT_BYPASSED]
+            .map(Line::new)
+            .into(),
+        told: Some(RATE_LIMIT_WAIT),
+    });
+
+    impl Metered for Inner {
+        fn name(&self) -> Option<&str> {
+            Some(&self.name)
+        }
+
+        fn meter(&self) -> &Meter {
+            &self.meter
+        }
+
+        fn levels(&self) -> &Levels {
+            self.sink.levels()
+        }
+
+        fn read(&self) -> Vec<u64> {
+            [ALLOWED, REJECTED, BYPASSED]
+                .map(|counter| self.gate.totals.ever(counter))
+                .to_vec()
+        }
+    }
+
+    impl Drop for Inner {
+        fn drop(&mut self) {
+            close(self);
+        }
     }
 }

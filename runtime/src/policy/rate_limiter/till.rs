@@ -83,6 +83,12 @@ impl Tills {
         self.total(counter).wrapping_sub(before)
     }
 
+    /// Since it was made, whatever was reset.
+    #[cfg(feature = "metrics")]
+    pub(super) fn ever(&self, counter: usize) -> u64 {
+        self.total(counter)
+    }
+
     /// Counts from zero again.
     pub(super) fn reset(&self) {
         for (counter, before) in self.before.iter().enumerate() {

@@ -7,6 +7,8 @@ use super::{
     attempts::ABSENT,
     settings::{Plan, Terms},
 };
+#[cfg(feature = "metrics")]
+use crate::metrics::{Meter, Metered};
 use crate::{
     algorithm::{budget::Budget, schedule::Delays},
     call::Call,
@@ -75,6 +77,8 @@ struct Inner {
     budget: Budget,
     totals: Counters<TOTALS>,
     sink: Sink,
+    #[cfg(feature = "metrics")]
+    meter: Meter,
 }
 
 /// Calls are counted by attempts, those of so many or more together.
@@ -269,6 +273,11 @@ impl Retry {
     pub(super) fn count_call(&self, attempts: u32) {
         let index = (attempts.max(1) as usize).min(BY_ATTEMPTS) - 1;
         self.0.totals.add(index, 1);
+        #[cfg(feature = "metrics")]
+        if index == BY_ATTEMPTS - 1 {
+            // Of so many, only how many calls there were is known from the totals.
+            self.0.meter.tell(f64::from(attempts));
+        }
     }
 
     pub(super) fn count_retry(&self) {
@@ -332,6 +341,8 @@ impl Policy for Retry {
             budget: Budget::new(),
             totals: Counters::new(),
             sink,
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -366,5 +377,66 @@ impl Policy for Retry {
     fn reset(&self) {
         self.0.budget.reset();
         self.0.totals.reset();
+    }
+
+    #[cfg(feature = "metrics")]
+    fn metered(&self) -> Arc<dyn Metered> {
+        self.0.clone()
+    }
+}
+
+#[cfg(feature = "metrics")]
+mod metered {
+    use std::sync::LazyLock;
+
+    use super::*;
+    use crate::metrics::*;
+
+    pub(super) static LINES: LazyLock<Lines> = LazyLock::new(|| Lines {
+        lines: by_attempts()
+            .chain([
+                Line::new(RETRY_ATTEMPTS_TOTAL).with("attempt", "first"),
+                Line::new(RETRY_ATTEMPTS_TOTAL).with("attempt", "retry"),
+                Line::new(RETRY_EXHAUSTED),
+            ])
+            .collect(),
+        told: Some(RETRY_ATTEMPTS),
+    });
+
+    /// All but the last, which is of so many or more.
+    fn by_attempts() -> impl Iterator<Item = Line> {
+        (1..BY_ATTEMPTS as u32).map(|attempts| Line::times(RETRY_ATTEMPTS, attempts))
+    }
+
+    impl Metered for Inner {
+        fn name(&self) -> Option<&str> {
+            Some(&self.name)
+        }
+
+        fn meter(&self) -> &Meter {
+            &self.meter
+        }
+
+        fn levels(&self) -> &Levels {
+            self.sink.levels()
+        }
+
+        fn read(&self) -> Vec<u64> {
+            let by_attempts: [u64; BY_ATTEMPTS] = std::array::from_fn(|n| self.totals.ever(n));
+            let calls = by_attempts.iter().sum();
+            let mut numbers = by_attempts[..BY_ATTEMPTS - 1].to_vec();
+            numbers.extend([
+                calls,
+                self.totals.ever(RETRIES),
+                self.totals.ever(EXHAUSTED),
+            ]);
+            numbers
+        }
+    }
+
+    impl Drop for Inner {
+        fn drop(&mut self) {
+            close(self);
+        }
     }
 }

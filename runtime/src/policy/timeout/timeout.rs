@@ -6,6 +6,8 @@ use super::{
     Elapsed, Run, TimeoutBuilder, TimeoutSettings,
     run::{Bare, LONGEST, Layers, Outer, Outermost},
 };
+#[cfg(feature = "metrics")]
+use crate::metrics::{Meter, Metered};
 use crate::{
     call::Call,
     clock::nanos,
@@ -51,6 +53,8 @@ struct Inner {
     terms: Reloadable<Terms>,
     totals: Counters<1>,
     sink: Sink,
+    #[cfg(feature = "metrics")]
+    meter: Meter,
 }
 
 /// What is in force.
@@ -214,6 +218,8 @@ impl Policy for Timeout {
             terms: Reloadable::new(Terms::new(*settings, Switch::On)),
             totals: Counters::new(),
             sink,
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -232,5 +238,47 @@ impl Policy for Timeout {
 
     fn reset(&self) {
         self.0.totals.reset();
+    }
+
+    #[cfg(feature = "metrics")]
+    fn metered(&self) -> Arc<dyn Metered> {
+        self.0.clone()
+    }
+}
+
+#[cfg(feature = "metrics")]
+mod metered {
+    use std::sync::LazyLock;
+
+    use super::*;
+    use crate::metrics::*;
+
+    pub(super) static LINES: LazyLock<Lines> = LazyLock::new(|| Lines {
+        lines: vec![Line::new(TIMEOUT)],
+        told: None,
+    });
+
+    impl Metered for Inner {
+        fn name(&self) -> Option<&str> {
+            Some(&self.name)
+        }
+
+        fn meter(&self) -> &Meter {
+            &self.meter
+        }
+
+        fn levels(&self) -> &Levels {
+            self.sink.levels()
+        }
+
+        fn read(&self) -> Vec<u64> {
+            vec![self.totals.ever(0)]
+        }
+    }
+
+    impl Drop for Inner {
+        fn drop(&mut self) {
+            close(self);
+        }
     }
 }

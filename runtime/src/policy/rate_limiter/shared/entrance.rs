@@ -373,6 +373,7 @@ impl RateLimiter {
         call: &Call,
         start: Start<'p>,
     ) -> Landed<'p> {
+        let before = call.waited_nanos();
         let start = match start {
             Start::Asks(asking) => {
                 let began = clock::now();
@@ -389,13 +390,15 @@ impl RateLimiter {
             }
             start => start,
         };
-        match start {
+        let landed = match start {
             Start::Landed(landed) => landed,
             Start::Waits(local, turn, cost) => {
                 Landed::Local(local, local.wait(call, turn, cost).await)
             }
             Start::Asks(_) => unreachable!("it was asked once"),
-        }
+        };
+        self.tell_wait(call, before);
+        landed
     }
 
     /// The same, blocking the thread.
@@ -404,6 +407,7 @@ impl RateLimiter {
         call: &Call,
         start: Start<'p>,
     ) -> Landed<'p> {
+        let before = call.waited_nanos();
         let start = match start {
             Start::Asks(asking) => {
                 let began = Instant::now();
@@ -420,12 +424,27 @@ impl RateLimiter {
             }
             start => start,
         };
-        match start {
+        let landed = match start {
             Start::Landed(landed) => landed,
             Start::Waits(local, turn, cost) => {
                 Landed::Local(local, local.wait_blocking(call, turn, cost))
             }
             Start::Asks(_) => unreachable!("it was asked once"),
+        };
+        self.tell_wait(call, before);
+        landed
+    }
+
+    /// Tells how long a call has waited since it had waited so long.
+    #[cfg_attr(not(feature = "metrics"), allow(unused_variables, clippy::unused_self))]
+    fn tell_wait(&self, call: &Call, before: u64) {
+        #[cfg(feature = "metrics")]
+        {
+            let waited = call.waited_nanos().saturating_sub(before);
+            if waited > 0 {
+                let waited = Duration::from_nanos(waited);
+                self.0.meter.tell(waited.as_secs_f64());
+            }
         }
     }
 

@@ -1,0 +1,263 @@
+//! What one policy has published.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+};
+
+use ::metrics::{Counter, Gauge, Histogram, Key, Label, Metadata, Recorder};
+
+use super::series::{Series, SeriesKind};
+
+/// A number that a policy has, and the series that it goes to.
+#[derive(Debug)]
+pub(crate) struct Line {
+    series: Series,
+    /// Beside the policy's name.
+    labels: Vec<(&'static str, &'static str)>,
+    /// Of a histogram: the value that came so often.
+    value: f64,
+    /// Whether there is a series before there is anything in it.
+    shown_empty: bool,
+}
+
+impl Line {
+    pub(crate) fn new(series: Series) -> Self {
+        Self {
+            series,
+            labels: Vec::new(),
+            value: 0.0,
+            shown_empty: true,
+        }
+    }
+
+    pub(crate) fn with(mut self, label: &'static str, value: &'static str) -> Self {
+        self.labels.push((label, value));
+        self
+    }
+
+    /// So many times this value of a histogram.
+    pub(crate) fn times(series: Series, value: u32) -> Self {
+        Self {
+            value: f64::from(value),
+            ..Self::new(series)
+        }
+    }
+
+    /// Only once there is something.
+    pub(crate) fn once_it_happens(mut self) -> Self {
+        self.shown_empty = false;
+        self
+    }
+}
+
+/// What a policy shows: its lines, and the histogram that it tells each value of, if there is one.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    pub(crate) lines: Vec<Line>,
+    pub(crate) told: Option<Series>,
+}
+
+/// A policy whose numbers are published.
+pub(crate) trait Metered: Send + Sync + 'static {
+    /// Its name: the first label of all. What has none is the only one of its kind.
+    fn name(&self) -> Option<&str>;
+
+    fn meter(&self) -> &Meter;
+
+    /// Those of its registry.
+    fn levels(&self) -> &Levels;
+
+    /// Its numbers now, one for each line. Counts are those since it was made, whatever was reset.
+    fn read(&self) -> Vec<u64>;
+}
+
+/// Where gauges stand: one level for each, over all policies of one registry that have that name.
+#[derive(Debug, Default)]
+pub(crate) struct Levels(Mutex<HashMap<Key, Level>>);
+
+type Level = Arc<AtomicI64>;
+
+impl Levels {
+    fn of(&self, key: &Key) -> Level {
+        let mut levels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(levels.entry(key.clone()).or_default())
+    }
+}
+
+/// How far a policy's numbers are published, and where to.
+///
+/// Only what has been added since goes out: so the counts of several policies of one name add up, and it
+/// does not matter when a recorder comes, nor who publishes. Gauges add up in their [`Levels`].
+#[derive(Debug)]
+pub(crate) struct Meter {
+    lines: &'static Lines,
+    books: Mutex<Vec<Book>>,
+    told: OnceLock<Histogram>,
+}
+
+/// One line's.
+#[derive(Debug, Default)]
+struct Book {
+    handle: Option<Handle>,
+    published: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Handle {
+    Counter(Counter),
+    Gauge(Gauge, Level),
+    Histogram(Histogram, f64),
+}
+
+impl Meter {
+    pub(crate) fn new(lines: &'static Lines) -> Self {
+        let books = lines.lines.iter().map(|_| Book::default()).collect();
+        Self {
+            lines,
+            books: Mutex::new(books),
+            told: OnceLock::new(),
+        }
+    }
+
+    /// Puts a value into the histogram of those that are told one by one.
+    pub(crate) fn tell(&self, value: f64) {
+        if let Some(told) = self.told.get() {
+            told.record(value);
+        }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Vec<Book>> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Publishes what is new; finds the handles where there is a recorder and they are not known yet.
+///
+/// A recorder is foreign code: nothing is locked while it runs.
+pub(super) fn publish(policy: &dyn Metered, recorder: Option<&dyn Recorder>) {
+    let meter = policy.meter();
+    if let Some(recorder) = recorder {
+        register(policy, recorder);
+    }
+    if !meter.books().iter().any(|book| book.handle.is_some()) {
+        return;
+    }
+    let news = {
+        let mut books = meter.books();
+        // Read under the lock: what was read earlier is published earlier.
+        let numbers = policy.read();
+        note(&mut books, &numbers)
+    };
+    news.into_iter().for_each(Handle::publish);
+}
+
+/// The same for the last time: a policy that is gone is in no state, and holds nothing.
+pub(crate) fn close(policy: &dyn Metered) {
+    let meter = policy.meter();
+    let mut numbers = policy.read();
+    for (number, line) in numbers.iter_mut().zip(&meter.lines.lines) {
+        if line.series.kind == SeriesKind::Gauge {
+            *number = 0;
+        }
+    }
+    let news = note(&mut meter.books(), &numbers);
+    news.into_iter().for_each(Handle::publish);
+}
+
+type News = (Handle, u64);
+
+/// Notes what is published now: also where nothing is new, for a recorder may forget what nobody touches.
+fn note(books: &mut [Book], numbers: &[u64]) -> Vec<News> {
+    let mut news = Vec::new();
+    for (book, &number) in books.iter_mut().zip(numbers) {
+        if let Some(handle) = &book.handle {
+            let added = number.wrapping_sub(book.published);
+            if let Handle::Gauge(_, level) = handle {
+                level.fetch_add(added.cast_signed(), Relaxed);
+            }
+            news.push((handle.clone(), added));
+            book.published = number;
+        }
+    }
+    news
+}
+
+fn register(policy: &dyn Metered, recorder: &dyn Recorder) {
+    let meter = policy.meter();
+    let missing = missing(policy, meter);
+    for index in missing {
+        let line = &meter.lines.lines[index];
+        line.series.describe(recorder);
+        let handle = Handle::of(line, policy, recorder);
+        // Whoever came first: both are handles of one series.
+        meter.books()[index].handle.get_or_insert(handle);
+    }
+    if let (Some(series), None) = (meter.lines.told, meter.told.get()) {
+        series.describe(recorder);
+        let told = recorder.register_histogram(&key(&series, policy.name(), &[]), &METADATA);
+        let _ = meter.told.set(told);
+    }
+}
+
+/// The lines that are to have a handle, and have none.
+fn missing(policy: &dyn Metered, meter: &Meter) -> Vec<usize> {
+    let without: Vec<usize> = {
+        let books = meter.books();
+        let without = books.iter().enumerate();
+        let without = without.filter(|(_, book)| book.handle.is_none());
+        without.map(|(index, _)| index).collect()
+    };
+    if without.is_empty() {
+        return without;
+    }
+    let numbers = policy.read();
+    let is_due = |&index: &usize| meter.lines.lines[index].shown_empty || numbers[index] > 0;
+    without.into_iter().filter(is_due).collect()
+}
+
+pub(super) static METADATA: Metadata<'static> =
+    Metadata::new("steadfast", ::metrics::Level::INFO, Some("steadfast"));
+
+fn key(series: &Series, name: Option<&str>, labels: &[(&'static str, &'static str)]) -> Key {
+    let name = name.map(|name| Label::new("policy", name.to_owned()));
+    let others = labels
+        .iter()
+        .map(|&(label, value)| Label::from_static_parts(label, value));
+    Key::from_parts(
+        series.name,
+        name.into_iter().chain(others).collect::<Vec<_>>(),
+    )
+}
+
+impl Handle {
+    fn of(line: &Line, policy: &dyn Metered, recorder: &dyn Recorder) -> Self {
+        let key = key(&line.series, policy.name(), &line.labels);
+        match line.series.kind {
+            SeriesKind::Counter => Self::Counter(recorder.register_counter(&key, &METADATA)),
+            SeriesKind::Gauge => {
+                let level = policy.levels().of(&key);
+                Self::Gauge(recorder.register_gauge(&key, &METADATA), level)
+            }
+            SeriesKind::Histogram => {
+                Self::Histogram(recorder.register_histogram(&key, &METADATA), line.value)
+            }
+        }
+    }
+
+    fn publish((handle, added): News) {
+        match handle {
+            Self::Counter(counter) => counter.increment(added),
+            // Who comes last has the newest level, or the next round has.
+            #[allow(clippy::cast_precision_loss)] // of so many calls at once
+            Self::Gauge(gauge, level) => gauge.set(level.load(Relaxed) as f64),
+            Self::Histogram(_, _) if added == 0 => {}
+            Self::Histogram(histogram, value) => {
+                histogram.record_many(value, usize::try_from(added).unwrap_or(usize::MAX));
+            }
+        }
+    }
+}
