@@ -28,7 +28,7 @@ use crate::{
     kind::PolicyKind,
     rate::Rate,
     rejection::{RateLimited, Rejection},
-    sync::lock,
+    sync::{Ordering::Relaxed, lock},
     waiter::{wait, wait_blocking},
 };
 
@@ -162,7 +162,8 @@ impl RateLimiter {
     // Two words: they come back in registers.
     #[inline(never)]
     fn take_by(&self, key: &[u8], call: &Call, cost: u32) -> (u64, Option<NonZeroU64>) {
-        let (Some(_), Some(keys)) = (&self.0.gate.terms.get().bucket, self.0.keys.get()) else {
+        // A hint: what each key goes by is said where it is.
+        let Some(keys) = self.0.keys.get().filter(|_| self.0.words.load(Relaxed)) else {
             return (0, None);
         };
         // Not before the key is there: making it is the user's, and may take its time.

@@ -37,7 +37,7 @@ use crate::{
     probe::Traits,
     rejection::{FromRejection, RateLimited, Rejection},
     step::{Step, reject},
-    sync::{Mutex, lock},
+    sync::{AtomicBool, Mutex, Ordering::Relaxed, lock},
 };
 
 /// Keeps calls under a rate, so that a quota is not exceeded and a dependency not run over.
@@ -104,6 +104,8 @@ pub(super) struct Inner {
     pub(super) gate: Gate,
     /// Made when the first key is seen: most limiters have none.
     pub(super) keys: OnceLock<Keyed<KeyLane, Common>>,
+    /// Whether there are keys whose bucket is one word, so that it is worth a look.
+    pub(super) words: AtomicBool,
     /// Taken by those who put something else in force: one at a time.
     pub(super) changing: Mutex<()>,
     pub(super) sink: Sink,
@@ -618,6 +620,8 @@ impl RateLimiter {
         let Some(alone) = self.0.gate.change(rules.clone()) else {
             return Vec::new();
         };
+        let words = self.0.gate.terms.get().bucket.is_some();
+        self.0.words.store(words, Relaxed);
         let mut changes = vec![Change::Here(alone)];
         if let Some(keys) = self.0.keys.get() {
             changes.extend(self.change_keys(keys).into_iter().map(Change::Here));
@@ -653,9 +657,10 @@ impl Policy for RateLimiter {
     type Settings = RateLimiterSettings;
 
     fn assemble(name: PolicyName, settings: &RateLimiterSettings, sink: Sink) -> Self {
-        let rules = Rules::new(settings);
+        let gate = Gate::new(&Rules::new(settings), clock::now());
         Self(Arc::new(Inner {
-            gate: Gate::new(&rules, clock::now()),
+            words: AtomicBool::new(gate.terms.get().bucket.is_some()),
+            gate,
             keys: OnceLock::new(),
             changing: Mutex::new(()),
             shared: Fleet::new(&name, settings, &sink),
