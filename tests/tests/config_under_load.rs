@@ -164,7 +164,8 @@ impl Seen {
             matches!(error, Error::Rejected(Rejection::CircuitOpen(_))),
             "{error}"
         );
-        assert_eq!(counts(nth % 4 != 0).await.is_ok(), nth % 4 != 0);
+        let is_good = !nth.is_multiple_of(4);
+        assert_eq!(counts(is_good).await.is_ok(), is_good);
         self.counted.fetch_add(1, Relaxed);
         if logs().await.is_ok() {
             self.logged.fetch_add(1, Relaxed);
