@@ -279,6 +279,11 @@ impl Said {
 pub struct ConfigErrors(pub(crate) Vec<ConfigError>);
 
 impl ConfigErrors {
+    #[cfg(feature = "config")]
+    pub(crate) fn one(error: ConfigError) -> Self {
+        Self(vec![error])
+    }
+
     /// The mistakes: those of the configuration in the order of their places, and those of policies in
     /// theirs.
     pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {

@@ -480,6 +480,7 @@ impl Registry {
             .watches
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        watches.retain(Watch::is_wanted);
         watches.push(watch);
     }
 
