@@ -385,6 +385,29 @@ fn a_value_that_is_no_text_is_a_mistake_and_a_stranger_is_none() {
     );
 }
 
+#[test]
+fn what_is_wrong_in_a_variable_is_told_in_the_order_of_their_names() {
+    let good = file("ordered.toml", "");
+    let variables = [
+        ("STEADFAST_BULKHEAD__QUOTES__MAX_WAIT", "x"),
+        ("STEADFAST_NOTHING__QUOTES__RATE", "1/s"),
+        ("STEADFAST_RETRY__QUOTES__JITTER", "x"),
+        ("STEADFAST_TIMEOUT__NOBODY__AFTER", "1s"),
+    ];
+    let first = |output: &Output| -> Vec<String> {
+        let errors = errors(output);
+        let lines = errors.lines().filter(|line| line.contains(": STEADFAST_"));
+        lines
+            .map(|line| line.split(": ").nth(1).unwrap().to_owned())
+            .collect()
+    };
+    let expected: Vec<_> = variables.iter().map(|(variable, _)| *variable).collect();
+    let checked = run(&["check", good.to_str().unwrap()], &variables);
+    assert_eq!(first(&checked), expected);
+    // As `validate` tells them.
+    assert_eq!(first(&run(&["list"], &variables)), expected);
+}
+
 #[cfg(unix)]
 #[test]
 fn mistakes_count_also_where_nobody_reads_them() {

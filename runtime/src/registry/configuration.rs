@@ -157,7 +157,7 @@ impl Registry {
         }
         match new.filter(|_| mistakes.is_empty()) {
             Some(new) => Ok(new),
-            None => Err(sorted(mistakes)),
+            None => Err(ConfigErrors::of(mistakes)),
         }
     }
 
@@ -173,16 +173,6 @@ impl Registry {
     ) -> Resolved<S> {
         self.configuration().layers().resolve(name, base)
     }
-}
-
-/// In the order of their places; those without one come last.
-fn sorted(mut mistakes: Vec<ConfigError>) -> ConfigErrors {
-    mistakes.sort_by_key(|mistake| {
-        mistake
-            .at()
-            .map_or((true, None), |at| (false, Some(at.order())))
-    });
-    ConfigErrors(mistakes)
 }
 
 /// What would be wrong with the policies of one kind.
