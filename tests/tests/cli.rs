@@ -361,6 +361,17 @@ fn blanks_around_a_variable_do_not_count() {
     }
 }
 
+#[test]
+fn a_variable_that_is_wrong_leaves_what_it_would_have_changed() {
+    let variables = [
+        ("STEADFAST_BULKHEAD__QUOTES__MAX_CONCURRENT", "3"),
+        ("STEADFAST_BULKHEAD__QUOTES__MAX_WAIT", "0s"),
+    ];
+    assert_eq!(listed(&variables, &[], "max_wait"), "1s attribute");
+    let expected = format!("3 {}", variables[0].0);
+    assert_eq!(listed(&variables, &[], "max_concurrent"), expected);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_value_that_is_no_text_is_a_mistake_and_a_stranger_is_none() {
@@ -405,7 +416,9 @@ fn what_is_wrong_in_a_variable_is_told_in_the_order_of_their_names() {
     let checked = run(&["check", good.to_str().unwrap()], &variables);
     assert_eq!(first(&checked), expected);
     // As `validate` tells them.
-    assert_eq!(first(&run(&["list"], &variables)), expected);
+    for command in ["list", "init"] {
+        assert_eq!(first(&run(&[command], &variables)), expected);
+    }
 }
 
 #[cfg(unix)]

@@ -235,6 +235,8 @@ fn a_preset_is_written_over_and_its_name_is_listed() {
     }
     assert_eq!(critical("max_attempts").1, Origin::Preset);
     assert!(matches!(critical("max_delay").1, Origin::File { .. }));
+    // Of the one that the attribute names nothing is left.
+    assert_eq!(critical("max_elapsed").1, Origin::BuiltIn);
     // What is taken away does not come back from the preset.
     let text = "[retry.\"config::order\"]\nmax_elapsed = \"none\"";
     registry.configure_toml(text).unwrap();
@@ -342,6 +344,40 @@ fn what_is_installed_is_configured_too() {
         .configure_toml("[rate_limiter.by-hand]\nrate = \"5/s\"")
         .unwrap();
     assert_eq!(limiter.metrics().limit, 5);
+}
+
+#[test]
+fn what_is_listed_holds_whoever_loads_and_calls_first_at_once() {
+    let test = steadfast::test::isolated();
+    let _warm = test.registry().sites();
+    for _ in 0..100 {
+        let test = steadfast::test::isolated();
+        let registry = test.registry();
+        let load = |attempts: u32, places: u32| {
+            let text = format!(
+                "[retry.quotes]\nmax_attempts = {attempts}\n[bulkhead.quotes]\nmax_concurrent = {places}"
+            );
+            registry.configure_toml(&text).unwrap();
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| load(2, 20));
+            scope.spawn(|| load(3, 30));
+            scope.spawn(|| registry.retry("quotes").unwrap());
+            scope.spawn(|| registry.bulkhead("quotes").unwrap());
+        });
+        let attempts = of_quotes(&registry, PolicyKind::Retry, "max_attempts");
+        let places = of_quotes(&registry, PolicyKind::Bulkhead, "max_concurrent");
+        // One text or the other, whole.
+        assert_eq!(format!("{attempts}0"), places);
+        let snapshot = registry.snapshot();
+        for (kind, setting, listed) in [
+            (PolicyKind::Retry, "max_attempts", &attempts),
+            (PolicyKind::Bulkhead, "max_concurrent", &places),
+        ] {
+            let policy = snapshot.policy(kind, "quotes").unwrap();
+            assert_eq!(&policy.settings[setting], listed);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

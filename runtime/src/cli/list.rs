@@ -27,7 +27,7 @@ pub(super) fn print(registry: &Registry, form: Form, out: &mut dyn Write) -> io:
     if sites.is_empty() {
         return writeln!(
             out,
-            "No function is protected in what this program is linked of."
+            "No function that is linked into this program is protected."
         );
     }
     for (nth, site) in sites.iter().enumerate() {

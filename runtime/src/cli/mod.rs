@@ -114,7 +114,11 @@ fn run_on(
             Ok(Outcome::Good)
         }
         Some(("check", matches)) => check::print(registry, files(matches), out, errors),
-        Some(("init", _)) => init::print(registry, out).map(|()| Outcome::Good),
+        Some(("init", _)) => {
+            init::print(registry, out)?;
+            check::warn(registry, errors)?;
+            Ok(Outcome::Good)
+        }
         _ => schema::print(registry, out).map(|()| Outcome::Good),
     }
 }

@@ -18,6 +18,8 @@ pub(crate) mod render;
 #[cfg(feature = "config")]
 mod resolve;
 mod resolved;
+#[cfg(all(test, feature = "config", not(steadfast_loom)))]
+mod tests;
 
 #[cfg(feature = "cli")]
 pub(crate) use environment::prefix;

@@ -15,7 +15,7 @@ use crate::{
     name::PolicyName,
     policy::{
         kind_of,
-        settings::{PolicySettings, Setting},
+        settings::{PRESET, PolicySettings, Setting},
     },
 };
 
@@ -65,12 +65,13 @@ fn described<P: Shelved>(
     let defined = in_force::defined(shelf, &name);
     let (base, definition) = (defined.base.settings, defined.definition.clone());
     let resolved = registry.in_force::<P>(&name, defined);
+    let keeps_preset = !resolved.origins.contains_key(PRESET);
     let describe = |Setting { name, value }: Setting| {
         let is_missing = resolved.settings.missing() == Some(name);
         let (value, origin) = match resolved.origins.get(name) {
             Some(origin) => (value, origin.clone()),
             None if is_missing && declared.varying => ("of the call".to_owned(), Origin::Call),
-            None => (value, origin(&base, &definition, name)),
+            None => (value, origin(&base, keeps_preset, &definition, name)),
         };
         SiteSetting {
             name,
@@ -86,12 +87,17 @@ fn described<P: Shelved>(
     }
 }
 
-/// Where a setting comes from that no configuration says.
-fn origin<S: PolicySettings>(base: &S, definition: &Definition, name: &str) -> Origin {
+/// Where a setting comes from that no configuration says; `keeps_preset`: nor does it name another.
+fn origin<S: PolicySettings>(
+    base: &S,
+    keeps_preset: bool,
+    definition: &Definition,
+    name: &str,
+) -> Origin {
     if base.is_written(name) {
         return definition.origin();
     }
-    match base.is_preset(name) {
+    match keeps_preset && base.is_preset(name) {
         true => Origin::Preset,
         false => Origin::BuiltIn,
     }
