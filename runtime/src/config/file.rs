@@ -55,8 +55,18 @@ impl Reader<'_> {
     }
 
     fn syntax(&mut self, error: &toml::de::Error) {
-        let at = self.place(error.span().unwrap_or_default());
-        self.wrong(at, error.message().to_owned());
+        let span = error.span().unwrap_or_default();
+        let problem = match error.message() {
+            "duplicate key" => {
+                let key = self.text.get(span.clone()).unwrap_or_default();
+                format!("duplicate key `{key}`: write it once")
+            }
+            problem if problem.starts_with("invalid unquoted key") => {
+                format!("{problem}: write a name of other characters in quotes")
+            }
+            problem => problem.to_owned(),
+        };
+        self.wrong(self.place(span), problem);
     }
 
     fn wrong(&mut self, at: ConfigPlace, problem: String) {
@@ -149,15 +159,24 @@ impl Reader<'_> {
 }
 
 fn float(text: &str) -> Given {
-    let number = text.parse();
-    number.map_or(Given::Other("a number that is too large"), Given::Number)
+    text.parse().map_or(TOO_LARGE, Given::Number)
 }
+
+const TOO_LARGE: Given = Given::Other("a number that is too large");
 
 fn given(value: &DeValue<'_>) -> Given {
     match value {
         DeValue::String(text) => Given::Text(text.clone().into_owned()),
-        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map_or_else(|_| float(number.as_str()), Given::Whole),
+        DeValue::Integer(number) => {
+            match (
+                i64::from_str_radix(number.as_str(), number.radix()),
+                number.radix(),
+            ) {
+                (Ok(number), _) => Given::Whole(number),
+                (Err(_), 10) => float(number.as_str()),
+                (Err(_), _) => TOO_LARGE,
+            }
+        }
         DeValue::Float(number) => float(number.as_str()),
         DeValue::Boolean(flag) => Given::Flag(*flag),
         DeValue::Datetime(_) => Given::Other("a date"),

@@ -6,7 +6,7 @@ use super::{
     Base, Resolved,
     document::{Document, Key, Table},
     environment::{self, Environment},
-    resolve::{Resolver, built_in, nothing, policy},
+    resolve::{NONE, Resolver, built_in, nothing, policy},
 };
 use crate::{
     error::{ConfigError, Subject},
@@ -79,20 +79,19 @@ impl Layers {
         resolver.finish()
     }
 
-    /// What a preset of the configuration's own says.
-    pub(super) fn preset<S: PolicySettings>(&self, name: &str) -> Option<S> {
-        self.resolve_preset(name).map(|resolved| resolved.settings)
-    }
-
-    /// Of several of one name, the last.
-    fn resolve_preset<S: PolicySettings>(&self, name: &str) -> Option<Resolved<S>> {
+    /// What a preset of the configuration's own says: of several of one name, the last.
+    pub(super) fn preset<S: PolicySettings>(&self, name: &str) -> Option<Resolved<S>> {
         let key: Key = (S::KIND, name.to_owned());
         let mut documents = self.documents.iter().rev();
         let table = documents.find_map(|(_, document)| document.presets.get(&key))?;
-        let subject = Subject::Preset(name.into());
+        Some(self.part(Subject::Preset(name.into()), table))
+    }
+
+    /// What one table says by itself.
+    fn part<S: PolicySettings>(&self, subject: Subject, table: &Table) -> Resolved<S> {
         let mut resolver = Resolver::new(self, subject, nothing::<S>());
         resolver.add(table);
-        Some(resolver.finish())
+        resolver.finish_part()
     }
 
     pub(super) fn presets_of(&self, kind: PolicyKind) -> Vec<String> {
@@ -113,43 +112,38 @@ impl Layers {
 
     /// What is wrong with what is said of policies of one kind that there are not, and of its presets.
     pub(crate) fn mistakes_of<S: PolicySettings>(&self, names: &[PolicyName]) -> Vec<ConfigError> {
-        let mut mistakes = self.strangers(S::KIND, names);
+        let mut mistakes = self.strangers::<S>(names);
         mistakes.extend(self.namesakes(S::KIND, names));
-        for name in self.presets_of(S::KIND) {
-            if let Some(resolved) = self.resolve_preset::<S>(&name) {
-                mistakes.extend(resolved.mistakes);
-            }
-            if built_in::<S>().contains(&&*name) {
-                mistakes.extend(self.is_built_in(S::KIND, &name));
-            }
+        let presets = self.documents.iter().flat_map(|(_, d)| &d.presets);
+        for ((_, name), table) in presets.filter(|((kind, _), _)| *kind == S::KIND) {
+            mistakes.extend(misnamed::<S>(name, table));
+            let preset: Resolved<S> = self.part(Subject::Preset(name.as_str().into()), table);
+            mistakes.extend(preset.mistakes);
         }
         mistakes
     }
 
-    fn is_built_in(&self, kind: PolicyKind, name: &str) -> Option<ConfigError> {
-        let key: Key = (kind, name.to_owned());
-        let table = |(_, document): &(Source, Arc<Document>)| document.presets.get(&key).cloned();
-        let Table { at, .. } = self.documents.iter().find_map(table)?;
-        Some(ConfigError::Syntax {
-            at: Box::new(at),
-            problem: format!("the preset `{name}` of {kind} is built in: give yours another name"),
-        })
-    }
-
-    fn strangers(&self, kind: PolicyKind, names: &[PolicyName]) -> Vec<ConfigError> {
+    fn strangers<S: PolicySettings>(&self, names: &[PolicyName]) -> Vec<ConfigError> {
         let unknown = |at, name: &str| ConfigError::UnknownPolicy {
             at: Box::new(at),
-            kind,
+            kind: S::KIND,
             policy: name.into(),
             nearest: nearest(name, names.iter().map(PolicyName::as_str)).map(Into::into),
         };
+        let is_stranger = |(kind, name): &Key| {
+            *kind == S::KIND && !names.iter().any(|known| known == name.as_str())
+        };
+        let mut mistakes = Vec::new();
         let in_files = self.documents.iter().flat_map(|(_, d)| &d.policies);
-        let in_files = in_files
-            .filter(|((of, name), _)| *of == kind && !names.iter().any(|n| n == name.as_str()))
-            .map(|((_, name), table)| unknown(table.at.clone(), name));
-        let in_variables = self.environment.strangers(kind, names);
-        let in_variables = in_variables.map(|(at, name)| unknown(at, &name));
-        in_files.chain(in_variables).collect()
+        for ((_, name), table) in in_files.filter(|(key, _)| is_stranger(key)) {
+            mistakes.push(unknown(table.at.clone(), name));
+            // Once the name is mended, the rest shall not be wrong.
+            let meant: Resolved<S> = self.part(Subject::Policy(name.as_str().into()), table);
+            mistakes.extend(meant.mistakes);
+        }
+        let in_variables = self.environment.strangers(S::KIND, names);
+        mistakes.extend(in_variables.map(|(at, name)| unknown(at, &name)));
+        mistakes
     }
 
     /// Names that variables cannot tell apart, where there is one.
@@ -168,4 +162,18 @@ impl Layers {
         });
         pairs.collect()
     }
+}
+
+/// A preset of a name that means another one, or none.
+fn misnamed<S: PolicySettings>(name: &str, table: &Table) -> Option<ConfigError> {
+    let what = match name {
+        NONE => "is what takes a preset away",
+        name if built_in::<S>().contains(&name) => "is built in",
+        _ => return None,
+    };
+    let kind = S::KIND;
+    Some(ConfigError::Syntax {
+        at: Box::new(table.at.clone()),
+        problem: format!("the preset `{name}` of {kind} {what}: give yours another name"),
+    })
 }

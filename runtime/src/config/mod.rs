@@ -1,7 +1,11 @@
 //! Settings from outside: files and the environment, over those of the attributes.
 
 #[cfg(feature = "config")]
+mod blame;
+#[cfg(feature = "config")]
 mod document;
+#[cfg(feature = "config")]
+mod draft;
 #[cfg(feature = "config")]
 mod environment;
 #[cfg(feature = "config")]

@@ -55,6 +55,8 @@ impl FilePlace {
     pub(super) fn of(file: Option<&str>, text: &str, byte: usize) -> Self {
         let before = text.get(..byte).unwrap_or(text);
         let line = before.rsplit('\n').next().unwrap_or_default();
+        // No editor shows the mark that some begin a file with.
+        let line = line.strip_prefix('\u{feff}').unwrap_or(line);
         let number = |n: usize| u32::try_from(n + 1).unwrap_or(u32::MAX);
         Self {
             file: file.map(str::to_owned),

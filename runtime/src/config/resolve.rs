@@ -1,8 +1,11 @@
 //! From what is written, wherever, to the settings in force of one policy.
 
+use std::collections::BTreeMap;
+
 use super::{
     Base, ConfigPlace, Resolved,
     document::{Entry, Table},
+    draft::Draft,
     layers::Layers,
 };
 use crate::{
@@ -11,7 +14,7 @@ use crate::{
     nearest::nearest,
     policy::{
         Switch,
-        settings::{PRESET, PolicySettings, Problem},
+        settings::{PRESET, PolicySettings},
         spelling::{Given, Read, Shape},
     },
     registry::listing::Origin,
@@ -22,28 +25,38 @@ pub(crate) const ENABLED: &str = "enabled";
 /// Holds a breaker open or closed.
 pub(crate) const FORCE: &str = "force";
 /// The value of a setting that is taken away.
-const NONE: &str = "none";
+pub(super) const NONE: &str = "none";
 
 /// Works out one policy, or one preset.
 pub(super) struct Resolver<'l, S> {
     layers: &'l Layers,
-    subject: Subject,
-    base: Base<S>,
-    resolved: Resolved<S>,
-    /// What is written, and by which entry.
-    written: Vec<(&'static str, Entry)>,
+    pub(super) subject: Subject,
+    pub(super) base: Base<S>,
+    /// All that is said so far.
+    pub(super) draft: Draft<S>,
+    /// The same without what the preset says: what another preset, or none, starts from.
+    pub(super) plain: Draft<S>,
+    /// What was said wrongly: what others lack by that is no mistake of theirs.
+    pub(super) failed: Vec<&'static str>,
+    extra: BTreeMap<&'static str, String>,
+    mistakes: Vec<ConfigError>,
     is_off: bool,
     force: Option<Switch>,
 }
 
 impl<'l, S: PolicySettings> Resolver<'l, S> {
     pub(super) fn new(layers: &'l Layers, subject: Subject, base: Base<S>) -> Self {
+        let mut plain = Draft::new(base.settings);
+        plain.settings.clear(PRESET);
         Self {
             layers,
             subject,
-            resolved: Resolved::new(base.settings),
+            draft: Draft::new(base.settings),
+            plain,
             base,
-            written: Vec::new(),
+            failed: Vec::new(),
+            extra: BTreeMap::new(),
+            mistakes: Vec::new(),
             is_off: false,
             force: None,
         }
@@ -62,15 +75,32 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
 
     /// What comes of it.
     pub(super) fn finish(mut self) -> Resolved<S> {
-        self.refuse_what_calls_bring();
+        self.leave_out_what_calls_bring();
         self.refuse_needless_none();
         self.check();
-        self.resolved.switch = match self.force {
-            _ if self.is_off => Switch::Off,
-            Some(force) => force,
-            None => Switch::On,
-        };
-        self.resolved
+        self.resolved()
+    }
+
+    /// What is to be known of it where it need not be good by itself, as a preset need not: it is written
+    /// over, or there is more below it.
+    pub(super) fn finish_part(mut self) -> Resolved<S> {
+        self.refuse_needless_none();
+        self.check_each();
+        self.resolved()
+    }
+
+    fn resolved(self) -> Resolved<S> {
+        Resolved {
+            settings: self.draft.settings,
+            switch: match self.force {
+                _ if self.is_off => Switch::Off,
+                Some(force) => force,
+                None => Switch::On,
+            },
+            extra: self.extra,
+            origins: self.draft.origins,
+            mistakes: self.mistakes,
+        }
     }
 
     fn write(&mut self, entry: &Entry) {
@@ -86,47 +116,41 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
         // A jitter of `none` is one.
         let is_none =
             entry.given.text() == Some(NONE) && !matches!(described.shape, Shape::WordOrNumber(_));
-        let written = match is_none {
-            true => {
-                self.take_away(described.name);
-                Ok(())
+        if is_none {
+            self.take_away(described.name);
+        } else {
+            if let Err(problem) = self.draft.settings.write(described.name, &entry.given) {
+                self.failed.push(described.name);
+                return self.wrong(entry, problem);
             }
-            false => self.resolved.settings.write(described.name, &entry.given),
-        };
-        match written {
-            Ok(()) => self.note(described.name, entry),
-            Err(problem) => self.wrong(entry, problem),
+            let written = &self.draft.settings;
+            self.plain.settings.copy(described.name, written);
         }
+        self.note(described.name, entry);
+    }
+
+    fn note(&mut self, setting: &'static str, entry: &Entry) {
+        self.draft.note(setting, entry);
+        self.plain.note(setting, entry);
     }
 
     /// What the preset says would come back: so from now on it is as if its settings were written out.
     fn take_away(&mut self, setting: &str) {
-        let effective = self.resolved.settings.effective().into_iter();
+        let effective = self.draft.settings.effective().into_iter();
         let preset = effective.filter(|each| each.name == PRESET && each.value != NONE);
         for preset in preset {
-            self.resolved.extra.entry(PRESET).or_insert(preset.value);
+            self.extra.entry(PRESET).or_insert(preset.value);
         }
-        self.resolved.settings = self.resolved.settings.unfolded();
-        self.resolved.settings.clear(setting);
-    }
-
-    fn note(&mut self, setting: &'static str, entry: &Entry) {
-        self.forget(setting);
-        let origin = Origin::from(entry.at.clone());
-        self.resolved.origins.insert(setting, origin);
-        self.written.push((setting, entry.clone()));
-    }
-
-    fn forget(&mut self, setting: &'static str) {
-        self.resolved.origins.remove(setting);
-        self.written.retain(|(other, _)| *other != setting);
+        self.draft.settings = self.draft.settings.unfolded();
+        self.draft.settings.clear(setting);
+        self.plain.settings.clear(setting);
     }
 
     fn switch(&mut self, entry: &Entry) {
         match bool::read(&entry.given) {
             Ok(enabled) => {
                 self.is_off = !enabled;
-                self.resolved.extra.insert(ENABLED, enabled.to_string());
+                self.extra.insert(ENABLED, enabled.to_string());
                 self.note(ENABLED, entry);
             }
             Err(problem) => self.wrong(entry, problem),
@@ -145,71 +169,81 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
             }
         };
         let text = entry.given.text().unwrap_or_default().trim().to_owned();
-        self.resolved.extra.insert(FORCE, text);
+        self.extra.insert(FORCE, text);
         self.note(FORCE, entry);
     }
 
-    /// Naming a preset is as writing all that it says.
+    /// Naming a preset is as writing all that it says. Whatever was started from before says nothing any
+    /// more.
     fn start_from(&mut self, entry: &Entry) {
         let Some(name) = entry.given.text() else {
             let found = entry.given.found();
+            self.failed.push(PRESET);
             return self.wrong(entry, format!("write the name of a preset, not {found}"));
         };
-        // Whatever was started from before says nothing any more.
-        self.resolved.settings.clear(PRESET);
-        self.resolved.extra.remove(PRESET);
+        self.draft = self.plain.clone();
+        self.extra.remove(PRESET);
         if name == NONE {
-            return self.note(PRESET, entry);
+            return self.draft.note(PRESET, entry);
         }
-        let mut preset = S::default();
-        let is_own = matches!(self.subject, Subject::Policy(_))
+        let own = matches!(self.subject, Subject::Policy(_))
             .then(|| self.layers.preset::<S>(name))
             .flatten();
-        match (is_own, built_in::<S>().contains(&name)) {
-            (Some(own), _) => {
-                preset = own;
-                self.resolved.extra.insert(PRESET, name.to_owned());
+        if let Some(own) = own {
+            self.start_from_own(&own);
+            self.extra.insert(PRESET, name.to_owned());
+        } else if built_in::<S>().contains(&name) {
+            self.start_from_built_in(name);
+        } else {
+            self.failed.push(PRESET);
+            return self.unknown_preset(entry, name);
+        }
+        self.draft.note(PRESET, entry);
+    }
+
+    fn start_from_own(&mut self, preset: &Resolved<S>) {
+        // They are told where it is defined.
+        if !preset.mistakes.is_empty() {
+            self.failed.push(PRESET);
+        }
+        let says = preset.settings.unfolded();
+        self.start_with(says);
+        // `none` is something to say, too.
+        for setting in preset.origins.keys().filter(|each| **each != PRESET) {
+            if !says.is_written(setting) {
+                self.draft.settings.clear(setting);
+                self.draft.note_preset(setting);
             }
-            (None, true) => {
-                let given = Given::Text(name.to_owned());
-                if let Err(problem) = preset.write(PRESET, &given) {
-                    return self.wrong(entry, problem);
-                }
-            }
-            (None, false) => return self.unknown_preset(entry, name),
         }
-        let says = preset.unfolded();
-        for described in S::DESCRIBED
-            .iter()
-            .filter(|each| says.is_written(each.name))
-        {
-            self.forget(described.name);
-            self.resolved.origins.insert(described.name, Origin::Preset);
+    }
+
+    fn start_from_built_in(&mut self, name: &str) {
+        let given = Given::Text(name.to_owned());
+        let mut preset = S::default();
+        // It is one of the words.
+        drop(preset.write(PRESET, &given));
+        self.start_with(preset.unfolded());
+        // Known by its name in the settings, too.
+        drop(self.draft.settings.write(PRESET, &given));
+    }
+
+    fn start_with(&mut self, says: S) {
+        let names = S::DESCRIBED.iter().map(|each| each.name);
+        for setting in names.filter(|name| says.is_written(name)) {
+            self.draft.note_preset(setting);
         }
-        self.resolved.settings = says.over(self.resolved.settings);
-        if !self.resolved.extra.contains_key(PRESET) {
-            // Known by its name in the settings, too.
-            drop(
-                self.resolved
-                    .settings
-                    .write(PRESET, &Given::Text(name.to_owned())),
-            );
-        }
-        self.note(PRESET, entry);
+        self.draft.settings = says.over(self.draft.settings);
     }
 
     /// Its value is that of each call, whatever is written here.
-    fn refuse_what_calls_bring(&mut self) {
+    fn leave_out_what_calls_bring(&mut self) {
         let Some(required) = S::default().missing().filter(|_| self.base.varying) else {
             return;
         };
-        let written = self
-            .written
-            .iter()
-            .find(|(setting, _)| *setting == required);
-        if let Some((_, entry)) = written.cloned() {
-            self.resolved.settings.clear(required);
-            self.forget(required);
+        let written = self.draft.entry(required).cloned();
+        // A preset may say it, for others.
+        self.draft.give_back(required, &self.base.settings);
+        if let Some(entry) = written {
             let problem = "each call brings its own: the attribute gives an expression that sees the \
                            parameters; leave it out here";
             self.wrong(&entry, problem.to_owned());
@@ -219,17 +253,19 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
     /// `none` where there is always something.
     fn refuse_needless_none(&mut self) {
         let is_none = |(_, entry): &&(&'static str, Entry)| entry.given.text() == Some(NONE);
-        let nones: Vec<_> = self.written.iter().filter(is_none).cloned().collect();
+        let written = self.draft.written.iter();
+        let nones: Vec<_> = written.filter(is_none).cloned().collect();
         for (setting, entry) in nones {
             if let Some(problem) = self.is_never_none(setting) {
-                self.forget(setting);
+                self.draft.forget(setting);
+                self.failed.push(setting);
                 self.wrong(&entry, problem);
             }
         }
     }
 
     fn is_never_none(&self, setting: &str) -> Option<String> {
-        let settings = &self.resolved.settings;
+        let settings = &self.draft.settings;
         if settings.missing() == Some(setting) {
             return Some("it is required, and cannot be `none`".to_owned());
         }
@@ -239,69 +275,12 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
         Some(format!("it cannot be `none`: write its default, {default}"))
     }
 
-    /// Finds one mistake after the other, each without those before.
-    fn check(&mut self) {
-        // A preset need not be good by itself.
-        if matches!(self.subject, Subject::Preset(_)) {
-            return;
-        }
-        while let Err(problem) = self.resolved.settings.check() {
-            let Some((setting, entry)) = self.blamed(&problem) else {
-                return self.refuse_all(&problem);
-            };
-            let also = self.other_side(&problem, setting);
-            self.resolved.settings.clear(setting);
-            self.forget(setting);
-            self.wrong_beside(&entry, problem.message.to_owned(), also);
-        }
-    }
-
-    /// Attributes were checked when they were compiled: so it comes from a preset.
-    fn refuse_all(&mut self, problem: &Problem) {
-        let also = self.other_side(problem, PRESET);
-        let preset = self.written.iter().find(|(setting, _)| *setting == PRESET);
-        if let Some((_, entry)) = preset.cloned() {
-            self.wrong_beside(&entry, problem.message.to_owned(), also);
-        }
-        self.resolved.settings = self.base.settings;
-        self.resolved.origins.clear();
-    }
-
-    /// The entry that a problem is about, or else one that its message mentions, or the last.
-    fn blamed(&self, problem: &Problem) -> Option<(&'static str, Entry)> {
-        let is_it = |(setting, _): &&(&'static str, Entry)| *setting == problem.setting;
-        let is_mentioned = |(setting, _): &&(&'static str, Entry)| mentions(problem, setting);
-        let is_own =
-            |(setting, _): &&(&'static str, Entry)| *setting != PRESET && is_setting::<S>(setting);
-        let settings = || self.written.iter().filter(is_own);
-        let blamed = settings().find(is_it);
-        let blamed = blamed.or_else(|| settings().find(is_mentioned));
-        blamed.or_else(|| settings().next_back()).cloned()
-    }
-
-    /// What the attribute says that it does not go together with.
-    fn other_side(&self, problem: &Problem, blamed: &str) -> Option<Box<Said>> {
-        let place = self.base.place.clone()?;
-        let written = S::DESCRIBED.iter().map(|each| each.name).find(|setting| {
-            *setting != blamed
-                && (*setting == problem.setting || mentions(problem, setting))
-                && self.base.settings.is_written(setting)
-                && !self.resolved.origins.contains_key(setting)
-        })?;
-        let effective = self.base.settings.effective();
-        let value = effective
-            .into_iter()
-            .find(|each| each.name == written)?
-            .value;
-        Some(Said::boxed(format!("{written} = {value}"), place))
-    }
-
-    fn wrong(&mut self, entry: &Entry, problem: String) {
+    pub(super) fn wrong(&mut self, entry: &Entry, problem: String) {
         self.wrong_beside(entry, problem, None);
     }
 
-    fn wrong_beside(&mut self, entry: &Entry, problem: String, also: Option<Box<Said>>) {
-        self.resolved.mistakes.push(ConfigError::BadValue {
+    pub(super) fn wrong_beside(&mut self, entry: &Entry, problem: String, also: Option<Box<Said>>) {
+        self.mistakes.push(ConfigError::BadValue {
             at: Box::new(entry.value_at.clone()),
             kind: S::KIND,
             subject: self.subject.clone(),
@@ -320,12 +299,14 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
         if !settings.contains(&PRESET) {
             settings.push(PRESET);
         }
-        self.resolved.mistakes.push(ConfigError::UnknownSetting {
+        let meant = nearest(&entry.key, settings.iter().copied());
+        self.failed.extend(meant);
+        self.mistakes.push(ConfigError::UnknownSetting {
             at: Box::new(entry.at.clone()),
             kind: S::KIND,
             subject: self.subject.clone(),
             setting: entry.key.clone(),
-            nearest: nearest(&entry.key, settings.iter().copied()),
+            nearest: meant,
             settings,
         });
     }
@@ -338,7 +319,7 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
         presets.extend(built_in::<S>().iter().map(|&word| word.to_owned()));
         presets.sort();
         presets.dedup();
-        self.resolved.mistakes.push(ConfigError::UnknownPreset {
+        self.mistakes.push(ConfigError::UnknownPreset {
             at: Box::new(entry.value_at.clone()),
             kind: S::KIND,
             subject: self.subject.clone(),
@@ -347,14 +328,6 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
             presets,
         });
     }
-}
-
-fn mentions(problem: &Problem, setting: &str) -> bool {
-    problem.message.contains(&format!("`{setting}`"))
-}
-
-fn is_setting<S: PolicySettings>(setting: &str) -> bool {
-    S::DESCRIBED.iter().any(|each| each.name == setting)
 }
 
 fn is_breaker<S: PolicySettings>() -> bool {

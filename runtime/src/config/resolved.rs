@@ -38,6 +38,7 @@ pub(crate) struct Resolved<S> {
     pub(crate) mistakes: Vec<ConfigError>,
 }
 
+#[cfg(not(feature = "config"))]
 impl<S> Resolved<S> {
     /// Nothing but these settings.
     pub(crate) fn new(settings: S) -> Self {

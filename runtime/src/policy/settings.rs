@@ -273,9 +273,9 @@ macro_rules! settings {
                 Ok(())
             }
 
-            fn clear(&mut self, setting: &str) {
+            fn copy(&mut self, setting: &str, from: &Self) {
                 match setting {
-                    $(stringify!($field) => self.$field = None,)*
+                    $(stringify!($field) => self.$field = from.$field,)*
                     _ => {}
                 }
             }

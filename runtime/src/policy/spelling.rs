@@ -86,8 +86,16 @@ pub(crate) trait Spelt {
     /// Writes a value. A setting that there is not is left out.
     fn write(&mut self, setting: &str, given: &Given) -> Result<(), String>;
 
+    /// Writes what `from` writes, or nothing where that writes nothing.
+    fn copy(&mut self, setting: &str, from: &Self);
+
     /// Takes away what is written.
-    fn clear(&mut self, setting: &str);
+    fn clear(&mut self, setting: &str)
+    where
+        Self: Default,
+    {
+        self.copy(setting, &Self::default());
+    }
 
     /// These settings, and those of `others` where nothing is written.
     #[must_use]
@@ -95,10 +103,11 @@ pub(crate) trait Spelt {
 }
 
 impl Given {
-    /// Its text, where it is one.
+    /// Its text, where it is one; of a variable without the blanks around it.
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
-            Self::Text(text) | Self::Variable(text) => Some(text),
+            Self::Text(text) => Some(text),
+            Self::Variable(text) => Some(text.trim()),
             _ => None,
         }
     }
