@@ -25,7 +25,7 @@ pub(crate) use census::Census;
 pub use error::StoreError;
 pub use health::{StoreHealth, StoreStatus};
 pub use job::Job;
-pub(crate) use job::{Arg, Reply, Value};
+pub(crate) use job::{Arg, Reply, Value, bytes, int};
 pub(crate) use link::{Link, StoreSlot};
 #[cfg(any(test, feature = "redis"))]
 pub(crate) use script::PRELUDE;

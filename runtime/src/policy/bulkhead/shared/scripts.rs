@@ -10,7 +10,7 @@ use crate::{
         desk::Granted,
         holders::{Fence, Holder, Holders},
     },
-    store::{Arg, Records, Reply, Script, StoreError, Value},
+    store::{Arg, Records, Reply, Script, StoreError, Value, int},
 };
 
 /// `limit, lease, holder..` gives `in flight, first end, fence or zero..`.
@@ -85,15 +85,8 @@ fn keep(records: &mut Records<'_>, held: Holders) {
     }
 }
 
-fn int(args: &[Arg], nth: usize) -> Result<i64, StoreError> {
-    args.get(nth).ok_or(StoreError::BadReply)?.int()
-}
-
 fn holders(args: &[Arg], from: usize) -> Result<Vec<Holder>, StoreError> {
-    let holder = |arg: &Arg| match arg {
-        Arg::Bytes(bytes) => Ok(bytes.clone()),
-        Arg::Int(_) => Err(StoreError::BadReply),
-    };
+    let holder = |arg: &Arg| arg.bytes().map(<[u8]>::to_vec);
     args.iter().skip(from).map(holder).collect()
 }
 
