@@ -16,14 +16,14 @@ use crate::{
 /// `limit, lease, holder..` gives `in flight, first end, fence or zero..`.
 pub(super) static ACQUIRE: Script = Script {
     name: "bulkhead_acquire",
-    lua: include_str!("acquire.lua"),
+    lua: concat!(include_str!("holders.lua"), include_str!("acquire.lua")),
     twin: acquire,
 };
 
 /// `lease, holder..` gives `in flight, one or zero..`.
 pub(super) static RENEW: Script = Script {
     name: "bulkhead_renew",
-    lua: include_str!("renew.lua"),
+    lua: concat!(include_str!("holders.lua"), include_str!("renew.lua")),
     twin: renew,
 };
 
