@@ -9,6 +9,8 @@ mod error;
 mod health;
 mod job;
 mod link;
+#[cfg(all(test, not(steadfast_loom)))]
+pub(crate) mod on_server;
 mod script;
 
 use std::{
