@@ -272,6 +272,7 @@ mod judge;
 mod key;
 mod keyed;
 mod kind;
+mod lock;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicI64, Ordering::Relaxed},
     },
 };
@@ -11,6 +11,7 @@ use std::{
 use ::metrics::{Counter, Gauge, Histogram, Key, Label, Metadata, Recorder};
 
 use super::series::{Series, SeriesKind};
+use crate::lock::lock;
 
 /// A number that a policy has, and the series that it goes to.
 #[derive(Debug)]
@@ -83,7 +84,7 @@ type Level = Arc<AtomicI64>;
 
 impl Levels {
     fn of(&self, key: &Key) -> Level {
-        let mut levels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut levels = lock(&self.0);
         Arc::clone(levels.entry(key.clone()).or_default())
     }
 }
@@ -131,7 +132,7 @@ impl Meter {
     }
 
     fn books(&self) -> MutexGuard<'_, Vec<Book>> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.books)
     }
 }
 

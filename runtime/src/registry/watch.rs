@@ -3,7 +3,7 @@
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     thread,
     time::Duration,
 };
@@ -18,6 +18,7 @@ use crate::{
     config::Source,
     error::{ConfigError, ConfigErrors},
     event::{ConfigRejected, Event},
+    lock::lock,
 };
 
 /// How long changes are gathered before the file is read.
@@ -211,8 +212,4 @@ fn directory(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

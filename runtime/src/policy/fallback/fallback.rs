@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -25,6 +25,7 @@ use crate::{
     event::{Event, FellBack, Misconfigured, Sink},
     judge::Judge,
     kind::PolicyKind,
+    lock::lock,
     name::PolicyName,
     outcome::Outcome,
     policy::{
@@ -319,12 +320,7 @@ impl Fallback {
     fn note(&self, source: Source, counter: usize) {
         self.0.totals.add(counter, 1);
         let now = clock::now();
-        let worth_a_warning = self
-            .0
-            .outage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .note(now);
+        let worth_a_warning = lock(&self.0.outage).note(now);
         let event = |count, notable| {
             Event::FellBack(FellBack {
                 policy: self.0.name.clone(),
@@ -407,7 +403,7 @@ impl Policy for Fallback {
         }
         self.0.answers.clear();
         self.0.totals.reset();
-        *self.0.outage.lock().unwrap_or_else(PoisonError::into_inner) = Outage::default();
+        *lock(&self.0.outage) = Outage::default();
     }
 
     #[cfg(feature = "metrics")]
