@@ -56,6 +56,11 @@ use crate::{
 /// # }
 /// ```
 ///
+/// # Configuration
+/// Settings can be replaced while calls run (feature `config`): answers that are remembered stay, judged by the
+/// new ages, and a lower `max_entries` lets the least used go. A failed call is answered by what is in force
+/// when it has failed. `enabled = false`: its error passes, and nothing is remembered or counted.
+///
 /// # Cancellation
 /// Nothing is held across the call; a call that is dropped is neither answered nor remembered.
 #[derive(Debug, Clone)]

@@ -56,10 +56,10 @@ use crate::{
 /// see [`Backoff`](crate::Backoff) and [`Jitter`](crate::Jitter). When the attempts run out the caller
 /// gets the last error, unchanged.
 ///
-/// # Other settings
-/// When the configuration is loaded again, a call that has begun ends under the settings that it began
+/// # Configuration
+/// Settings can be replaced while calls run (feature `config`). A call that has begun ends under the settings that it began
 /// with; a delay that is running is not cut short. What a budget has left stays when its share changes.
-/// Switched off (`enabled = false`), it makes each call once and counts nothing: an error, and a value
+/// `enabled = false`: it makes each call once and counts nothing; an error, and a value
 /// that `until` would not be satisfied with, goes to the caller.
 ///
 /// # Cancellation

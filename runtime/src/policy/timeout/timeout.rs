@@ -41,6 +41,10 @@ use crate::{
 /// # }
 /// ```
 ///
+/// # Configuration
+/// The time can be replaced while calls run (feature `config`): a call that has begun keeps the one it began
+/// with. `enabled = false`: no call is cut off, whatever its site says.
+///
 /// # Cancellation
 /// At the deadline the future is dropped, at the `.await` where it stands; what it holds is dropped
 /// with it. A future that never yields cannot be cut off.
