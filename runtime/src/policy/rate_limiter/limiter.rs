@@ -101,7 +101,8 @@ use crate::{
 /// | another algorithm | starts empty |
 ///
 /// So in a time in which settings change no more gets through than the old and the new limit let
-/// through together. A permit that was taken before and is given back after it gives back what it
+/// through together, as long as no bucket is more than twice the other. A permit that was taken before and
+/// is given back after it gives back what it
 /// still holds or less; nothing where the algorithm is another, or the windows are.
 ///
 /// Those who wait are judged again, in their order: on a higher rate they leave earlier, on a lower one
