@@ -687,6 +687,8 @@ impl Policy for Bulkhead {
             .is_shared()
             .then(|| Shared::new(name.clone(), Arc::clone(&terms), sink.clone()));
         Self(Arc::new(Inner {
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES, Some(&name), sink.levels()),
             name,
             terms,
             making_keys: Mutex::new(()),
@@ -696,8 +698,6 @@ impl Policy for Bulkhead {
             aside: OnceLock::new(),
             refused: Counters::new(),
             sink,
-            #[cfg(feature = "metrics")]
-            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -904,16 +904,8 @@ mod metered {
     }
 
     impl Metered for Inner {
-        fn name(&self) -> Option<&str> {
-            Some(&self.name)
-        }
-
         fn meter(&self) -> &Meter {
             &self.meter
-        }
-
-        fn levels(&self) -> &Levels {
-            self.sink.levels()
         }
 
         fn read(&self) -> Vec<u64> {

@@ -351,6 +351,8 @@ impl Policy for Fallback {
             false => None,
         };
         Self(Arc::new(Inner {
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES, Some(&name), sink.levels()),
             name,
             answers: Answers::new(terms.max_entries),
             terms: Reloadable::new(terms),
@@ -359,8 +361,6 @@ impl Policy for Fallback {
             sink,
             sharing,
             told_misuse: AtomicBool::new(false),
-            #[cfg(feature = "metrics")]
-            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -432,16 +432,8 @@ mod metered {
     });
 
     impl Metered for Inner {
-        fn name(&self) -> Option<&str> {
-            Some(&self.name)
-        }
-
         fn meter(&self) -> &Meter {
             &self.meter
-        }
-
-        fn levels(&self) -> &Levels {
-            self.sink.levels()
         }
 
         fn read(&self) -> Vec<u64> {

@@ -679,6 +679,8 @@ impl Policy for RateLimiter {
     fn assemble(name: PolicyName, settings: &RateLimiterSettings, sink: Sink) -> Self {
         let gate = Gate::new(&Rules::new(settings), clock::now());
         Self(Arc::new(Inner {
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES, Some(&name), sink.levels()),
             words: AtomicBool::new(gate.terms.get().bucket.is_some()),
             gate,
             keys: OnceLock::new(),
@@ -686,8 +688,6 @@ impl Policy for RateLimiter {
             shared: Fleet::new(&name, settings, &sink),
             name,
             sink,
-            #[cfg(feature = "metrics")]
-            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -737,16 +737,8 @@ mod metered {
     });
 
     impl Metered for Inner {
-        fn name(&self) -> Option<&str> {
-            Some(&self.name)
-        }
-
         fn meter(&self) -> &Meter {
             &self.meter
-        }
-
-        fn levels(&self) -> &Levels {
-            self.sink.levels()
         }
 
         fn read(&self) -> Vec<u64> {

@@ -335,14 +335,14 @@ impl Policy for Retry {
 
     fn assemble(name: PolicyName, settings: &RetrySettings, sink: Sink) -> Self {
         Self(Arc::new(Inner {
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES, Some(&name), sink.levels()),
             name,
             terms: Reloadable::new(Terms::new(*settings, Switch::On)),
             changing: Mutex::new(()),
             budget: Budget::new(),
             totals: Counters::new(),
             sink,
-            #[cfg(feature = "metrics")]
-            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -409,16 +409,8 @@ mod metered {
     }
 
     impl Metered for Inner {
-        fn name(&self) -> Option<&str> {
-            Some(&self.name)
-        }
-
         fn meter(&self) -> &Meter {
             &self.meter
-        }
-
-        fn levels(&self) -> &Levels {
-            self.sink.levels()
         }
 
         fn read(&self) -> Vec<u64> {

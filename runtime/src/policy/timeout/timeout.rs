@@ -218,12 +218,12 @@ impl Policy for Timeout {
 
     fn assemble(name: PolicyName, settings: &TimeoutSettings, sink: Sink) -> Self {
         Self(Arc::new(Inner {
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES, Some(&name), sink.levels()),
             name,
             terms: Reloadable::new(Terms::new(*settings, Switch::On)),
             totals: Counters::new(),
             sink,
-            #[cfg(feature = "metrics")]
-            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -263,16 +263,8 @@ mod metered {
     });
 
     impl Metered for Inner {
-        fn name(&self) -> Option<&str> {
-            Some(&self.name)
-        }
-
         fn meter(&self) -> &Meter {
             &self.meter
-        }
-
-        fn levels(&self) -> &Levels {
-            self.sink.levels()
         }
 
         fn read(&self) -> Vec<u64> {
