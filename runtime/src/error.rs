@@ -279,6 +279,18 @@ impl Said {
 pub struct ConfigErrors(pub(crate) Vec<ConfigError>);
 
 impl ConfigErrors {
+    /// In the order of their places; those without one come last.
+    pub(crate) fn of(mut mistakes: Vec<ConfigError>) -> Self {
+        let place = |mistake: &ConfigError| mistake.at().map(ConfigPlace::order);
+        mistakes.sort_by_cached_key(|mistake| (place(mistake).is_none(), place(mistake)));
+        Self(mistakes)
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) fn one(error: ConfigError) -> Self {
+        Self(vec![error])
+    }
+
     /// The mistakes: those of the configuration in the order of their places, and those of policies in
     /// theirs.
     pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
@@ -359,6 +371,22 @@ impl ConfigError {
             },
             Self::Ambiguous { first, .. } => Some(first),
             Self::Syntax { .. } | Self::File { .. } | Self::UnknownKind { .. } => None,
+        }
+    }
+
+    /// Whether `other` is there because of it: what is written wrongly is not written.
+    pub(crate) fn explains(&self, other: &Self) -> bool {
+        let Self::Undefined {
+            setting: lacking, ..
+        } = other
+        else {
+            return false;
+        };
+        match self {
+            Self::BadValue { setting, .. } => setting == lacking,
+            Self::UnknownSetting { nearest, .. } => nearest == &Some(*lacking),
+            Self::UnknownPreset { .. } => true,
+            _ => false,
         }
     }
 

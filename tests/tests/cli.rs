@@ -303,3 +303,130 @@ fn the_schema_accepts_what_is_accepted_and_refuses_the_mistakes() {
         assert!(!is_valid(bad) && !is_good(bad), "{bad}");
     }
 }
+
+#[test]
+fn variables_in_lower_case_say_what_to_write() {
+    let good = file("lower.toml", "");
+    for (variable, upper) in [
+        (
+            "STEADFAST_RETRY__quotes__MAX_ATTEMPTS",
+            "STEADFAST_RETRY__QUOTES__MAX_ATTEMPTS",
+        ),
+        (
+            "STEADFAST_retry__QUOTES__max_attempts",
+            "STEADFAST_RETRY__QUOTES__MAX_ATTEMPTS",
+        ),
+        (
+            "STEADFAST_CIRCUIT_BREAKER__a-b__WINDOW",
+            "STEADFAST_CIRCUIT_BREAKER__A_B__WINDOW",
+        ),
+    ] {
+        let output = run(&["check", good.to_str().unwrap()], &[(variable, "3")]);
+        let expected =
+            format!("error: {variable}: variables are in upper case: write {upper}\n\n1 mistake\n");
+        assert_eq!(errors(&output), expected);
+    }
+}
+
+#[test]
+fn blanks_around_a_variable_do_not_count() {
+    for (variable, value, setting, listed_as) in [
+        (
+            "STEADFAST_BULKHEAD__QUOTES__MAX_WAIT",
+            " none ",
+            "max_wait",
+            "none",
+        ),
+        (
+            "STEADFAST_RETRY__QUOTES__PRESET",
+            "fast_api\n",
+            "preset",
+            "fast_api",
+        ),
+        (
+            "STEADFAST_RETRY__QUOTES__MAX_ATTEMPTS",
+            " 7",
+            "max_attempts",
+            "7",
+        ),
+        (
+            "STEADFAST_RETRY__QUOTES__BASE_DELAY",
+            " 7ms ",
+            "base_delay",
+            "7ms",
+        ),
+    ] {
+        let expected = format!("{listed_as} {variable}");
+        assert_eq!(listed(&[(variable, value)], &[], setting), expected);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_value_that_is_no_text_is_a_mistake_and_a_stranger_is_none() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+    let good = file("bytes.toml", "");
+    let output = Command::new(env!("CARGO_BIN_EXE_operated"))
+        .args(["check", good.to_str().unwrap()])
+        .env(
+            "STEADFAST_RETRY__QUOTES__MAX_ATTEMPTS",
+            OsStr::from_bytes(b"\xff"),
+        )
+        .env(OsStr::from_bytes(b"STEADFAST_\xff__X"), "1")
+        .env("STEADFAST_", "1")
+        .env("STEADFAST__", "1")
+        .env("STEADFAST_LOG", "1")
+        .output()
+        .unwrap();
+    assert_eq!(
+        errors(&output),
+        "error: STEADFAST_RETRY__QUOTES__MAX_ATTEMPTS: its value is no Unicode text: write one\n\n1 mistake\n"
+    );
+}
+
+#[test]
+fn what_is_wrong_in_a_variable_is_told_in_the_order_of_their_names() {
+    let good = file("ordered.toml", "");
+    let variables = [
+        ("STEADFAST_BULKHEAD__QUOTES__MAX_WAIT", "x"),
+        ("STEADFAST_NOTHING__QUOTES__RATE", "1/s"),
+        ("STEADFAST_RETRY__QUOTES__JITTER", "x"),
+        ("STEADFAST_TIMEOUT__NOBODY__AFTER", "1s"),
+    ];
+    let first = |output: &Output| -> Vec<String> {
+        let errors = errors(output);
+        let lines = errors.lines().filter(|line| line.contains(": STEADFAST_"));
+        lines
+            .map(|line| line.split(": ").nth(1).unwrap().to_owned())
+            .collect()
+    };
+    let expected: Vec<_> = variables.iter().map(|(variable, _)| *variable).collect();
+    let checked = run(&["check", good.to_str().unwrap()], &variables);
+    assert_eq!(first(&checked), expected);
+    // As `validate` tells them.
+    assert_eq!(first(&run(&["list"], &variables)), expected);
+}
+
+#[cfg(unix)]
+#[test]
+fn mistakes_count_also_where_nobody_reads_them() {
+    let bad = file("unread.toml", "[retry.quotes]\nmax_attempts = 0\n");
+    let bad = bad.to_str().unwrap();
+    let closed = |arguments: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_operated"))
+            .args(arguments)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        child.wait().unwrap().code()
+    };
+    assert_eq!(closed(&["check", bad]), Some(1));
+    assert_eq!(closed(&["list", "--config", bad]), Some(1));
+    // Whoever reads has read enough.
+    for arguments in [&["list", "--json"][..], &["list"], &["init"], &["schema"]] {
+        assert_eq!(closed(arguments), Some(0), "{arguments:?}");
+    }
+}

@@ -613,6 +613,135 @@ fn a_link_that_comes_to_lead_elsewhere_is_followed() {
     eventually("the file in it", || attempts() == "4");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_on_the_way_that_comes_to_lead_elsewhere_is_followed() {
+    use std::os::unix::fs::symlink;
+
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("released");
+    // The link that changes is neither where the file seems to be nor where it is.
+    fs::create_dir(directory.file("etc")).unwrap();
+    for (release, attempts) in [("first", 6), ("second", 9)] {
+        fs::create_dir(directory.file(release)).unwrap();
+        let file = directory.file(release).join("steadfast.toml");
+        fs::write(file, format!("[retry.quotes]\nmax_attempts = {attempts}")).unwrap();
+    }
+    symlink("first", directory.file("current")).unwrap();
+    let path = directory.file("etc").join("steadfast.toml");
+    symlink("../current/steadfast.toml", &path).unwrap();
+    registry.watch(&path).unwrap();
+    let attempts = || of_quotes(&registry, PolicyKind::Retry, "max_attempts");
+    assert_eq!(attempts(), "6");
+    symlink("second", directory.file("new")).unwrap();
+    fs::rename(directory.file("new"), directory.file("current")).unwrap();
+    eventually("the other release", || attempts() == "9");
+}
+
+#[test]
+fn a_directory_that_is_made_again_is_watched_again() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let root = Directory::new("made-again");
+    let directory = root.file("outer").join("inner");
+    let path = directory.join("steadfast.toml");
+    let write = |attempts: u32| {
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(&path, format!("[retry.quotes]\nmax_attempts = {attempts}")).unwrap();
+    };
+    let (tell, told) = mpsc::channel();
+    let _subscription = registry.subscribe(move |event| {
+        if let Event::ConfigRejected(event) = event {
+            tell.send(event.errors.to_string()).unwrap();
+        }
+    });
+    write(6);
+    registry.watch(&path).unwrap();
+    let attempts = || of_quotes(&registry, PolicyKind::Retry, "max_attempts");
+    for again in [7, 8] {
+        fs::remove_dir_all(root.file("outer")).unwrap();
+        let gone = told.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert!(gone.contains("cannot be read"), "{gone}");
+        write(again);
+        eventually("the file is there again", || {
+            attempts() == again.to_string()
+        });
+    }
+    // Told once each, and the watch is as good as new.
+    write(9);
+    eventually("a change of it", || attempts() == "9");
+    assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Empty));
+}
+
+#[test]
+fn a_path_that_is_no_file_is_refused() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("no-file");
+    for path in [
+        PathBuf::new(),
+        directory.0.clone(),
+        directory.file("none/at/all.toml"),
+    ] {
+        for refused in [
+            registry.configure_file(&path),
+            registry.watch(&path).map(drop),
+        ] {
+            let errors = refused.unwrap_err().to_string();
+            assert!(errors.contains(": it cannot be read: "), "{errors}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_text_says_where() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("no-text");
+    let path = directory.file("latin1.toml");
+    fs::write(
+        &path,
+        b"[retry.quotes]\n# \xc3\xa9 f\xfcnf\nmax_attempts = 5",
+    )
+    .unwrap();
+    let expected = format!("{}:2:6: here it is no UTF-8", path.display());
+    for refused in [
+        registry.configure_file(&path),
+        registry.watch(&path).map(drop),
+    ] {
+        let errors = refused.unwrap_err().to_string();
+        assert!(errors.contains(&expected), "{errors}");
+    }
+}
+
+#[test]
+fn who_is_told_may_stop_the_watch_and_load_and_ask() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("told");
+    let path = directory.file("steadfast.toml");
+    fs::write(&path, "[retry.quotes]\nmax_attempts = 6").unwrap();
+    let watch = registry.watch(&path).unwrap();
+    let (tell, told) = mpsc::channel();
+    let _subscription = registry.subscribe({
+        let (registry, path) = (registry.clone(), path.clone());
+        move |event| {
+            if let Event::Reconfigured(_) = event {
+                watch.stop();
+                let _ = registry.validate();
+                let attempts = of_quotes(&registry, PolicyKind::Retry, "max_attempts");
+                registry.configure_file(&path).unwrap();
+                let limiter = RateLimiter::builder("told").rate(Rate::per_second(1));
+                let _ = limiter.install();
+                tell.send(attempts).unwrap();
+            }
+        }
+    });
+    directory.replace("steadfast.toml", "[retry.quotes]\nmax_attempts = 7");
+    assert_eq!(told.recv_timeout(Duration::from_secs(30)).unwrap(), "7");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_breaker_is_forced_open_and_closed_and_switched_off_by_a_text() {
     let test = steadfast::test::isolated();

@@ -21,7 +21,7 @@ pub(super) fn load<'f>(
     errors: &mut dyn Write,
 ) -> io::Result<Outcome> {
     let mistakes = load_all(registry, files);
-    print_all(&mistakes, errors)?;
+    unless_closed(print_all(&mistakes, errors))?;
     Ok(match mistakes.is_empty() {
         true => Outcome::Good,
         false => Outcome::Mistakes,
@@ -54,11 +54,21 @@ pub(super) fn print<'f>(
         // Told with the first file, or by it.
         mistake => mistake.at().is_none() || is_good,
     }));
-    print_all(&mistakes, errors)?;
-    match mistakes.len() {
-        0 => writeln!(out, "no mistakes").map(|()| Outcome::Good),
-        1 => writeln!(errors, "1 mistake").map(|()| Outcome::Mistakes),
-        n => writeln!(errors, "{n} mistakes").map(|()| Outcome::Mistakes),
+    let number = match mistakes.len() {
+        0 => return writeln!(out, "no mistakes").map(|()| Outcome::Good),
+        1 => "1 mistake".to_owned(),
+        n => format!("{n} mistakes"),
+    };
+    let printed = print_all(&mistakes, errors).and_then(|()| writeln!(errors, "{number}"));
+    unless_closed(printed)?;
+    Ok(Outcome::Mistakes)
+}
+
+/// A mistake is one, also where nobody reads on.
+fn unless_closed(printed: io::Result<()>) -> io::Result<()> {
+    match printed {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
     }
 }
 
@@ -88,7 +98,7 @@ fn print_all(mistakes: &[ConfigError], errors: &mut dyn Write) -> io::Result<()>
             writeln!(errors)?;
             continue;
         };
-        let read = || fs::read_to_string(file).unwrap_or_default();
+        let read = || String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned();
         let text: &String = files.entry(file).or_insert_with(read);
         let source = text.lines().nth(*line as usize - 1).unwrap_or_default();
         let number = line.to_string();

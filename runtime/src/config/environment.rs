@@ -66,7 +66,7 @@ impl Environment {
         };
         let Some(kind) = PolicyKind::ALL
             .into_iter()
-            .find(|kind| spelt(kind.as_str()) == word)
+            .find(|kind| spelt(kind.as_str()) == spelt(word))
         else {
             let words = PolicyKind::ALL.map(PolicyKind::as_str);
             return self.mistakes.push(ConfigError::UnknownKind {
@@ -75,6 +75,13 @@ impl Environment {
                 nearest: nearest(word, words),
             });
         };
+        let upper = spelt(name);
+        if name != upper {
+            return self.mistakes.push(ConfigError::Syntax {
+                at: Box::new(at()),
+                problem: format!("variables are in upper case: write {upper}"),
+            });
+        }
         match value.into_string() {
             Ok(value) => {
                 let variable = (name.to_owned(), value);
@@ -82,7 +89,7 @@ impl Environment {
             }
             Err(_) => self.mistakes.push(ConfigError::Syntax {
                 at: Box::new(at()),
-                problem: "the value is no Unicode text".to_owned(),
+                problem: "its value is no Unicode text: write one".to_owned(),
             }),
         }
     }

@@ -22,6 +22,8 @@ mod resolved;
 #[cfg(feature = "cli")]
 pub(crate) use environment::prefix;
 #[cfg(feature = "config")]
+pub(crate) use file::text_of;
+#[cfg(feature = "config")]
 pub(crate) use layers::{Layers, Source};
 pub use place::{ConfigPlace, FilePlace};
 #[cfg(feature = "config")]

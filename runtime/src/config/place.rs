@@ -39,7 +39,9 @@ impl ConfigPlace {
             Self::Environment { .. } => None,
         }
     }
+}
 
+impl ConfigPlace {
     /// The order in which mistakes are told.
     pub(crate) fn order(&self) -> impl Ord + use<> {
         match self {

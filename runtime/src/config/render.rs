@@ -11,9 +11,14 @@ pub(crate) fn key(name: &str) -> String {
     }
 }
 
-/// A text, in quotes.
+/// A text, in quotes and in one line.
 pub(crate) fn text(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    let escape = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if c.is_control() => format!("\\u{:04X}", u32::from(c)),
+        c => c.to_string(),
+    };
+    format!("\"{}\"", text.chars().map(escape).collect::<String>())
 }
 
 /// A value that is shown of a setting.
@@ -28,5 +33,46 @@ pub(crate) fn value(shape: Shape, shown: &str) -> String {
     match is_bare && shown != "none" {
         true => shown.to_owned(),
         false => text(shown),
+    }
+}
+
+#[cfg(all(test, not(steadfast_loom)))]
+mod tests {
+    #![allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+
+    use super::*;
+
+    #[test]
+    fn any_name_is_a_key_in_one_line() {
+        for name in [
+            "plain-1_a",
+            "",
+            " ",
+            "a b",
+            "a.b",
+            "shop::quote",
+            "é",
+            "\"",
+            "'",
+            "'\"",
+            "\\",
+            "a\nb",
+            "a\r\n",
+            "\t",
+            "\u{7f}",
+            "\u{0}",
+            "\u{85}",
+            "\u{2028}",
+            "#",
+            "[x]",
+            "a@src/lib.rs:3",
+        ] {
+            let line = format!("[retry.{}]", key(name));
+            assert!(!line.contains(['\n', '\r']), "{line}");
+            let table =
+                toml::de::DeTable::parse(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            let names = table.get_ref()["retry"].get_ref().as_table().unwrap();
+            assert!(names.contains_key(name), "{line}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::{
     shelf::{Shelf, Shelved},
 };
 use crate::{
-    config::{Base, ENABLED, FORCE, Layers, Resolved, Source},
+    config::{Base, ENABLED, FORCE, Layers, Resolved, Source, text_of},
     error::{ConfigError, ConfigErrors},
     event::{Event, Reconfigured, SettingChange},
     lock::lock,
@@ -112,12 +112,7 @@ impl Registry {
     /// A file that cannot be read, and all that [`configure_toml`](Self::configure_toml) finds.
     pub fn configure_file(&self, path: impl AsRef<Path>) -> Result<(), ConfigErrors> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            ConfigErrors(vec![ConfigError::File {
-                file: path.display().to_string(),
-                problem: format!("it cannot be read: {error}"),
-            }])
-        })?;
+        let text = text_of(path).map_err(ConfigErrors::one)?;
         self.configure(Source::File(path.to_owned()), &text)
     }
 
@@ -163,7 +158,7 @@ impl Registry {
         }
         match new.filter(|_| mistakes.is_empty()) {
             Some(new) => Ok(new),
-            None => Err(sorted(mistakes)),
+            None => Err(ConfigErrors::of(mistakes)),
         }
     }
 
@@ -181,25 +176,15 @@ impl Registry {
     }
 }
 
-/// In the order of their places; those without one come last.
-fn sorted(mut mistakes: Vec<ConfigError>) -> ConfigErrors {
-    mistakes.sort_by_key(|mistake| {
-        mistake
-            .at()
-            .map_or((true, None), |at| (false, Some(at.order())))
-    });
-    ConfigErrors(mistakes)
-}
-
 /// What would be wrong with the policies of one kind.
 fn review<P: Shelved>(shelf: &Shelf<P>, old: &Layers, new: &Layers) -> Vec<ConfigError> {
     let mut mistakes = Vec::new();
     for name in names(shelf) {
         let base = defined(shelf, &name).base;
         let after = new.resolve(&name, base.clone());
-        if shelf.find(&name).is_some() {
+        if let Some(policy) = shelf.find(&name) {
             let before = old.resolve(&name, base);
-            mistakes.extend(fixed::<P>(&name, &before, &after));
+            mistakes.extend(fixed(&name, policy, &before, &after));
         }
         mistakes.extend(after.mistakes);
     }
@@ -209,10 +194,11 @@ fn review<P: Shelved>(shelf: &Shelf<P>, old: &Layers, new: &Layers) -> Vec<Confi
 /// State that moved would be two states.
 fn fixed<P: Shelved>(
     name: &PolicyName,
+    policy: &P,
     before: &Resolved<P::Settings>,
     after: &Resolved<P::Settings>,
 ) -> Option<ConfigError> {
-    let is_shared = before.settings.is_shared();
+    let is_shared = is_shared(policy);
     let origin = after.origins.get("shared").or(before.origins.get("shared"));
     (is_shared != after.settings.is_shared()).then(|| ConfigError::Fixed {
         at: origin.map_or_else(|| "the configuration".to_owned(), ToString::to_string),

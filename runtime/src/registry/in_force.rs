@@ -83,7 +83,9 @@ impl Registry {
         let mut resolved = self.configured(name, defined.base);
         mistakes.append(&mut resolved.mistakes);
         if !matches!(defined.definition, Definition::Installed { .. }) {
-            mistakes.extend(catalog::lacks::<P>(name, &resolved.settings));
+            let lacks = catalog::lacks::<P>(name, &resolved.settings)
+                .filter(|lacks| !mistakes.iter().any(|each| each.explains(lacks)));
+            mistakes.extend(lacks);
         }
         resolved.mistakes = mistakes;
         resolved

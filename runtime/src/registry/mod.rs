@@ -1,6 +1,8 @@
 //! Which policies there are, by kind and name.
 
 mod catalog;
+#[cfg(feature = "config")]
+mod changes;
 mod checks;
 #[cfg(feature = "config")]
 pub(crate) mod configuration;
@@ -17,6 +19,8 @@ mod site;
 mod slot;
 mod snapshot;
 mod teller;
+#[cfg(feature = "config")]
+mod trail;
 #[cfg(feature = "config")]
 mod watch;
 

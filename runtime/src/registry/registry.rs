@@ -183,6 +183,9 @@ impl Registry {
             });
         }
         let shelf = P::shelf(&self.0.shelves);
+        // What is looked at now is what it is made of.
+        #[cfg(feature = "config")]
+        let changing = self.configuration().changing();
         let installed = Installed {
             settings: *settings,
             place: here,
@@ -196,7 +199,10 @@ impl Registry {
             let defined = in_force::installed(installed.clone());
             self.assemble::<P>(&name, &self.in_force::<P>(&name, defined))
         };
-        match shelf.find_or_make(&name, Some(installed.clone()), make) {
+        let made = shelf.find_or_make(&name, Some(installed.clone()), make);
+        #[cfg(feature = "config")]
+        drop(changing);
+        match made {
             (policy, true) => {
                 policy::attend(policy);
                 Ok(policy.clone())
@@ -455,18 +461,20 @@ impl Registry {
         self.0.shelves.for_each(|_, _, policy| policy.reset());
     }
 
-    /// Answers with every mistake in what the attributes say, at once: best asked at the start of
-    /// `main`.
+    /// Answers with every mistake in what the attributes and the configuration say, at once: best asked at
+    /// the start of `main`, once files are loaded and the store is set.
     ///
     /// # Errors
     /// Sites of one name that disagree, settings of one name in two packages, a name that is joined but
-    /// never defined, `shared` without a store.
+    /// never defined, `shared` without a store; in the environment (feature `config`) kinds, policies and
+    /// settings that there are not, and values that a setting cannot have. A file with mistakes is not in
+    /// force, and was refused when it was loaded.
     pub fn validate(&self) -> Result<(), ConfigErrors> {
         let mistakes = self.mistakes();
         if mistakes.is_empty() {
             Ok(())
         } else {
-            Err(ConfigErrors(mistakes))
+            Err(ConfigErrors::of(mistakes))
         }
     }
 
@@ -477,7 +485,9 @@ impl Registry {
 
     #[cfg(feature = "config")]
     pub(super) fn keep(&self, watch: Watch) {
-        lock(&self.0.watches).push(watch);
+        let mut watches = lock(&self.0.watches);
+        watches.retain(Watch::is_wanted);
+        watches.push(watch);
     }
 
     #[cfg(feature = "config")]

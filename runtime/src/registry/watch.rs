@@ -1,7 +1,8 @@
 //! A configuration file that is loaded again when it changes.
 
 use std::{
-    fmt, fs, io,
+    collections::BTreeSet,
+    fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, Weak},
     thread,
@@ -9,13 +10,17 @@ use std::{
 };
 
 use notify_debouncer_mini::{
-    DebounceEventResult, Debouncer, new_debouncer,
-    notify::{self, RecommendedWatcher, RecursiveMode},
+    Config, DebounceEventResult, Debouncer, new_debouncer_opt,
+    notify::{self, RecursiveMode},
 };
 
-use super::registry::{Registry, WeakRegistry};
+use super::{
+    changes::Changes,
+    registry::{Registry, WeakRegistry},
+    trail,
+};
 use crate::{
-    config::Source,
+    config::{Source, text_of},
     error::{ConfigError, ConfigErrors},
     event::{ConfigRejected, Event},
     lock::lock,
@@ -30,6 +35,9 @@ const SETTLED: Duration = Duration::from_millis(50);
 /// How often a file that keeps changing is read before it is taken as it is.
 const READS: u32 = 100;
 
+/// How often it is looked where the file leads to, if that keeps changing.
+const LOOKS: u32 = 10;
+
 /// A file that is watched: from [`Registry::watch`].
 #[derive(Clone)]
 pub struct Watch(Arc<Inner>);
@@ -40,7 +48,13 @@ struct Inner {
     /// What was read last, good or bad.
     last: Mutex<Option<String>>,
     /// What tells of changes; none before it began, and once it was stopped.
-    watcher: Mutex<Option<Debouncer<RecommendedWatcher>>>,
+    watcher: Mutex<Option<Watcher>>,
+}
+
+struct Watcher {
+    changes: Debouncer<Changes>,
+    /// Those that are watched.
+    directories: BTreeSet<PathBuf>,
 }
 
 impl Registry {
@@ -51,7 +65,8 @@ impl Registry {
     /// every mistake and its place. So is one that is gone: its settings stay. Changes are gathered for
     /// 100 ms, and the file is taken once it has stayed the same for another 50 ms. To be safe from a half
     /// of it being read, write another file and rename it over this one. Links are followed, also
-    /// when they come to lead elsewhere, as those of a mounted `ConfigMap` do.
+    /// when they come to lead elsewhere, as those of a mounted `ConfigMap` do; so is a directory that is
+    /// made again.
     ///
     /// The file is watched as long as the registry is there, or until [`Watch::stop`]; dropping the `Watch`
     /// does not end it. Network file systems may not tell of changes that other machines make.
@@ -75,11 +90,17 @@ impl Registry {
         });
         // Before it is read: no change may be missed.
         inner.begin().map_err(|error| inner.unwatchable(&error))?;
-        let text = fs::read_to_string(&inner.path).map_err(|error| inner.unreadable(&error))?;
-        lock(&inner.last).replace(text.clone());
+        let text = text_of(&inner.path).map_err(ConfigErrors::one)?;
         let watch = Watch(inner);
         let source = Source::File(watch.0.path.clone());
-        match self.configure_if(source, &text, || true) {
+        // Else a later text has been loaded meanwhile, by whom changes are told.
+        let is_first = || {
+            let mut last = lock(&watch.0.last);
+            let is_first = last.is_none();
+            last.get_or_insert_with(|| text.clone());
+            is_first
+        };
+        match self.configure_if(source, &text, is_first) {
             Ok(()) => {
                 self.keep(watch.clone());
                 Ok(watch)
@@ -97,6 +118,11 @@ impl Watch {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
+    }
+
+    /// Whether it goes on.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.0.is_wanted()
     }
 
     /// Ends it: nothing is loaded after that. The settings that are in force stay so.
@@ -117,6 +143,32 @@ impl fmt::Debug for Watch {
     }
 }
 
+impl Watcher {
+    /// Watches the directories in which it is decided what the file says: it may be replaced at any time,
+    /// and so may what leads to it.
+    fn follow(&mut self, path: &Path) -> notify::Result<()> {
+        let mut watched = Ok(());
+        for _ in 0..LOOKS {
+            let directories = trail::directories(path);
+            for left in self.directories.difference(&directories) {
+                // If it is no more, nor is its watch.
+                drop(self.changes.watcher().unwatch(left));
+            }
+            // Also those that are watched: it may be another one of the same name.
+            watched = directories.iter().try_for_each(|directory| {
+                let watcher = self.changes.watcher();
+                watcher.watch(directory, RecursiveMode::NonRecursive)
+            });
+            let is_settled = watched.is_ok() && trail::directories(path) == directories;
+            self.directories = directories;
+            if is_settled {
+                break;
+            }
+        }
+        watched
+    }
+}
+
 impl Inner {
     fn begin(self: &Arc<Self>) -> notify::Result<()> {
         let this: Weak<Self> = Arc::downgrade(self);
@@ -126,27 +178,22 @@ impl Inner {
                 this.load();
             }
         };
-        let watcher = new_debouncer(GATHERED, changed)?;
+        let watcher = Watcher {
+            changes: new_debouncer_opt(Config::default().with_timeout(GATHERED), changed)?,
+            directories: BTreeSet::new(),
+        };
         *lock(&self.watcher) = Some(watcher);
         self.follow()
     }
 
-    /// Watches the directories that the file is in: the file itself may be replaced at any time.
     fn follow(&self) -> notify::Result<()> {
         let mut watcher = lock(&self.watcher);
-        let Some(watcher) = watcher.as_mut() else {
-            return Ok(());
-        };
-        let here = directory(&self.path);
-        watcher.watcher().watch(here, RecursiveMode::NonRecursive)?;
-        // Where a link leads to, as far as it leads anywhere.
-        if let Ok(target) = fs::canonicalize(&self.path) {
-            let there = directory(&target);
-            watcher
-                .watcher()
-                .watch(there, RecursiveMode::NonRecursive)?;
-        }
-        Ok(())
+        let follow = |watcher: &mut Watcher| watcher.follow(&self.path);
+        watcher.as_mut().map_or(Ok(()), follow)
+    }
+
+    fn is_wanted(&self) -> bool {
+        lock(&self.watcher).is_some()
     }
 
     fn load(&self) {
@@ -160,29 +207,29 @@ impl Inner {
             Ok(text) => {
                 lock(&self.last).replace(text.clone());
                 let source = Source::File(self.path.clone());
-                registry.configure_if(source, &text, || lock(&self.watcher).is_some())
+                registry.configure_if(source, &text, || self.is_wanted())
             }
             // Told once.
             Err(_) if lock(&self.last).is_none() => Ok(()),
             Err(error) => {
                 lock(&self.last).take();
-                Err(self.unreadable(&error))
+                Err(ConfigErrors::one(error))
             }
         };
-        for errors in [loaded.err(), followed.err()].into_iter().flatten() {
+        let rejected = [loaded.err(), followed.err()].into_iter().flatten();
+        for errors in rejected.filter(|_| self.is_wanted()) {
             let event = Event::ConfigRejected(ConfigRejected { errors });
             registry.sink().tell(&event);
         }
     }
 
     /// The text, once it stays the same.
-    fn settled(&self) -> io::Result<String> {
-        let mut text = fs::read_to_string(&self.path);
+    fn settled(&self) -> Result<String, ConfigError> {
+        let mut text = text_of(&self.path);
         for _ in 0..READS {
             thread::sleep(SETTLED);
-            let again = fs::read_to_string(&self.path);
-            let is_settled = matches!((&text, &again), (Ok(a), Ok(b)) if a == b)
-                || (text.is_err() && again.is_err());
+            let again = text_of(&self.path);
+            let is_settled = text == again;
             text = again;
             if is_settled {
                 break;
@@ -191,25 +238,10 @@ impl Inner {
         text
     }
 
-    fn unreadable(&self, error: &io::Error) -> ConfigErrors {
-        self.wrong(format!("it cannot be read: {error}"))
-    }
-
     fn unwatchable(&self, error: &notify::Error) -> ConfigErrors {
-        self.wrong(format!("it cannot be watched: {error}"))
-    }
-
-    fn wrong(&self, problem: String) -> ConfigErrors {
-        ConfigErrors(vec![ConfigError::File {
+        ConfigErrors::one(ConfigError::File {
             file: self.path.display().to_string(),
-            problem,
-        }])
-    }
-}
-
-fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+            problem: format!("it cannot be watched: {error}"),
+        })
     }
 }

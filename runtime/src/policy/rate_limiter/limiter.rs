@@ -101,9 +101,9 @@ use crate::{
 /// | another algorithm | starts empty |
 ///
 /// So in a time in which settings change no more gets through than the old and the new limit let
-/// through together, as long as no bucket is more than twice the other. A permit that was taken before and
-/// is given back after it gives back what it
-/// still holds or less; nothing where the algorithm is another, or the windows are.
+/// through together, as long as no bucket is more than twice the other. A permit that was taken before
+/// and is given back after it gives back what it still holds or less; nothing where the algorithm is
+/// another, or the windows are.
 ///
 /// Those who wait are judged again, in their order: on a higher rate they leave earlier, on a lower one
 /// later, and whoever would have to wait longer than `max_wait` now is refused. With `enabled = false` they
