@@ -19,6 +19,7 @@ use crate::{
     rejection::Rejection,
     served::Source,
     store::{StoreError, StoreSlot},
+    sync::AtomicBool,
 };
 
 /// Something that happened to a policy.
@@ -344,6 +345,21 @@ impl Sink {
         if self.hears_debug() {
             self.tell(&event());
         }
+    }
+
+    /// Tells that a shared policy has no store: the first time only, which `told` keeps.
+    #[cold]
+    pub(crate) fn tell_no_store(&self, kind: PolicyKind, policy: &PolicyName, told: &AtomicBool) {
+        // All later calls come here too: they must not meet at a write.
+        if told.load(Relaxed) || told.swap(true, Relaxed) {
+            return;
+        }
+        let policy = policy.clone();
+        let error = ConfigError::NoStore {
+            kind,
+            policy: policy.clone(),
+        };
+        self.tell(&Event::Misconfigured(Misconfigured { policy, error }));
     }
 
     fn hears_debug(&self) -> bool {

@@ -241,6 +241,7 @@
 //! | `serde` | yes | `Serialize` for snapshots, metrics and names |
 //! | `config` | no | settings from TOML files and the environment, loaded again live |
 //! | `cli` | no | `steadfast::cli`: `list`, `check`, `init` and `schema` for operators |
+//! | `metrics` | no | counters, gauges and histograms of every policy through the `metrics` facade |
 //! | `redis` | no | `RedisStore`: limits, circuits, places and answers shared between processes |
 //! | `redis-tls` | no | the same over `rediss://` |
 //! | `test-util` | no | virtual time and [`test::isolated`]; for `[dev-dependencies]` |
@@ -271,6 +272,7 @@ mod judge;
 mod key;
 mod keyed;
 mod kind;
+mod lock;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;

@@ -2,9 +2,11 @@
 
 use std::{
     cell::Cell,
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{LazyLock, Mutex},
     thread::available_parallelism,
 };
+
+use crate::lock::lock;
 
 /// One `T` for each of about as many threads as can run at once, and one that all others share.
 ///
@@ -92,7 +94,7 @@ impl Lease {
         if cfg!(steadfast_loom) {
             return Self(SHARED);
         }
-        let mut free = LEASES.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = lock(&LEASES.free);
         Self(free.pop().unwrap_or(SHARED))
     }
 }
@@ -102,7 +104,7 @@ impl Drop for Lease {
         // What other destructors of this thread still do goes to the shared lane.
         LANE.set(SHARED);
         if self.0 != SHARED {
-            let mut free = LEASES.free.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut free = lock(&LEASES.free);
             free.push(self.0);
         }
     }

@@ -4,6 +4,8 @@
 
 use std::sync::TryLockError;
 
+#[cfg(not(steadfast_loom))]
+pub(crate) use crate::lock::lock;
 #[cfg(steadfast_loom)]
 #[allow(unused_imports)]
 pub(crate) use loom::sync::{
@@ -17,8 +19,8 @@ pub(crate) use std::sync::{
     atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
-/// Locks, and goes on with the data of a poisoned lock: no code of ours panics while it holds one,
-/// and a policy that stopped working because somebody else panicked would be worse than the panic.
+/// As [`crate::lock::lock`].
+#[cfg(steadfast_loom)]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     match mutex.lock() {
         Ok(guard) => guard,

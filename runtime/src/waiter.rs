@@ -15,7 +15,10 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use crate::clock::{self, Nanos};
+use crate::{
+    clock::{self, Nanos},
+    lock::lock,
+};
 
 /// What became of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +145,7 @@ struct Parker {
 
 impl Parker {
     fn park(&self, timeout: Option<Duration>) {
-        let woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        let woken = lock(&self.woken);
         let asleep = |woken: &mut bool| !*woken;
         let mut woken = match timeout {
             None => self
@@ -166,7 +169,7 @@ impl Wake for Parker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *lock(&self.woken) = true;
         self.bell.notify_one();
     }
 }

@@ -824,3 +824,82 @@ async fn a_breaker_is_forced_open_and_closed_and_switched_off_by_a_text() {
     says("failure_threshold = 1");
     assert_eq!(settings(&registry), "1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_kind_of_policy_can_be_taken_out_and_put_back() {
+    #[fallback("six", value = 7)]
+    async fn answered() -> Result<u32, Rejection> {
+        refused().await
+    }
+
+    #[retry("six", max_attempts = 3)]
+    async fn retried(attempts: &mut u32) -> std::io::Result<()> {
+        *attempts += 1;
+        Err(std::io::ErrorKind::Other.into())
+    }
+
+    #[circuit_breaker("six", failure_threshold = 1)]
+    async fn broken(is_good: bool) -> std::io::Result<()> {
+        if is_good {
+            Ok(())
+        } else {
+            Err(std::io::ErrorKind::Other.into())
+        }
+    }
+
+    #[rate_limited("six", rate = "1/h")]
+    async fn limited() -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    #[bulkhead("six", max_concurrent = 1)]
+    async fn bounded() -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    #[timeout("six", "1s")]
+    async fn timed() -> Result<(), Rejection> {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok(())
+    }
+
+    async fn refused() -> Result<u32, Rejection> {
+        limited().await.map(|()| 1)
+    }
+
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let is_there = async |is_there: bool| {
+        assert_eq!(limited().await.is_err(), is_there, "rate limiter");
+        assert_eq!(broken(true).await.is_err(), is_there, "circuit breaker");
+        assert_eq!(bounded().await.is_err(), is_there, "bulkhead");
+        assert_eq!(timed().await.is_err(), is_there, "timeout");
+    };
+    // Used up, open, and full.
+    limited().await.unwrap();
+    assert!(broken(false).await.is_err());
+    let _place = registry.bulkhead("six").unwrap().try_acquire().unwrap();
+    is_there(true).await;
+    let mut attempts = 0;
+    assert!(retried(&mut attempts).await.is_err());
+    assert_eq!((attempts, answered().await.unwrap()), (3, 7));
+
+    let off = |kinds: &[&str]| {
+        let off = kinds
+            .iter()
+            .map(|kind| format!("[{kind}.six]\nenabled = false\n"));
+        registry.configure_toml(&off.collect::<String>()).unwrap();
+    };
+    off(&["retry", "fallback"]);
+    attempts = 0;
+    assert!(retried(&mut attempts).await.is_err());
+    assert_eq!(attempts, 1);
+    assert!(answered().await.is_err());
+    let four = ["rate_limiter", "circuit_breaker", "bulkhead", "timeout"];
+    off(&four);
+    is_there(false).await;
+    // Each is as it was left.
+    off(&[]);
+    is_there(true).await;
+    assert_eq!(answered().await.unwrap(), 7);
+}

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Mutex, OnceLock},
 };
 
 use ::metrics::{Histogram, Key, Label, Recorder};
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     call::Call,
     clock::{self, Nanos},
+    lock::lock,
 };
 
 /// What a call came to, as far as a label says it.
@@ -120,7 +121,7 @@ impl Functions {
     pub(crate) fn times(&self, function: &'static str) -> &'static Times {
         let mut is_new = false;
         let times = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = lock(&self.0);
             *all.entry(function).or_insert_with(|| {
                 is_new = true;
                 Box::leak(Box::new(Times::new(function)))

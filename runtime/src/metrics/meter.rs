@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicI64, Ordering::Relaxed},
     },
 };
@@ -11,6 +11,7 @@ use std::{
 use ::metrics::{Counter, Gauge, Histogram, Key, Label, Metadata, Recorder};
 
 use super::series::{Series, SeriesKind};
+use crate::{lock::lock, name::PolicyName};
 
 /// A number that a policy has, and the series that it goes to.
 #[derive(Debug)]
@@ -63,27 +64,22 @@ pub(crate) struct Lines {
 
 /// A policy whose numbers are published.
 pub(crate) trait Metered: Send + Sync + 'static {
-    /// Its name: the first label of all. What has none is the only one of its kind.
-    fn name(&self) -> Option<&str>;
-
     fn meter(&self) -> &Meter;
-
-    /// Those of its registry.
-    fn levels(&self) -> &Levels;
 
     /// Its numbers now, one for each line. Counts are those since it was made, whatever was reset.
     fn read(&self) -> Vec<u64>;
 }
 
-/// Where gauges stand: one level for each, over all policies of one registry that have that name.
-#[derive(Debug, Default)]
-pub(crate) struct Levels(Mutex<HashMap<Key, Level>>);
+/// Where gauges stand: one level for each, over all policies of one registry that have that name. Clones
+/// are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Levels(Arc<Mutex<HashMap<Key, Level>>>);
 
 type Level = Arc<AtomicI64>;
 
 impl Levels {
     fn of(&self, key: &Key) -> Level {
-        let mut levels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut levels = lock(&self.0);
         Arc::clone(levels.entry(key.clone()).or_default())
     }
 }
@@ -95,6 +91,10 @@ impl Levels {
 #[derive(Debug)]
 pub(crate) struct Meter {
     lines: &'static Lines,
+    /// The first label of all. What has none is the only one of its kind.
+    name: Option<PolicyName>,
+    /// Those of its registry.
+    levels: Levels,
     books: Mutex<Vec<Book>>,
     told: OnceLock<Histogram>,
 }
@@ -114,10 +114,12 @@ enum Handle {
 }
 
 impl Meter {
-    pub(crate) fn new(lines: &'static Lines) -> Self {
+    pub(crate) fn new(lines: &'static Lines, name: Option<&PolicyName>, levels: &Levels) -> Self {
         let books = lines.lines.iter().map(|_| Book::default()).collect();
         Self {
             lines,
+            name: name.cloned(),
+            levels: levels.clone(),
             books: Mutex::new(books),
             told: OnceLock::new(),
         }
@@ -131,7 +133,7 @@ impl Meter {
     }
 
     fn books(&self) -> MutexGuard<'_, Vec<Book>> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.books)
     }
 }
 
@@ -192,13 +194,13 @@ fn register(policy: &dyn Metered, recorder: &dyn Recorder) {
     for index in missing {
         let line = &meter.lines.lines[index];
         line.series.describe(recorder);
-        let handle = Handle::of(line, policy, recorder);
+        let handle = Handle::of(line, meter, recorder);
         // Whoever came first: both are handles of one series.
         meter.books()[index].handle.get_or_insert(handle);
     }
     if let (Some(series), None) = (meter.lines.told, meter.told.get()) {
         series.describe(recorder);
-        let told = recorder.register_histogram(&key(&series, policy.name(), &[]), &METADATA);
+        let told = recorder.register_histogram(&key(&series, meter.name.as_ref(), &[]), &METADATA);
         let _ = meter.told.set(told);
     }
 }
@@ -222,8 +224,8 @@ fn missing(policy: &dyn Metered, meter: &Meter) -> Vec<usize> {
 pub(super) static METADATA: Metadata<'static> =
     Metadata::new("steadfast", ::metrics::Level::INFO, Some("steadfast"));
 
-fn key(series: &Series, name: Option<&str>, labels: &[(&'static str, &'static str)]) -> Key {
-    let name = name.map(|name| Label::new("policy", name.to_owned()));
+fn key(series: &Series, name: Option<&PolicyName>, labels: &[(&'static str, &'static str)]) -> Key {
+    let name = name.map(|name| Label::new("policy", name.as_str().to_owned()));
     let others = labels
         .iter()
         .map(|&(label, value)| Label::from_static_parts(label, value));
@@ -234,12 +236,12 @@ fn key(series: &Series, name: Option<&str>, labels: &[(&'static str, &'static st
 }
 
 impl Handle {
-    fn of(line: &Line, policy: &dyn Metered, recorder: &dyn Recorder) -> Self {
-        let key = key(&line.series, policy.name(), &line.labels);
+    fn of(line: &Line, meter: &Meter, recorder: &dyn Recorder) -> Self {
+        let key = key(&line.series, meter.name.as_ref(), &line.labels);
         match line.series.kind {
             SeriesKind::Counter => Self::Counter(recorder.register_counter(&key, &METADATA)),
             SeriesKind::Gauge => {
-                let level = policy.levels().of(&key);
+                let level = meter.levels.of(&key);
                 Self::Gauge(recorder.register_gauge(&key, &METADATA), level)
             }
             SeriesKind::Histogram => {

@@ -2,7 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, Once, PoisonError, Weak},
+    sync::{Arc, Mutex, Once, Weak},
     thread,
     time::Duration,
 };
@@ -13,6 +13,7 @@ use super::{
     duration::Times,
     meter::{self, Metered},
 };
+use crate::lock::lock;
 
 /// How old a figure may be. A scrape comes every few seconds.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -44,7 +45,7 @@ fn add(source: Source) {
 }
 
 fn sources<T>(act: impl FnOnce(&mut Vec<Source>) -> T) -> T {
-    act(&mut SOURCES.lock().unwrap_or_else(PoisonError::into_inner))
+    act(&mut lock(&SOURCES))
 }
 
 /// Brings every figure to the recorder now, which happens four times a second anyway: for those who render

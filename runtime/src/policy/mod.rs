@@ -45,7 +45,7 @@ pub(crate) trait Policy: Clone + Send + Sync + 'static {
 
     /// All of it at once, for those who hold no lock.
     #[cfg(test)]
-    #[cfg_attr(not(feature = "test-util"), allow(dead_code))] // nobody tests it
+    #[cfg_attr(not(feature = "test-util"), allow(dead_code))] // for tests in virtual time
     fn reconfigure(&self, settings: &Self::Settings, switch: Switch) {
         self.configure(settings, switch).run();
     }

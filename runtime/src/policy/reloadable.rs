@@ -1,9 +1,11 @@
 //! A value that can be replaced while calls run under it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 #[cfg(not(steadfast_loom))]
 use crossbeam_utils::atomic::AtomicCell;
+
+use crate::lock::lock;
 
 /// A value that is read on every call and replaced when the configuration is loaded again.
 ///
@@ -43,11 +45,11 @@ impl<T> Cell<T> {
 
     fn load(&self) -> Option<&'static T> {
         let place = self.place.load(crate::sync::Ordering::Acquire);
-        self.values.lock().unwrap_or_else(PoisonError::into_inner)[place]
+        lock(&self.values)[place]
     }
 
     fn store(&self, value: Option<&'static T>) {
-        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut values = lock(&self.values);
         values.push(value);
         let place = values.len() - 1;
         drop(values);
@@ -116,7 +118,7 @@ impl<T: PartialEq + 'static> Reloadable<T> {
     /// Puts `value` in force, for those who read from now on.
     #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody has others
     pub(crate) fn set(&self, value: T) {
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = lock(&self.others);
         if value == self.first {
             return self.other.store(None);
         }

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -18,6 +18,7 @@ use super::health::CheckHealth;
 use crate::{
     clock::{self, Nanos},
     health::{HealthStatus, Verdict},
+    lock::lock,
     units,
 };
 
@@ -235,10 +236,6 @@ impl Check {
             took,
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A task that ends with whoever waits for it.

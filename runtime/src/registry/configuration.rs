@@ -17,6 +17,7 @@ use crate::{
     config::{Base, ENABLED, FORCE, Layers, Resolved, Source, text_of},
     error::{ConfigError, ConfigErrors},
     event::{Event, Reconfigured, SettingChange},
+    lock::lock,
     name::PolicyName,
     policy::{
         Later, kind_of,
@@ -47,7 +48,7 @@ impl Configuration {
 
     /// To change it; or to wait until whoever does has done.
     pub(super) fn changing(&self) -> MutexGuard<'_, ()> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.changing)
     }
 
     fn layers(&self) -> Arc<Layers> {

@@ -1,7 +1,7 @@
 //! The registry of one program, or of one test.
 
 #[cfg(feature = "config")]
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Mutex, Weak};
 use std::{
     fmt,
     future::Future,
@@ -25,6 +25,8 @@ use super::{
 };
 #[cfg(feature = "config")]
 use super::{configuration::Configuration, watch::Watch};
+#[cfg(feature = "config")]
+use crate::lock::lock;
 #[cfg(feature = "metrics")]
 use crate::metrics::{Functions, Times};
 use crate::{
@@ -483,11 +485,7 @@ impl Registry {
 
     #[cfg(feature = "config")]
     pub(super) fn keep(&self, watch: Watch) {
-        let mut watches = self
-            .0
-            .watches
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut watches = lock(&self.0.watches);
         watches.retain(Watch::is_wanted);
         watches.push(watch);
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use super::declared::AnySettings;
@@ -11,6 +11,7 @@ use super::policies::*;
 use crate::{
     health::Verdict,
     kind::PolicyKind,
+    lock::lock,
     name::PolicyName,
     place::Place,
     policy::{
@@ -85,7 +86,7 @@ impl<P: Policy> Default for Shelf<P> {
 
 impl<P: Policy> Shelf<P> {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PolicyName, Kept<P>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&'static P> {

@@ -22,9 +22,9 @@ pub(super) struct Teller {
 impl Teller {
     pub(super) fn new(sink: Sink) -> Self {
         Self {
-            sink,
             #[cfg(feature = "metrics")]
-            meter: Meter::new(&STORE),
+            meter: Meter::new(&STORE, None, sink.levels()),
+            sink,
         }
     }
 }
@@ -37,17 +37,8 @@ static STORE: std::sync::LazyLock<Lines> = std::sync::LazyLock::new(|| Lines {
 
 #[cfg(feature = "metrics")]
 impl metrics::Metered for Teller {
-    /// It has none.
-    fn name(&self) -> Option<&str> {
-        None
-    }
-
     fn meter(&self) -> &Meter {
         &self.meter
-    }
-
-    fn levels(&self) -> &metrics::Levels {
-        self.sink.levels()
     }
 
     fn read(&self) -> Vec<u64> {

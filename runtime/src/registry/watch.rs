@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     thread,
     time::Duration,
 };
@@ -23,6 +23,7 @@ use crate::{
     config::{Source, text_of},
     error::{ConfigError, ConfigErrors},
     event::{ConfigRejected, Event},
+    lock::lock,
 };
 
 /// How long changes are gathered before the file is read.
@@ -243,8 +244,4 @@ impl Inner {
             problem: format!("it cannot be watched: {error}"),
         })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

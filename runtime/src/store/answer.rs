@@ -1,13 +1,14 @@
 //! How a caller waits for a store, async or blocking.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
 };
 
 use super::{Job, Reply, Store, StoreError};
 use crate::{
     clock::Nanos,
+    lock::lock,
     waiter::{self, Progress, Wait},
 };
 
@@ -26,7 +27,7 @@ enum State {
 
 impl Cell {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     fn put(&self, outcome: Result<Reply, StoreError>) {

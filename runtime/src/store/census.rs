@@ -8,8 +8,7 @@ use std::{
     },
 };
 
-use super::{Job, Link, Member, Records, Script, StoreError, Value};
-use crate::store::Arg;
+use super::{Arg, Job, Link, Member, Records, Script, StoreError, Value, bytes, int};
 
 /// Counts the instances of one policy by their signs of life.
 #[derive(Debug)]
@@ -77,16 +76,13 @@ impl Member for Census {
 }
 
 fn count(records: &mut Records<'_>, args: &[Arg]) -> Result<Vec<Value>, StoreError> {
-    let (Some(Arg::Bytes(instance)), Some(gone)) = (args.first(), args.get(1)) else {
-        return Err(StoreError::BadReply);
-    };
-    let (now, gone) = (records.now(), gone.int()?);
+    let (instance, gone, now) = (bytes(args, 0)?, int(args, 1)?, records.now());
     let mut seen = records
         .get::<HashMap<Vec<u8>, i64>>(0)?
         .cloned()
         .unwrap_or_default();
     seen.retain(|_, at| *at > now - gone);
-    seen.insert(instance.clone(), now);
+    seen.insert(instance.to_vec(), now);
     let number = seen.len();
     records.put(0, seen, gone);
     Ok(vec![Value::Int(i64::try_from(number).unwrap_or(i64::MAX))])

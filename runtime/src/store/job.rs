@@ -150,4 +150,31 @@ impl Arg {
             Self::Bytes(_) => Err(StoreError::BadReply),
         }
     }
+
+    /// The bytes.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub(crate) fn bytes(&self) -> Result<&[u8], StoreError> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            Self::Int(_) => Err(StoreError::BadReply),
+        }
+    }
+}
+
+/// The `nth` argument of a script, an integer.
+///
+/// # Errors
+/// There is none: whoever asks does not know the script.
+pub(crate) fn int(args: &[Arg], nth: usize) -> Result<i64, StoreError> {
+    args.get(nth).ok_or(StoreError::BadReply)?.int()
+}
+
+/// The same, bytes.
+///
+/// # Errors
+/// As of [`int`].
+pub(crate) fn bytes(args: &[Arg], nth: usize) -> Result<&[u8], StoreError> {
+    args.get(nth).ok_or(StoreError::BadReply)?.bytes()
 }

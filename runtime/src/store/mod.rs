@@ -9,6 +9,8 @@ mod error;
 mod health;
 mod job;
 mod link;
+#[cfg(all(test, not(steadfast_loom)))]
+pub(crate) mod on_server;
 mod script;
 
 use std::{
@@ -25,7 +27,7 @@ pub(crate) use census::Census;
 pub use error::StoreError;
 pub use health::{StoreHealth, StoreStatus};
 pub use job::Job;
-pub(crate) use job::{Arg, Reply, Value};
+pub(crate) use job::{Arg, Reply, Value, bytes, int};
 pub(crate) use link::{Link, StoreSlot};
 #[cfg(any(test, feature = "redis"))]
 pub(crate) use script::PRELUDE;

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     clock,
+    lock::lock,
     store::{Job, Member, Reply, Store, StoreError, StoreHealth, StoreStatus, TICK, Table},
 };
 
@@ -169,10 +170,6 @@ impl Inner {
 fn micros_now() -> i64 {
     let micros = clock::since_epoch(clock::now()) / 1_000;
     i64::try_from(micros).unwrap_or(i64::MAX)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Store for MemoryStore {

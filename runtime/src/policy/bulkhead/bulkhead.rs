@@ -107,6 +107,17 @@ use crate::{
 /// [`try_acquire`](Self::try_acquire) cannot wait for the store: it takes a place that is kept here, or is
 /// refused and has one fetched, which is kept for a second.
 ///
+/// # Configuration
+/// Settings can be replaced while calls run (feature `config`), and the state stays:
+/// - Places that are taken stay taken. After a lower `max_concurrent` nobody enters until enough of them
+///   have come back.
+/// - Those who wait are judged again, in their order: as many enter as there is room for now; then those
+///   leave, from the end of the line, who would not wait if they came now (a shorter `max_queue`, no
+///   `max_wait` any more); the others wait for the new `max_wait`, from when they came.
+/// - A place of a shared bulkhead keeps the `lease` that it was taken with.
+/// - `enforce = false` and `enabled = false` let those who wait go on at once. What goes past a bulkhead that
+///   is off is not counted; on again, it goes on from the places that were taken before.
+///
 /// # Cancellation
 /// A dropped call gives its place back, a dropped wait its place in the line; a place that was handed
 /// to a caller who is dropped before noticing goes to the next one.
@@ -676,6 +687,8 @@ impl Policy for Bulkhead {
             .is_shared()
             .then(|| Shared::new(name.clone(), Arc::clone(&terms), sink.clone()));
         Self(Arc::new(Inner {
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES, Some(&name), sink.levels()),
             name,
             terms,
             making_keys: Mutex::new(()),
@@ -685,8 +698,6 @@ impl Policy for Bulkhead {
             aside: OnceLock::new(),
             refused: Counters::new(),
             sink,
-            #[cfg(feature = "metrics")]
-            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -694,9 +705,6 @@ impl Policy for Bulkhead {
         self.terms().settings.effective()
     }
 
-    /// Places that are taken stay taken. Of those who wait, in their order, as many go in as there is room
-    /// for now; then those leave, from the end of the line, who would not wait if they came now; the
-    /// others wait as long as is in force, from when they came.
     fn configure(&self, settings: &BulkheadSettings, switch: Switch) -> Later {
         self.0.terms.set(Terms::new(*settings, switch));
         // By whatever is in force by then: of two who do this at once, the second judges last.
@@ -896,16 +904,8 @@ mod metered {
     }
 
     impl Metered for Inner {
-        fn name(&self) -> Option<&str> {
-            Some(&self.name)
-        }
-
         fn meter(&self) -> &Meter {
             &self.meter
-        }
-
-        fn levels(&self) -> &Levels {
-            self.sink.levels()
         }
 
         fn read(&self) -> Vec<u64> {

@@ -1,10 +1,9 @@
 //! One circuit that many threads share: the machine under a lock, and a gate in front of it that spares
 //! most callers the lock.
 
-use std::{
-    sync::{Arc, OnceLock},
-    task::Waker,
-};
+use std::{sync::Arc, task::Waker};
+
+use once_cell::race::OnceBox;
 
 use super::{
     gate::Gate,
@@ -46,7 +45,7 @@ pub struct Cell {
     until: AtomicU64,
     /// Only where there is one circuit: lanes for each key would take more memory than they are worth. And
     /// only once it has a window of time.
-    pending: OnceLock<Box<Pending>>,
+    pending: OnceBox<Pending>,
     /// Where the circuit is the fleet's. It has a lock of its own, under which no other is taken but its
     /// hub's.
     pub(super) shared: Option<Box<Outpost>>,
@@ -66,8 +65,14 @@ enum Freed {
 #[derive(Debug)]
 struct Kept {
     circuit: Circuit,
-    /// Who wants to know when it would admit, once there has been somebody.
-    waiting: Option<Box<Queue<()>>>,
+    /// Elsewhere: few circuits have any of it, and there is one for each key.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    /// Who wants to know when it would admit.
+    waiting: Queue<()>,
     /// The state that the configuration has set, and nobody by hand has touched since.
     forced: Option<Phase>,
 }
@@ -122,7 +127,7 @@ impl Cell {
 
     #[inline]
     fn pending(&self) -> Option<&Pending> {
-        self.pending.get().map(|pending| &**pending)
+        self.pending.get()
     }
 
     /// That of a key.
@@ -132,12 +137,11 @@ impl Cell {
             gate: AtomicU64::new(Gate::of(&circuit).0),
             since: AtomicU64::new(0),
             until: AtomicU64::new(0),
-            pending: OnceLock::new(),
+            pending: OnceBox::new(),
             shared: None,
             kept: Mutex::new(Kept {
                 circuit,
-                waiting: None,
-                forced: None,
+                rare: None,
             }),
         }
     }
@@ -333,7 +337,7 @@ impl Cell {
     /// Does what somebody wants by hand, here and, where the circuit is the fleet's, everywhere.
     fn obey(&self, command: Command, now: impl FnOnce() -> Nanos) -> Aftermath {
         let mut kept = self.settled();
-        kept.forced = None;
+        kept.forced_by(None);
         let transition = self.obey_in(&mut kept.circuit, command, now);
         self.conclude(kept, Freed::Nothing, transition)
     }
@@ -359,7 +363,7 @@ impl Cell {
     /// what somebody has changed by hand since. `None` for what stays as it is.
     pub(super) fn force(&self, phase: Option<Phase>, now: Nanos) -> Option<Aftermath> {
         let mut kept = self.settled();
-        let forced = std::mem::replace(&mut kept.forced, phase);
+        let forced = kept.forced_by(phase);
         let command = match (phase, forced) {
             (Some(Phase::ForcedOpen), _) => Command::ForceOpen,
             (Some(_), _) => Command::Disable,
@@ -446,7 +450,8 @@ impl Cell {
     /// Whether somebody waits until it would admit.
     pub(super) fn is_awaited(&self) -> bool {
         let kept = lock(&self.kept);
-        kept.waiting.as_ref().is_some_and(|line| !line.is_empty())
+        let rare = kept.rare.as_ref();
+        rare.is_some_and(|rare| !rare.waiting.is_empty())
     }
 
     pub(super) fn tally(&self, now: Nanos) -> Tally {
@@ -541,7 +546,7 @@ impl Cell {
         if admits_at <= now {
             return Ok(());
         }
-        let waiting = kept.waiting.get_or_insert_default();
+        let waiting = &mut kept.rare.get_or_insert_default().waiting;
         let held = ticket.filter(|ticket| waiting.contains(*ticket));
         let replaced = match held {
             Some(held) => waiting.set_waker(held, waker),
@@ -559,7 +564,8 @@ impl Cell {
     pub(super) fn leave(&self, ticket: Ticket) {
         let left = {
             let mut kept = lock(&self.kept);
-            kept.waiting.as_mut().and_then(|line| line.remove(ticket))
+            let rare = kept.rare.as_mut();
+            rare.and_then(|rare| rare.waiting.remove(ticket))
         };
         drop(left);
     }
@@ -568,8 +574,17 @@ impl Cell {
 impl Kept {
     /// All who wait: there may be news for them, and they look again for themselves.
     fn waiting(&mut self) -> Vec<Waker> {
-        std::iter::from_fn(|| self.waiting.as_mut()?.pop_front())
+        std::iter::from_fn(|| self.rare.as_mut()?.waiting.pop_front())
             .map(|waiter| waiter.waker)
             .collect()
+    }
+
+    /// The state that the configuration had set before.
+    fn forced_by(&mut self, phase: Option<Phase>) -> Option<Phase> {
+        if self.rare.is_none() && phase.is_none() {
+            return None;
+        }
+        let rare = self.rare.get_or_insert_default();
+        std::mem::replace(&mut rare.forced, phase)
     }
 }

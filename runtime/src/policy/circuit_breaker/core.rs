@@ -89,6 +89,8 @@ impl Core {
         });
         let cell = Cell::new(Arc::clone(&terms.config));
         Self {
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES, Some(&name), sink.levels()),
             name,
             cell: match (&hub, &terms.fleet) {
                 (Some(hub), Some(fleet)) => {
@@ -104,8 +106,6 @@ impl Core {
             sink,
             #[cfg(feature = "metrics")]
             changes: metered::Changes::default(),
-            #[cfg(feature = "metrics")]
-            meter: Meter::new(&metered::LINES),
         }
     }
 
@@ -628,16 +628,8 @@ mod metered {
     }
 
     impl Metered for Core {
-        fn name(&self) -> Option<&str> {
-            Some(&self.name)
-        }
-
         fn meter(&self) -> &Meter {
             &self.meter
-        }
-
-        fn levels(&self) -> &Levels {
-            self.sink.levels()
         }
 
         fn read(&self) -> Vec<u64> {

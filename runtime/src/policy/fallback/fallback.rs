@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -25,6 +25,7 @@ use crate::{
     event::{Event, FellBack, Misconfigured, Sink},
     judge::Judge,
     kind::PolicyKind,
+    lock::lock,
     name::PolicyName,
     outcome::Outcome,
     policy::{
@@ -54,6 +55,11 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Configuration
+/// Settings can be replaced while calls run (feature `config`): answers that are remembered stay, judged by the
+/// new ages, and a lower `max_entries` lets the least used go. A failed call is answered by what is in force
+/// when it has failed. `enabled = false`: its error passes, and nothing is remembered or counted.
 ///
 /// # Cancellation
 /// Nothing is held across the call; a call that is dropped is neither answered nor remembered.
@@ -319,12 +325,7 @@ impl Fallback {
     fn note(&self, source: Source, counter: usize) {
         self.0.totals.add(counter, 1);
         let now = clock::now();
-        let worth_a_warning = self
-            .0
-            .outage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .note(now);
+        let worth_a_warning = lock(&self.0.outage).note(now);
         let event = |count, notable| {
             Event::FellBack(FellBack {
                 policy: self.0.name.clone(),
@@ -350,6 +351,8 @@ impl Policy for Fallback {
             false => None,
         };
         Self(Arc::new(Inner {
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES, Some(&name), sink.levels()),
             name,
             answers: Answers::new(terms.max_entries),
             terms: Reloadable::new(terms),
@@ -358,8 +361,6 @@ impl Policy for Fallback {
             sink,
             sharing,
             told_misuse: AtomicBool::new(false),
-            #[cfg(feature = "metrics")]
-            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -407,7 +408,7 @@ impl Policy for Fallback {
         }
         self.0.answers.clear();
         self.0.totals.reset();
-        *self.0.outage.lock().unwrap_or_else(PoisonError::into_inner) = Outage::default();
+        *lock(&self.0.outage) = Outage::default();
     }
 
     #[cfg(feature = "metrics")]
@@ -431,16 +432,8 @@ mod metered {
     });
 
     impl Metered for Inner {
-        fn name(&self) -> Option<&str> {
-            Some(&self.name)
-        }
-
         fn meter(&self) -> &Meter {
             &self.meter
-        }
-
-        fn levels(&self) -> &Levels {
-            self.sink.levels()
         }
 
         fn read(&self) -> Vec<u64> {

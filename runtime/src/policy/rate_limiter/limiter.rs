@@ -90,6 +90,26 @@ use crate::{
 /// served holds within each instance: waiting callers leave when the store says so, a round trip and up
 /// to a millisecond of the timer after their time, several at once if their turns have come by then.
 ///
+/// # Configuration
+/// Settings can be replaced while calls run (feature `config`). What was taken stays taken:
+///
+/// | | |
+/// |---|---|
+/// | buckets | as many permits are out as were, up to twice what the new bucket holds: while more are out than it holds, nobody gets one |
+/// | windows | their counts stay; where the time is another, those of the windows that run are those of the new ones that run. The exact one knows when each permit was taken, as far back as the longest time went |
+/// | adaptive | the present limit stays the same share of the rate |
+/// | another algorithm | starts empty |
+///
+/// So in a time in which settings change no more gets through than the old and the new limit let
+/// through together, as long as no bucket is more than twice the other. A permit that was taken before
+/// and is given back after it gives back what it still holds or less; nothing where the algorithm is
+/// another, or the windows are.
+///
+/// Those who wait are judged again, in their order: on a higher rate they leave earlier, on a lower one
+/// later, and whoever would have to wait longer than `max_wait` now is refused. With `enabled = false` they
+/// go on at once, and nothing is counted. Of a shared limit, what is out of a larger bucket has to flow
+/// back before anybody gets a permit of the smaller one; `retry_after` says when.
+///
 /// # Cancellation
 /// A dropped wait gives its place in the line back, and the next one moves up. A call of an annotated
 /// function that is dropped before its body began, or that a policy further in refuses, gives back
@@ -659,6 +679,8 @@ impl Policy for RateLimiter {
     fn assemble(name: PolicyName, settings: &RateLimiterSettings, sink: Sink) -> Self {
         let gate = Gate::new(&Rules::new(settings), clock::now());
         Self(Arc::new(Inner {
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES, Some(&name), sink.levels()),
             words: AtomicBool::new(gate.terms.get().bucket.is_some()),
             gate,
             keys: OnceLock::new(),
@@ -666,8 +688,6 @@ impl Policy for RateLimiter {
             shared: Fleet::new(&name, settings, &sink),
             name,
             sink,
-            #[cfg(feature = "metrics")]
-            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -675,18 +695,6 @@ impl Policy for RateLimiter {
         self.rules().settings().effective()
     }
 
-    /// What was taken stays taken:
-    ///
-    /// | | |
-    /// |---|---|
-    /// | buckets | as many permits are out as were, up to twice what the new bucket holds: while more are out than it holds, nobody gets one |
-    /// | windows | their counts stay; where the time is another, those of the windows that run are those of the new ones that run. The exact one knows when each permit was taken, as far back as the longest time went |
-    /// | adaptive | the present limit stays the same share of the rate |
-    /// | another algorithm | starts empty |
-    ///
-    /// So in a time in which settings change no more gets through than the old and the new limit let
-    /// through together. A permit that was taken before and is given back after it gives back what it
-    /// still holds or less; nothing where the algorithm is another, or the windows are.
     fn configure(&self, settings: &RateLimiterSettings, switch: Switch) -> Later {
         let changes = self.change(settings, switch);
         Later::new(move || changes.into_iter().for_each(Change::run))
@@ -729,16 +737,8 @@ mod metered {
     });
 
     impl Metered for Inner {
-        fn name(&self) -> Option<&str> {
-            Some(&self.name)
-        }
-
         fn meter(&self) -> &Meter {
             &self.meter
-        }
-
-        fn levels(&self) -> &Levels {
-            self.sink.levels()
         }
 
         fn read(&self) -> Vec<u64> {

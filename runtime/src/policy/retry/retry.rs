@@ -56,10 +56,10 @@ use crate::{
 /// see [`Backoff`](crate::Backoff) and [`Jitter`](crate::Jitter). When the attempts run out the caller
 /// gets the last error, unchanged.
 ///
-/// # Other settings
-/// When the configuration is loaded again, a call that has begun ends under the settings that it began
+/// # Configuration
+/// Settings can be replaced while calls run (feature `config`). A call that has begun ends under the settings that it began
 /// with; a delay that is running is not cut short. What a budget has left stays when its share changes.
-/// Switched off (`enabled = false`), it makes each call once and counts nothing: an error, and a value
+/// `enabled = false`: it makes each call once and counts nothing; an error, and a value
 /// that `until` would not be satisfied with, goes to the caller.
 ///
 /// # Cancellation
@@ -335,14 +335,14 @@ impl Policy for Retry {
 
     fn assemble(name: PolicyName, settings: &RetrySettings, sink: Sink) -> Self {
         Self(Arc::new(Inner {
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES, Some(&name), sink.levels()),
             name,
             terms: Reloadable::new(Terms::new(*settings, Switch::On)),
             changing: Mutex::new(()),
             budget: Budget::new(),
             totals: Counters::new(),
             sink,
-            #[cfg(feature = "metrics")]
-            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -409,16 +409,8 @@ mod metered {
     }
 
     impl Metered for Inner {
-        fn name(&self) -> Option<&str> {
-            Some(&self.name)
-        }
-
         fn meter(&self) -> &Meter {
             &self.meter
-        }
-
-        fn levels(&self) -> &Levels {
-            self.sink.levels()
         }
 
         fn read(&self) -> Vec<u64> {

@@ -41,6 +41,10 @@ use crate::{
 /// # }
 /// ```
 ///
+/// # Configuration
+/// The time can be replaced while calls run (feature `config`): a call that has begun keeps the one it began
+/// with. `enabled = false`: no call is cut off, whatever its site says.
+///
 /// # Cancellation
 /// At the deadline the future is dropped, at the `.await` where it stands; what it holds is dropped
 /// with it. A future that never yields cannot be cut off.
@@ -214,12 +218,12 @@ impl Policy for Timeout {
 
     fn assemble(name: PolicyName, settings: &TimeoutSettings, sink: Sink) -> Self {
         Self(Arc::new(Inner {
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(&metered::LINES, Some(&name), sink.levels()),
             name,
             terms: Reloadable::new(Terms::new(*settings, Switch::On)),
             totals: Counters::new(),
             sink,
-            #[cfg(feature = "metrics")]
-            meter: Meter::new(&metered::LINES),
         }))
     }
 
@@ -259,16 +263,8 @@ mod metered {
     });
 
     impl Metered for Inner {
-        fn name(&self) -> Option<&str> {
-            Some(&self.name)
-        }
-
         fn meter(&self) -> &Meter {
             &self.meter
-        }
-
-        fn levels(&self) -> &Levels {
-            self.sink.levels()
         }
 
         fn read(&self) -> Vec<u64> {

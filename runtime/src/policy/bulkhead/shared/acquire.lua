@@ -24,27 +24,14 @@ if #granted > 0 then
   local kept = math.max(token - now, 0) + 10800000000
   redis.call('SET', fences, string.format('%.0f', token), 'PX', math.ceil(kept / 1000))
 end
-redis.call('ZREMRANGEBYSCORE', holders, '-inf', now)
-local last = redis.call('ZREVRANGE', holders, 0, 0, 'WITHSCORES')
-local function most(holder)
-  return now + (tonumber(string.match(holder, '^%d+')) or lease)
-end
-if last[1] and tonumber(last[2]) > most(last[1]) then
-  local all = redis.call('ZRANGE', holders, 0, -1, 'WITHSCORES')
-  for i = 1, #all, 2 do
-    if tonumber(all[i + 1]) > most(all[i]) then
-      redis.call('ZADD', holders, most(all[i]), all[i])
-    end
-  end
-end
+begin(holders, lease)
 for _, holder in ipairs(granted) do
   redis.call('ZADD', holders, now + lease, holder)
 end
 
 local first = redis.call('ZRANGE', holders, 0, 0, 'WITHSCORES')
 if first[1] then
-  last = redis.call('ZREVRANGE', holders, 0, 0, 'WITHSCORES')
-  redis.call('PEXPIRE', holders, math.ceil((tonumber(last[2]) - now) / 1000))
+  keep(holders)
   reply[1] = taken
   reply[2] = tonumber(first[2]) - now
 end

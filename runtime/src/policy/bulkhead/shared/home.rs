@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -11,8 +11,7 @@ use std::{
 use crate::{
     algorithm::desk::{Alone, Terms},
     clock::{self, Nanos},
-    error::ConfigError,
-    event::{Event, LeaseLost, Misconfigured, Sink},
+    event::{Event, LeaseLost, Sink},
     kind::PolicyKind,
     name::PolicyName,
     policy::{
@@ -21,6 +20,7 @@ use crate::{
         shared::OnStoreError,
     },
     store::{Census, Link, Store, StoreError, StoreStatus},
+    sync::AtomicBool,
 };
 
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) struct Home {
     /// What the holders of this instance are called, before their numbers: never twice the same.
     tag: String,
     lanes: AtomicU64,
-    has_told: AtomicBool,
+    told_no_store: AtomicBool,
 }
 
 impl Home {
@@ -48,7 +48,7 @@ impl Home {
             terms,
             tag: format!("{:016x}{:016x}", random.u64(..), random.u64(..)),
             lanes: AtomicU64::new(0),
-            has_told: AtomicBool::new(false),
+            told_no_store: AtomicBool::new(false),
         }
     }
 
@@ -65,14 +65,10 @@ impl Home {
     /// The store. That there is none is told once.
     pub(super) fn store(&self) -> Result<&Arc<dyn Store>, StoreError> {
         let store = self.link.store();
-        if store.is_err() && !self.has_told.swap(true, Relaxed) {
-            let policy = self.name.clone();
-            let error = ConfigError::NoStore {
-                kind: PolicyKind::Bulkhead,
-                policy: policy.clone(),
-            };
+        if store.is_err() {
+            let kind = PolicyKind::Bulkhead;
             self.sink
-                .tell(&Event::Misconfigured(Misconfigured { policy, error }));
+                .tell_no_store(kind, &self.name, &self.told_no_store);
         }
         store
     }

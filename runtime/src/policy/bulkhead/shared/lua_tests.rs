@@ -5,10 +5,10 @@ use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
-use steadfast_servers::{Client, RedisServer, Reply as Answer};
+use steadfast_servers::{Client, RedisServer};
 
 use super::scripts::{ACQUIRE, RELEASE, RENEW};
-use crate::store::{Arg, PRELUDE, Script, StoreError, Table, Value};
+use crate::store::{Arg, Reply, Script, Table, on_server::eval};
 
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3_600 * SECOND;
@@ -79,47 +79,20 @@ impl Both {
         self.table.clear();
     }
 
-    fn by_lua(&mut self, script: &Script, args: &[Arg], now: i64) -> Answer {
-        let mut words = vec![
-            b"EVAL".to_vec(),
-            format!("{PRELUDE}{}", script.lua).into_bytes(),
-            b"2".to_vec(),
-        ];
-        words.extend(self.keys.iter().cloned());
-        words.push(now.to_string().into_bytes());
-        words.extend(args.iter().map(|arg| match arg {
-            Arg::Int(int) => int.to_string().into_bytes(),
-            Arg::Bytes(bytes) => bytes.clone(),
-        }));
-        self.client.command(&words).unwrap()
+    fn by_lua(&mut self, script: &Script, args: &[Arg], now: i64) -> Result<Reply, String> {
+        eval(&mut self.client, script, &self.keys, args, Some(now))
     }
 
-    fn by_twin(
-        &mut self,
-        script: &Script,
-        args: &[Arg],
-        now: i64,
-    ) -> Result<Vec<Value>, StoreError> {
-        (script.twin)(&mut self.table.records(&self.keys, now), args)
+    fn by_twin(&mut self, script: &Script, args: &[Arg], now: i64) -> Reply {
+        Reply((script.twin)(&mut self.table.records(&self.keys, now), args).unwrap())
     }
 
     /// What both answer.
     fn ask(&mut self, script: &Script, args: &[Arg], now: i64) -> Result<Vec<i64>, TestCaseError> {
-        let lua = match self.by_lua(script, args, now) {
-            Answer::Array(parts) => parts.iter().map(Answer::integer).collect::<Vec<_>>(),
-            other => return Err(TestCaseError::fail(format!("{other:?}"))),
-        };
-        let twin: Vec<_> = self
-            .by_twin(script, args, now)
-            .unwrap()
-            .into_iter()
-            .map(|value| match value {
-                Value::Int(int) => int,
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        prop_assert_eq!(&lua, &twin, "{}", script.name);
-        Ok(lua)
+        let lua = self.by_lua(script, args, now);
+        let lua = lua.map_err(TestCaseError::fail)?;
+        prop_assert_eq!(&lua, &self.by_twin(script, args, now), "{}", script.name);
+        Ok(lua.ints().unwrap())
     }
 }
 
@@ -190,7 +163,7 @@ fn every_key_has_an_end() {
         .into_iter()
         .chain(ids.clone())
         .collect();
-    both.by_lua(&ACQUIRE, &args, seconds * SECOND);
+    both.by_lua(&ACQUIRE, &args, seconds * SECOND).unwrap();
     for (key, most) in [
         ("{b}:holders", 10_000),
         ("{b}:fence", 3 * 3_600_000 + 1_000),
@@ -198,7 +171,7 @@ fn every_key_has_an_end() {
         let ttl = server.command(&["PTTL", key]).integer();
         assert!((0..=most).contains(&ttl), "{key} {ttl}");
     }
-    both.by_lua(&RELEASE, &ids, seconds * SECOND);
+    both.by_lua(&RELEASE, &ids, seconds * SECOND).unwrap();
     assert_eq!(server.command(&["EXISTS", "{b}:holders"]).integer(), 0);
 }
 
@@ -213,29 +186,24 @@ fn a_full_server_takes_back_and_renews_and_gives_nothing() {
             .chain(ids)
             .collect::<Vec<_>>()
     };
-    both.by_lua(&ACQUIRE, &acquire(&[0, 2, 4]), NOW);
+    both.by_lua(&ACQUIRE, &acquire(&[0, 2, 4]), NOW).unwrap();
     server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     let refused = both.by_lua(&ACQUIRE, &acquire(&[6]), NOW + SECOND);
     assert!(
-        matches!(&refused, Answer::Error(text) if text.contains("OOM") || text.contains("maxmemory")),
+        matches!(&refused, Err(text) if text.contains("OOM") || text.contains("maxmemory")),
         "{refused:?}"
     );
     let (lease, ids) = holders(&[0, 2]);
     let renew: Vec<_> = [Arg::Int(lease)].into_iter().chain(ids).collect();
     let renewed = both.by_lua(&RENEW, &renew, NOW + SECOND);
-    assert_eq!(
-        renewed,
-        Answer::Array([3, 1, 1].map(Answer::Integer).to_vec())
-    );
+    assert_eq!(renewed.unwrap().ints(), Ok(vec![3, 1, 1]));
     let released = both.by_lua(&RELEASE, &holders(&[2, 4, 6]).1, NOW + SECOND);
-    assert_eq!(
-        released,
-        Answer::Array([1, 1, 0].map(Answer::Integer).to_vec())
-    );
+    assert_eq!(released.unwrap().ints(), Ok(vec![1, 1, 0]));
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
     let again = both.by_lua(&ACQUIRE, &acquire(&[6]), NOW + SECOND);
-    assert_eq!(again.items()[0].integer(), 2, "nothing was left half done");
-    assert!(again.items()[2].integer() > NOW);
+    let again = again.unwrap().ints().unwrap();
+    assert_eq!(again[0], 2, "nothing was left half done");
+    assert!(again[2] > NOW);
 }
 
 #[test]
@@ -256,7 +224,7 @@ fn a_key_of_another_type_is_told_as_such_and_nothing_is_taken() {
         server.command(&set);
         let refused = both.by_lua(&ACQUIRE, &args, NOW);
         assert!(
-            matches!(&refused, Answer::Error(text) if text.contains("WRONGTYPE")),
+            matches!(&refused, Err(text) if text.contains("WRONGTYPE")),
             "{key} {refused:?}"
         );
         assert_eq!(server.command(&["DBSIZE"]).integer(), 1);

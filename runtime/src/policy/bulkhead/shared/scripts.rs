@@ -10,20 +10,20 @@ use crate::{
         desk::Granted,
         holders::{Fence, Holder, Holders},
     },
-    store::{Arg, Records, Reply, Script, StoreError, Value},
+    store::{Arg, Records, Reply, Script, StoreError, Value, int},
 };
 
 /// `limit, lease, holder..` gives `in flight, first end, fence or zero..`.
 pub(super) static ACQUIRE: Script = Script {
     name: "bulkhead_acquire",
-    lua: include_str!("acquire.lua"),
+    lua: concat!(include_str!("holders.lua"), include_str!("acquire.lua")),
     twin: acquire,
 };
 
 /// `lease, holder..` gives `in flight, one or zero..`.
 pub(super) static RENEW: Script = Script {
     name: "bulkhead_renew",
-    lua: include_str!("renew.lua"),
+    lua: concat!(include_str!("holders.lua"), include_str!("renew.lua")),
     twin: renew,
 };
 
@@ -85,15 +85,8 @@ fn keep(records: &mut Records<'_>, held: Holders) {
     }
 }
 
-fn int(args: &[Arg], nth: usize) -> Result<i64, StoreError> {
-    args.get(nth).ok_or(StoreError::BadReply)?.int()
-}
-
 fn holders(args: &[Arg], from: usize) -> Result<Vec<Holder>, StoreError> {
-    let holder = |arg: &Arg| match arg {
-        Arg::Bytes(bytes) => Ok(bytes.clone()),
-        Arg::Int(_) => Err(StoreError::BadReply),
-    };
+    let holder = |arg: &Arg| arg.bytes().map(<[u8]>::to_vec);
     args.iter().skip(from).map(holder).collect()
 }
 

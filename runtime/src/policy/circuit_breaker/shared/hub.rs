@@ -23,8 +23,7 @@ pub(in super::super) struct Hub {
     /// Circuits that are told of the passing of time.
     awake: Mutex<Vec<Seat>>,
     is_attached: AtomicBool,
-    /// Nobody has been told yet that there is no store.
-    is_silent: AtomicBool,
+    pub(super) told_no_store: AtomicBool,
     /// The generation of the last reset of the whole breaker.
     epoch: AtomicU64,
     /// A reset of the whole breaker is on its way: circuits of keys wait for it.
@@ -50,7 +49,7 @@ impl Hub {
             core,
             awake: Mutex::new(Vec::new()),
             is_attached: AtomicBool::new(false),
-            is_silent: AtomicBool::new(true),
+            told_no_store: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
             holds: AtomicBool::new(false),
         }
@@ -75,11 +74,6 @@ impl Hub {
 
     pub(in super::super) fn has_store(&self) -> bool {
         self.link.store().is_ok()
-    }
-
-    /// Whether this is the first to learn that there is no store.
-    pub(super) fn breaks_silence(&self) -> bool {
-        self.is_silent.load(Relaxed) && self.is_silent.swap(false, AcqRel)
     }
 
     pub(super) fn epoch(&self) -> i64 {

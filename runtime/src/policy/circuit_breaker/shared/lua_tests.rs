@@ -7,35 +7,13 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use steadfast_servers::{Client, RedisServer};
+use steadfast_servers::RedisServer;
 
 use super::script::{EXCHANGE, answer, args};
 use crate::{
     algorithm::fleet_circuit::brute::{rules, said, step},
-    store::{Arg, PRELUDE, Reply, Table, Value},
+    store::{Reply, Table, on_server::eval},
 };
-
-/// One run of the script at this time.
-fn exchange(client: &mut Client, key: &[u8], now: i64, args: &[Arg]) -> Vec<Value> {
-    let mut words = vec![
-        b"EVAL".to_vec(),
-        format!("{PRELUDE}{}", EXCHANGE.lua).into_bytes(),
-        b"1".to_vec(),
-        key.to_vec(),
-        now.to_string().into_bytes(),
-    ];
-    words.extend(args.iter().map(|arg| match arg {
-        Arg::Int(int) => int.to_string().into_bytes(),
-        Arg::Bytes(bytes) => bytes.clone(),
-    }));
-    let reply = client.command(&words).unwrap();
-    assert!(!reply.is_error(), "{reply:?}");
-    reply
-        .items()
-        .iter()
-        .map(|item| Value::Int(item.integer()))
-        .collect()
-}
 
 #[test]
 fn the_script_and_its_twin_answer_alike() {
@@ -69,7 +47,7 @@ fn the_script_and_its_twin_answer_alike() {
             let report = said.report(generation, epoch, &mut numbers);
             let args = args(rules.unwrap(), &report);
             let twin = (EXCHANGE.twin)(&mut table.records(&keys, now), &args).unwrap();
-            let lua = Reply(exchange(&mut client, &keys[0], now, &args));
+            let lua = eval(&mut client, &EXCHANGE, &keys, &args, Some(now)).unwrap();
             prop_assert_eq!(&lua, &Reply(twin));
             let answer = answer(&lua).unwrap();
             (generation, epoch) = (answer.generation, answer.epoch);

@@ -15,8 +15,6 @@ use super::{
 use crate::{
     algorithm::circuit::Pass,
     clock::{self, Nanos},
-    error::ConfigError,
-    event::{Event, Misconfigured},
     kind::PolicyKind,
     store::{Job, Reply, StoreError},
 };
@@ -42,8 +40,11 @@ impl Core {
     pub(in super::super) fn rouse(&self, hub: &Arc<Hub>, outpost: &Outpost, cell: &Cell) -> Way {
         let way = hub.way();
         match way {
-            Way::NotSet if hub.breaks_silence() => self.tell_no_store(),
-            Way::NotSet => {}
+            Way::NotSet => {
+                let kind = PolicyKind::CircuitBreaker;
+                self.sink
+                    .tell_no_store(kind, &self.name, &hub.told_no_store);
+            }
             Way::Up | Way::Down(_) if outpost.is_awake() => {}
             Way::Up | Way::Down(_) => {
                 let ((), aftermath) = cell.change(|circuit| {
@@ -55,17 +56,6 @@ impl Core {
             }
         }
         way
-    }
-
-    #[cold]
-    fn tell_no_store(&self) {
-        self.sink.tell(&Event::Misconfigured(Misconfigured {
-            policy: self.name.clone(),
-            error: ConfigError::NoStore {
-                kind: PolicyKind::CircuitBreaker,
-                policy: self.name.clone(),
-            },
-        }));
     }
 
     /// Successes of the circuit that were not told under its lock; all of those of keys are.

@@ -3,13 +3,13 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
 use quick_cache::sync::Cache;
 
-use crate::{clock::Nanos, policy::fallback::memory::Slot};
+use crate::{clock::Nanos, lock::lock, policy::fallback::memory::Slot};
 
 /// Per key, one write at a time, and no more than one in an interval; in all, so many bytes under way.
 pub(super) struct Pace {
@@ -101,9 +101,7 @@ impl Pace {
     }
 
     fn under_way(&self) -> MutexGuard<'_, UnderWay> {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.under_way)
     }
 }
 

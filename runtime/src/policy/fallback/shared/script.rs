@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::store::{Arg, Records, Script, StoreError, Value};
+use crate::store::{Arg, Records, Script, StoreError, Value, bytes, int};
 
 /// Field, JSON, stale age, most fields. Gives the number of fields.
 ///
@@ -76,17 +76,6 @@ impl Ages {
         let ahead = self.in_order.iter().filter(|(other, _)| *other > at);
         ahead.take(BOUND).map(|(_, field)| field.clone()).collect()
     }
-}
-
-fn bytes(args: &[Arg], nth: usize) -> Result<&[u8], StoreError> {
-    match args.get(nth) {
-        Some(Arg::Bytes(bytes)) => Ok(bytes),
-        _ => Err(StoreError::BadReply),
-    }
-}
-
-fn int(args: &[Arg], nth: usize) -> Result<i64, StoreError> {
-    args.get(nth).ok_or(StoreError::BadReply)?.int()
 }
 
 fn remember(records: &mut Records<'_>, args: &[Arg]) -> Result<Vec<Value>, StoreError> {

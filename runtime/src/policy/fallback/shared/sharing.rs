@@ -4,7 +4,7 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicBool, AtomicU64,
+            AtomicU64,
             Ordering::{AcqRel, Acquire, Relaxed},
         },
     },
@@ -20,8 +20,7 @@ use super::{
 };
 use crate::{
     clock::Nanos,
-    error::ConfigError,
-    event::{Event, Misconfigured, Sink},
+    event::Sink,
     kind::PolicyKind,
     name::PolicyName,
     policy::fallback::{
@@ -29,6 +28,7 @@ use crate::{
         settings::{Ages, Terms},
     },
     store::{Arg, Job, Link, Member, Store, StoreError},
+    sync::AtomicBool,
 };
 
 /// The largest answer that is shared, as JSON and with its key.
@@ -274,7 +274,11 @@ impl Sharing {
         let store = self.link.store();
         match store {
             Ok(_) if !self.is_attached.load(Relaxed) => self.attach(),
-            Err(StoreError::NotSet) if !self.told_no_store.load(Relaxed) => self.tell_no_store(),
+            Err(StoreError::NotSet) => {
+                let kind = PolicyKind::Fallback;
+                self.sink
+                    .tell_no_store(kind, &self.name, &self.told_no_store);
+            }
             _ => {}
         }
         store.ok()
@@ -287,20 +291,6 @@ impl Sharing {
         }
         let this: Arc<dyn Member> = self.clone();
         drop(self.link.attach(Arc::downgrade(&this)));
-    }
-
-    #[cold]
-    fn tell_no_store(&self) {
-        if self.told_no_store.swap(true, Relaxed) {
-            return;
-        }
-        self.sink.tell(&Event::Misconfigured(Misconfigured {
-            policy: self.name.clone(),
-            error: ConfigError::NoStore {
-                kind: PolicyKind::Fallback,
-                policy: self.name.clone(),
-            },
-        }));
     }
 }
 

@@ -3,10 +3,10 @@
 use std::{
     any::{TypeId, type_name},
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
-use crate::policy::fallback::memory::CacheKey;
+use crate::{lock::lock, policy::fallback::memory::CacheKey};
 
 /// The names of the types that one policy shares.
 ///
@@ -25,7 +25,7 @@ impl Tags {
     }
 
     fn is_alone(&self, name: &'static str, of: TypeId) -> bool {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = lock(&self.0);
         let owner = seen.entry(name).or_insert(Some(of));
         if *owner != Some(of) {
             *owner = None;

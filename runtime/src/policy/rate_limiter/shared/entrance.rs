@@ -16,8 +16,7 @@ use crate::{
     algorithm::decision::Decision,
     call::Call,
     clock::{self, Nanos},
-    error::ConfigError,
-    event::{Event, Misconfigured, Refused},
+    event::{Event, Refused},
     key::{Shown, with_bytes},
     keyed::Place,
     kind::PolicyKind,
@@ -342,13 +341,8 @@ impl RateLimiter {
         if !matches!(absent, Absent::NotSet) {
             return in_force.settings().on_store_error.unwrap_or_default();
         }
-        if shared.tells_now() {
-            let (kind, policy) = (PolicyKind::RateLimiter, self.name().clone());
-            self.0.sink.tell(&Event::Misconfigured(Misconfigured {
-                policy: policy.clone(),
-                error: ConfigError::NoStore { kind, policy },
-            }));
-        }
+        let (kind, told) = (PolicyKind::RateLimiter, &shared.told_no_store);
+        self.0.sink.tell_no_store(kind, self.name(), told);
         OnStoreError::Deny
     }
 

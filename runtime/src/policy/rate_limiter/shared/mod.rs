@@ -15,10 +15,7 @@ mod turn;
 #[cfg(all(test, not(steadfast_loom)))]
 mod tests;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
-};
+use std::sync::Arc;
 
 pub(super) use self::core::FleetChange;
 pub(super) use entrance::{Landed, Pass, Start};
@@ -27,6 +24,7 @@ use self::core::Core;
 use super::{RateLimiterSettings, limiter::Change, rules::Rules};
 use crate::{
     event::Sink, keyed::Place, kind::PolicyKind, name::PolicyName, policy::Switch, store::Link,
+    sync::AtomicBool,
 };
 
 /// What a shared limiter has beside a local one.
@@ -34,8 +32,7 @@ use crate::{
 pub(super) struct Shared {
     core: Arc<Core>,
     locals: locals::Locals,
-    /// Whether it was told that there is no store.
-    told: AtomicBool,
+    told_no_store: AtomicBool,
 }
 
 impl Shared {
@@ -50,7 +47,7 @@ impl Shared {
         Some(Box::new(Self {
             core: Core::new(Rules::new(settings), link),
             locals: locals::Locals::default(),
-            told: AtomicBool::new(false),
+            told_no_store: AtomicBool::new(false),
         }))
     }
 
@@ -104,11 +101,6 @@ impl Shared {
         if let Some(lane) = lane {
             self.core.report(lane, success);
         }
-    }
-
-    /// Whether this is the first time.
-    fn tells_now(&self) -> bool {
-        !self.told.swap(true, Relaxed)
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     policy::fallback::shared::script::REMEMBER,
-    store::{Arg, PRELUDE, Value},
+    store::{Arg, Value, on_server::eval},
 };
 
 struct Connection(Client);
@@ -33,22 +33,10 @@ impl Connection {
         let Some((script, args)) = step.job() else {
             return Ok(vec![Value::Int(1)]);
         };
-        let lua = format!("{PRELUDE}{}", script.lua);
-        let now = now.map(|now| now.to_string()).unwrap_or_default();
-        let args: Vec<Vec<u8>> = args
-            .into_iter()
-            .map(|arg| match arg {
-                Arg::Int(int) => int.to_string().into_bytes(),
-                Arg::Bytes(bytes) => bytes,
-            })
-            .collect();
-        let mut words: Vec<&[u8]> = vec![b"EVAL", lua.as_bytes(), b"2", &keys[0], &keys[1]];
-        words.push(now.as_bytes());
-        words.extend(args.iter().map(Vec::as_slice));
-        match self.ask(&words) {
-            Said::Array(values) => Ok(values.into_iter().map(value).collect()),
-            Said::Error(problem) if problem.contains("WRONGTYPE") => Err(()),
-            other => panic!("{}: {other:?}", script.name),
+        match eval(&mut self.0, script, &keys, &args, now) {
+            Ok(reply) => Ok(reply.0),
+            Err(problem) if problem.contains("WRONGTYPE") => Err(()),
+            Err(problem) => panic!("{}: {problem}", script.name),
         }
     }
 
@@ -60,14 +48,6 @@ impl Connection {
     /// Milliseconds that are left to a key.
     fn left(&mut self, nth: usize) -> i64 {
         self.ask(&[b"PTTL", &Twin::keys()[nth]]).integer()
-    }
-}
-
-fn value(said: Said) -> Value {
-    match said {
-        Said::Integer(int) => Value::Int(int),
-        Said::Bulk(bytes) => Value::Bytes(bytes),
-        other => panic!("{other:?}"),
     }
 }
 
@@ -177,21 +157,10 @@ fn a_full_server_takes_no_answer_and_gives_those_it_has() {
     };
     redis.run(&put(1, 7), Some(START)).unwrap();
     redis.ask(&[b"CONFIG", b"SET", b"maxmemory", b"1"]);
-    let lua = format!("{PRELUDE}{}", REMEMBER.lua);
-    let (keys, now) = (Twin::keys(), START.to_string());
-    let said = redis.ask(&[
-        b"EVAL",
-        lua.as_bytes(),
-        b"2",
-        &keys[0],
-        &keys[1],
-        now.as_bytes(),
-        b"f",
-        b"j",
-        b"60000000",
-        b"3",
-    ]);
-    assert!(said.is_error(), "{said:?}");
+    let (field, json) = (Arg::Bytes(b"f".to_vec()), Arg::Bytes(b"j".to_vec()));
+    let args = [field, json, Arg::Int(60 * SECOND), Arg::Int(3)];
+    let said = eval(&mut redis.0, &REMEMBER, &Twin::keys(), &args, Some(START));
+    assert!(said.is_err(), "{said:?}");
     let there = redis.run(&get(1), Some(START)).unwrap();
     assert_eq!(there.len(), 2);
     redis.ask(&[b"CONFIG", b"SET", b"maxmemory", b"0"]);

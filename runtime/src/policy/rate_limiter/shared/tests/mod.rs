@@ -6,7 +6,6 @@ mod asking;
 mod outages;
 #[cfg(all(feature = "redis", feature = "test-util"))]
 mod processes;
-mod redis;
 #[cfg(feature = "test-util")]
 mod reloads;
 #[cfg(feature = "test-util")]

@@ -7,10 +7,11 @@ use std::{
 
 use tokio::time::advance;
 
-use super::store::{SlowStore, assemble, limiter, lock};
+use super::store::{SlowStore, assemble, limiter};
 use crate::{
     error::ConfigError,
     event::{Event, Sink},
+    lock::lock,
     policy::{
         rate_limiter::{RateLimiter, RateLimiterSettings, Request},
         shared::OnStoreError,

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -12,6 +12,7 @@ use std::{
 use crate::{
     clock,
     event::Sink,
+    lock::lock,
     name::PolicyName,
     policy::{
         Policy,
@@ -31,10 +32,6 @@ struct Inner {
     asked: AtomicU64,
     /// Whether it needs no word of the test's.
     at_once: AtomicBool,
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl SlowStore {

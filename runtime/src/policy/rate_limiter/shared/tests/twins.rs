@@ -7,15 +7,15 @@ use proptest::{
     strategy::ValueTree,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
+use steadfast_servers::{Client, RedisServer};
 
-use super::redis::Server;
 use crate::{
     policy::rate_limiter::{
         Algorithm, RateLimiterSettings,
         shared::{scripts, terms::Terms},
     },
     rate::Rate,
-    store::{Arg, Table, Value},
+    store::{Arg, Reply, Script, Table, on_server::eval},
 };
 
 const START: i64 = 1_766_000_000_000_000;
@@ -81,7 +81,7 @@ fn args(terms: &Terms, step: &Step) -> Vec<Arg> {
 }
 
 struct Both {
-    server: Server,
+    client: Client,
     table: Table,
     keys: Vec<Vec<u8>>,
     now: i64,
@@ -92,34 +92,30 @@ impl Both {
     fn expire(&mut self) {
         let _ = self.table.records(&self.keys, self.now);
         if self.table.len() == 0 {
-            self.server
-                .command(&[b"DEL", &self.keys[0]])
-                .expect("it answers");
+            command(&mut self.client, &[b"DEL", &self.keys[0]]);
         }
     }
 
-    fn run(&mut self, script: &'static crate::store::Script, args: &[Arg]) -> (Vec<i64>, Vec<i64>) {
+    fn run(&mut self, script: &Script, args: &[Arg]) -> (Vec<i64>, Vec<i64>) {
         self.expire();
         let mut records = self.table.records(&self.keys, self.now);
         let here = (script.twin)(&mut records, args).expect("it is told what it wants");
-        let here = here
-            .into_iter()
-            .map(|value| match value {
-                Value::Int(int) => int,
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        let there = self
-            .server
-            .eval(script, &self.keys[0], args, self.now)
+        let there = eval(&mut self.client, script, &self.keys, args, Some(self.now))
             .unwrap_or_else(|error| panic!("{}: {error}", script.name));
-        (here, there)
+        let ints = |reply: Reply| reply.ints().expect("integers alone");
+        (ints(Reply(here)), ints(there))
     }
 }
 
+fn command(client: &mut Client, words: &[&[u8]]) {
+    let reply = client.command(words).expect("it answers");
+    reply.expect_ok("as it was asked");
+}
+
 fn compare(settings: RateLimiterSettings, rates: [Rate; 3], scale: u32) {
+    let server = RedisServer::start();
     let mut both = Both {
-        server: Server::start(),
+        client: server.client().expect("it has started"),
         table: Table::default(),
         keys: vec![b"rate_limiter:{a}:x".to_vec()],
         now: START,
@@ -216,7 +212,8 @@ fn an_adaptive_limit_is_the_same_in_both() {
 
 #[test]
 fn a_record_of_another_kind_is_an_error_and_stays_as_it_is() {
-    let mut server = Server::start();
+    let server = RedisServer::start();
+    let mut client = server.client().expect("it has started");
     for algorithm in [
         Algorithm::TokenBucket,
         Algorithm::FixedWindow,
@@ -239,10 +236,10 @@ fn a_record_of_another_kind_is_an_error_and_stays_as_it_is() {
             &[b"SADD" as &[u8], b"key", b"x"] as &[&[u8]],
             &[b"SET", b"key", b"x y"],
         ] {
-            server.command(&[b"DEL", b"key"]).expect("it answers");
-            server.command(foreign).expect("it answers");
-            let error = server
-                .eval(terms.script, b"key", &args(&terms, &step), START)
+            command(&mut client, &[b"DEL", b"key"]);
+            command(&mut client, foreign);
+            let (keys, args) = ([b"key".to_vec()], args(&terms, &step));
+            let error = eval(&mut client, terms.script, &keys, &args, Some(START))
                 .expect_err("it is not ours");
             assert!(
                 error.starts_with("WRONGTYPE"),
