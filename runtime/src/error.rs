@@ -283,6 +283,11 @@ impl ConfigErrors {
     pub(crate) fn of(mut mistakes: Vec<ConfigError>) -> Self {
         let place = |mistake: &ConfigError| mistake.at().map(ConfigPlace::order);
         mistakes.sort_by_cached_key(|mistake| (place(mistake).is_none(), place(mistake)));
+        // Of a variable that two policies take for theirs.
+        mistakes.dedup_by(|next, mistake| {
+            let is_of_two = next.policy() != mistake.policy();
+            is_of_two && next.variable().is_some() && next.variable() == mistake.variable()
+        });
         Self(mistakes)
     }
 
@@ -387,6 +392,19 @@ impl ConfigError {
             Self::UnknownSetting { nearest, .. } => nearest == &Some(*lacking),
             Self::UnknownPreset { .. } => true,
             _ => false,
+        }
+    }
+
+    /// The variable whose value is wrong.
+    fn variable(&self) -> Option<&str> {
+        match self {
+            Self::UnknownSetting { at, .. }
+            | Self::BadValue { at, .. }
+            | Self::UnknownPreset { at, .. } => match &**at {
+                ConfigPlace::Environment { variable } => Some(variable),
+                ConfigPlace::File(_) => None,
+            },
+            _ => None,
         }
     }
 

@@ -201,6 +201,13 @@ fn names_that_variables_cannot_tell_apart_are_an_error() {
         errors(&output)
     );
     assert_eq!(output.status.code(), Some(1));
+    // What is wrong with its value is told of one of them.
+    let output = run(&arguments, &[(variable, "x")]);
+    assert!(
+        errors(&output).ends_with("\n2 mistakes\n"),
+        "{}",
+        errors(&output)
+    );
     // As long as none is used, nothing is wrong with the names.
     assert!(run(&arguments, &[]).status.success());
 }

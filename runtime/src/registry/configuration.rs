@@ -353,3 +353,27 @@ macro_rules! described {
     };
 }
 policies!(described);
+
+#[cfg(all(test, feature = "test-util", not(steadfast_loom)))]
+mod tests {
+    #![allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+
+    use super::*;
+    use crate::CircuitBreaker;
+
+    #[test]
+    fn a_policy_that_was_made_during_a_load_stays_what_it_is_and_the_next_load_says_so() {
+        let test = crate::test::isolated();
+        let registry = test.registry();
+        CircuitBreaker::builder("local").install().unwrap();
+        // As if it had been made after this text was looked at, and before it was in force.
+        let text = "[circuit_breaker.local]\nshared = true";
+        let configuration = registry.configuration();
+        let (layers, _) = configuration.layers().with(Source::Text, text);
+        configuration.put(Arc::new(layers.unwrap()));
+        let errors = registry.configure_toml(text).unwrap_err();
+        let is_fixed = |error: &ConfigError| matches!(error, ConfigError::Fixed { value, .. } if value == "false");
+        assert!(errors.iter().any(is_fixed), "{errors}");
+        registry.configure_toml("").unwrap();
+    }
+}
