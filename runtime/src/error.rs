@@ -196,12 +196,13 @@ pub enum ConfigError {
     },
     /// The configuration changes what cannot change while the program runs.
     #[error(
-        "{at}: `{setting}` of {kind} `{policy}` is {value} since its first call, and stays so until the \
-         program is started again"
+        "{}`{setting}` of {kind} `{policy}` is {value} since its first call, and stays so until the \
+         program is started again",
+        before(.at.as_deref())
     )]
     Fixed {
-        /// Where.
-        at: String,
+        /// Where; none where it was taken out.
+        at: Option<Box<ConfigPlace>>,
         /// The kind of the policy.
         kind: PolicyKind,
         /// Its name.
@@ -238,6 +239,10 @@ impl fmt::Display for Subject {
             Self::Preset(name) => write!(f, "preset `{name}`"),
         }
     }
+}
+
+fn before(at: Option<&ConfigPlace>) -> String {
+    at.map_or_else(String::new, |at| format!("{at}: "))
 }
 
 fn meant(nearest: Option<&str>) -> String {
@@ -419,6 +424,7 @@ impl ConfigError {
             | Self::BadValue { at, .. }
             | Self::UnknownPreset { at, .. }
             | Self::Ambiguous { at, .. } => Some(at),
+            Self::Fixed { at, .. } => at.as_deref(),
             _ => None,
         }
     }

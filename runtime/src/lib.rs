@@ -195,7 +195,11 @@
 //!   `"none"` takes away what is written further down.
 //! - **`enabled = false`** is as if the policy were not there; **`force = "open"`** or `"closed"` holds a
 //!   breaker there; **`preset`** names one that is built in, or one of `[preset.<kind>.<name>]`: naming it is
-//!   as writing out all that it says, and what is written beside it goes before.
+//!   as writing out all that it says, and what is written beside it goes before. One that a later source
+//!   names takes the place of an earlier one's.
+//! - **Several files** go over each other in the order in which they were first loaded. What depends on each
+//!   other (a preset, and who starts from it) belongs in one file: each is checked with the others as they
+//!   are.
 //! - **All or nothing.** A file with a mistake changes nothing, and every mistake is told at once with its
 //!   line and column: what is unknown with the nearest that is known, and what does not go together with both
 //!   places. [`Registry::validate`] finds those of the environment, too.

@@ -352,6 +352,17 @@ impl From<ConfigPlace> for Origin {
     }
 }
 
+impl Origin {
+    /// Where, if the configuration says it.
+    pub(crate) fn configured(&self) -> Option<ConfigPlace> {
+        match self.clone() {
+            Self::File { place } => Some(ConfigPlace::File(place)),
+            Self::Environment { variable } => Some(ConfigPlace::Environment { variable }),
+            _ => None,
+        }
+    }
+}
+
 /// What a preset is before what it says.
 pub(super) fn nothing<S: PolicySettings>() -> Base<S> {
     Base {

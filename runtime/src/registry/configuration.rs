@@ -154,7 +154,7 @@ impl Registry {
     ) -> Result<Layers, ConfigErrors> {
         let (new, mut mistakes) = in_force.with(source, text);
         if let Some(new) = &new {
-            mistakes.extend(self.review(in_force, new));
+            mistakes.extend(self.review(new));
         }
         match new.filter(|_| mistakes.is_empty()) {
             Some(new) => Ok(new),
@@ -177,14 +177,13 @@ impl Registry {
 }
 
 /// What would be wrong with the policies of one kind.
-fn review<P: Shelved>(shelf: &Shelf<P>, old: &Layers, new: &Layers) -> Vec<ConfigError> {
+fn review<P: Shelved>(shelf: &Shelf<P>, new: &Layers) -> Vec<ConfigError> {
     let mut mistakes = Vec::new();
     for name in names(shelf) {
         let base = defined(shelf, &name).base;
-        let after = new.resolve(&name, base.clone());
+        let after = new.resolve(&name, base);
         if let Some(policy) = shelf.find(&name) {
-            let before = old.resolve(&name, base);
-            mistakes.extend(fixed(&name, policy, &before, &after));
+            mistakes.extend(fixed(&name, policy, &after));
         }
         mistakes.extend(after.mistakes);
     }
@@ -195,13 +194,12 @@ fn review<P: Shelved>(shelf: &Shelf<P>, old: &Layers, new: &Layers) -> Vec<Confi
 fn fixed<P: Shelved>(
     name: &PolicyName,
     policy: &P,
-    before: &Resolved<P::Settings>,
     after: &Resolved<P::Settings>,
 ) -> Option<ConfigError> {
     let is_shared = is_shared(policy);
-    let origin = after.origins.get("shared").or(before.origins.get("shared"));
+    let at = after.origins.get("shared").and_then(|origin| origin.configured());
     (is_shared != after.settings.is_shared()).then(|| ConfigError::Fixed {
-        at: origin.map_or_else(|| "the configuration".to_owned(), ToString::to_string),
+        at: at.map(Box::new),
         kind: kind_of::<P>(),
         policy: name.clone(),
         setting: "shared",
@@ -307,9 +305,9 @@ macro_rules! configure {
     ($($handle:ident: $Policy:ident, $Settings:ident, $Builder:ident;)*) => {
         impl Registry {
             /// All that is wrong with `new`, and with going there from what is in force.
-            fn review(&self, old: &Layers, new: &Layers) -> Vec<ConfigError> {
+            fn review(&self, new: &Layers) -> Vec<ConfigError> {
                 let mut mistakes = self.strangers(new);
-                $(mistakes.extend(review::<$Policy>(&self.shelves().$handle, old, new));)*
+                $(mistakes.extend(review::<$Policy>(&self.shelves().$handle, new));)*
                 mistakes
             }
 
