@@ -197,7 +197,10 @@ fn fixed<P: Shelved>(
     after: &Resolved<P::Settings>,
 ) -> Option<ConfigError> {
     let is_shared = is_shared(policy);
-    let at = after.origins.get("shared").and_then(|origin| origin.configured());
+    let at = after
+        .origins
+        .get("shared")
+        .and_then(|origin| origin.configured());
     (is_shared != after.settings.is_shared()).then(|| ConfigError::Fixed {
         at: at.map(Box::new),
         kind: kind_of::<P>(),
