@@ -26,6 +26,9 @@ pub(crate) struct TimeWindow {
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     tick: u64,
+    /// The start of the piece that it was recorded in, whatever the pieces are by now: were it that of each
+    /// piece that it came to lie in, a length that goes to and fro would make it older each time.
+    begun: Nanos,
     tally: Tally,
 }
 
@@ -77,7 +80,8 @@ impl TimeWindow {
             _ => {
                 let mut tally = Tally::default();
                 tally.add(mark);
-                self.buckets.push_back(Bucket { tick, tally });
+                let begun = self.grid.start(tick);
+                self.buckets.push_back(Bucket { tick, begun, tally });
             }
         }
     }
@@ -109,7 +113,7 @@ impl TimeWindow {
         self.tally = Tally::default();
     }
 
-    /// Takes a new length. Outcomes keep the start of their piece as their time.
+    /// Takes a new length. Outcomes keep the start of the piece in which they ended as their time.
     pub(crate) fn resize(&mut self, length: Duration) {
         let grid = Grid::new(length);
         if grid == self.grid {
@@ -117,19 +121,19 @@ impl TimeWindow {
         }
         let old = std::mem::replace(self, Self::new(length));
         for bucket in old.buckets {
-            let tick = grid.tick(old.grid.start(bucket.tick));
-            self.insert(tick, bucket.tally);
+            let tick = grid.tick(bucket.begun);
+            self.insert(Bucket { tick, ..bucket });
         }
         if let Some(newest) = self.buckets.back() {
             self.drop_before(newest.tick);
         }
     }
 
-    fn insert(&mut self, tick: u64, tally: Tally) {
-        self.tally.join(tally);
+    fn insert(&mut self, bucket: Bucket) {
+        self.tally.join(bucket.tally);
         match self.buckets.back_mut() {
-            Some(newest) if newest.tick == tick => newest.tally.join(tally),
-            _ => self.buckets.push_back(Bucket { tick, tally }),
+            Some(newest) if newest.tick == bucket.tick => newest.tally.join(bucket.tally),
+            _ => self.buckets.push_back(bucket),
         }
     }
 
@@ -151,6 +155,7 @@ impl TimeWindow {
         // so the outcomes move back with it.
         for bucket in &mut self.buckets {
             bucket.tick = bucket.tick.saturating_sub(newest - tick);
+            bucket.begun = self.grid.start(bucket.tick);
         }
         tick
     }
@@ -333,5 +338,27 @@ mod tests {
         }
         assert!(window.buckets.len() <= 60);
         assert_eq!(window.tally.calls, window.buckets.len() as u64);
+    }
+
+    #[test]
+    fn a_length_that_goes_to_and_fro_makes_nothing_older() {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let mut window = TimeWindow::new(minutes(3));
+        window.record(START, FAILED);
+        for _ in 0..1_000 {
+            // Pieces of 3.4 seconds, of one, and of two tenths.
+            for length in [
+                minutes(60_000),
+                minutes(11),
+                Duration::from_secs(2),
+                minutes(3),
+            ] {
+                window.resize(length);
+            }
+        }
+        assert_eq!(
+            window.tally(START.after(Duration::from_secs(177))).failures,
+            1
+        );
     }
 }
