@@ -99,6 +99,12 @@ impl Registry {
 
     #[cfg(not(feature = "config"))]
     #[allow(clippy::unused_self)] // its configuration
+    pub(super) fn extra(&self, _: PolicyKind, _: &PolicyName) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    #[cfg(not(feature = "config"))]
+    #[allow(clippy::unused_self)] // its configuration
     fn configuration_mistakes(&self) -> Vec<ConfigError> {
         Vec::new()
     }
@@ -132,11 +138,12 @@ macro_rules! in_force {
             }
 
             /// What is in force besides what the policy knows of itself.
+            #[cfg(feature = "config")]
             pub(super) fn extra(&self, kind: PolicyKind, name: &PolicyName) -> Vec<(&'static str, String)> {
                 match kind {
                     $(PolicyKind::$Policy => {
                         let defined = defined(&self.shelves().$handle, name);
-                        self.in_force::<$Policy>(name, defined).extra.into_iter().collect()
+                        self.configured(name, defined.base).extra.into_iter().collect()
                     })*
                 }
             }
