@@ -6,28 +6,17 @@ use std::{
 };
 
 use steadfast::{
-    Bulkhead, OnStoreError, Rate, RateLimiter, RedisStore, RedisStoreBuilder, Rejection,
-    StoreError, StoreStatus,
+    Bulkhead, OnStoreError, RedisStore, RedisStoreBuilder, Rejection, StoreError, StoreStatus,
 };
 use steadfast_servers::{FaultProxy, RedisServer, wait_until};
 
 use crate::{
     ENDS, SOON,
-    instance::{Instance, patient},
+    instance::{Instance, limiter, patient},
     load::in_turn,
 };
 
 const SECRET: &str = "hunter2-s3cret";
-
-fn limiter(name: &'static str, on_store_error: OnStoreError) -> RateLimiter {
-    RateLimiter::builder(name)
-        .rate(Rate::new(8, Duration::from_secs(3_600)))
-        .shared(true)
-        .instances(4)
-        .on_store_error(on_store_error)
-        .build()
-        .expect("good settings")
-}
 
 fn bulkhead(name: &'static str, on_store_error: OnStoreError) -> Bulkhead {
     Bulkhead::builder(name)

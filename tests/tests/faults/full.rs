@@ -2,24 +2,14 @@
 
 use std::time::Duration;
 
-use steadfast::{Bulkhead, OnStoreError, Rate, RateLimiter, Rejection, StoreError};
+use steadfast::{Bulkhead, OnStoreError, Rejection, StoreError};
 use steadfast_servers::{RedisServer, wait_until};
 
 use crate::{
     ENDS, SOON,
-    instance::{Instance, patient},
+    instance::{Instance, limiter, patient},
     load::in_turn,
 };
-
-fn limiter(name: &'static str, on_store_error: OnStoreError) -> RateLimiter {
-    RateLimiter::builder(name)
-        .rate(Rate::new(8, Duration::from_secs(3_600)))
-        .shared(true)
-        .instances(4)
-        .on_store_error(on_store_error)
-        .build()
-        .expect("good settings")
-}
 
 /// So full that not even a small write is let through.
 fn fill(redis: &RedisServer) {

@@ -6,8 +6,8 @@ use std::{
 };
 
 use steadfast::{
-    Event, RedisStore, Registry, Store, StoreError, StoreHealth, StoreStatus, Subscription,
-    test::isolated,
+    Event, OnStoreError, Rate, RateLimiter, RedisStore, Registry, Store, StoreError, StoreHealth,
+    StoreStatus, Subscription, test::isolated,
 };
 use steadfast_servers::wait_until;
 
@@ -25,6 +25,17 @@ pub(crate) struct Instance {
 pub(crate) async fn patient(url: &str) -> RedisStore {
     let store = RedisStore::builder(url).deadline(Duration::from_secs(2));
     store.connect().await.expect("a store")
+}
+
+/// A shared limit of eight an hour: two of them for this instance while the store is away.
+pub(crate) fn limiter(name: &'static str, on_store_error: OnStoreError) -> RateLimiter {
+    RateLimiter::builder(name)
+        .rate(Rate::new(8, Duration::from_secs(3_600)))
+        .shared(true)
+        .instances(4)
+        .on_store_error(on_store_error)
+        .build()
+        .expect("good settings")
 }
 
 impl Instance {

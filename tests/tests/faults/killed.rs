@@ -12,7 +12,7 @@ use steadfast_servers::{FaultProxy, RedisServer, wait_until};
 
 use crate::{
     ENDS, SOON,
-    instance::{Instance, patient},
+    instance::{Instance, limiter, patient},
     load::{Load, in_turn},
 };
 
@@ -128,15 +128,6 @@ fn load_of(limiter: &RateLimiter) -> Load {
 async fn each_limiter_does_what_it_was_told_to() {
     let redis = RedisServer::start();
     let store = patient(&redis.url()).await;
-    let limiter = |name, on_store_error| {
-        RateLimiter::builder(name)
-            .rate(Rate::new(8, Duration::from_secs(3_600)))
-            .shared(true)
-            .instances(4)
-            .on_store_error(on_store_error)
-            .build()
-            .expect("good settings")
-    };
     let (instance, [local, allow, deny]) = Instance::with(store, || {
         [
             limiter("local", OnStoreError::Local),
