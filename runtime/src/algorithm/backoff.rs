@@ -37,6 +37,15 @@ pub enum Backoff {
 }
 
 impl Backoff {
+    /// As attributes and configuration spell it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exponential => "exponential",
+            Self::Linear => "linear",
+            Self::Fixed => "fixed",
+        }
+    }
+
     /// The delay before the `retry`-th retry (from 1), in the unit of `base`, at most `max`.
     pub(crate) fn delay(self, retry: u32, base: u64, multiplier: f64, max: u64) -> u64 {
         let delay = match self {
@@ -67,11 +76,7 @@ fn exponential(retry: u32, base: u64, multiplier: f64) -> u64 {
 impl fmt::Display for Backoff {
     /// As in an attribute and in the configuration: `exponential`, `linear`, `fixed`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Exponential => "exponential",
-            Self::Linear => "linear",
-            Self::Fixed => "fixed",
-        })
+        f.pad(self.as_str())
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::Outcome;
+use super::{Outcome, count};
 use crate::{
     config::{ConfigPlace, FilePlace},
     error::ConfigError,
@@ -54,11 +54,10 @@ pub(super) fn print<'f>(
         // Told with the first file, or by it.
         mistake => mistake.at().is_none() || is_good,
     }));
-    let number = match mistakes.len() {
-        0 => return writeln!(out, "no mistakes").map(|()| Outcome::Good),
-        1 => "1 mistake".to_owned(),
-        n => format!("{n} mistakes"),
-    };
+    if mistakes.is_empty() {
+        return writeln!(out, "no mistakes").map(|()| Outcome::Good);
+    }
+    let number = count(mistakes.len(), "mistake", "mistakes");
     let printed = print_all(&mistakes, errors).and_then(|()| writeln!(errors, "{number}"));
     unless_closed(printed)?;
     Ok(Outcome::Mistakes)

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::count;
 use crate::registry::{
     Registry,
     listing::{Definition, Origin, Site, SitePolicy, SiteSetting},
@@ -41,8 +42,8 @@ pub(super) fn print(registry: &Registry, form: Form, out: &mut dyn Write) -> io:
     writeln!(
         out,
         "\n{}, {}",
-        count(functions, "function"),
-        count_policies(policies)
+        count(functions, "function", "functions"),
+        count(policies, "policy", "policies")
     )?;
     if form == Form::Written {
         writeln!(
@@ -51,20 +52,6 @@ pub(super) fn print(registry: &Registry, form: Form, out: &mut dyn Write) -> io:
         )?;
     }
     Ok(())
-}
-
-fn count(n: usize, what: &str) -> String {
-    match n {
-        1 => format!("1 {what}"),
-        _ => format!("{n} {what}s"),
-    }
-}
-
-fn count_policies(n: usize) -> String {
-    match n {
-        1 => "1 policy".to_owned(),
-        _ => format!("{n} policies"),
-    }
 }
 
 fn print_site(site: &Site, form: Form, out: &mut dyn Write) -> io::Result<()> {

@@ -123,6 +123,11 @@ fn run_on(
     }
 }
 
+/// So many of them, in words.
+fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
 fn files(matches: &ArgMatches) -> impl Iterator<Item = &PathBuf> {
     matches.get_many("file").into_iter().flatten()
 }

@@ -12,7 +12,7 @@ use crate::{
     kind::PolicyKind,
     policy::{
         settings::PRESET,
-        spelling::{Described, Shape},
+        spelling::{Described, Shape, built_in_presets},
     },
     registry::{
         Registry,
@@ -90,8 +90,9 @@ fn presets() -> Value {
 
 /// The settings of a kind.
 fn settings(kind: PolicyKind, is_policy: bool) -> Value {
-    let described = described(kind).iter();
-    let mut settings: Map<_, _> = described
+    let of_kind = described(kind);
+    let mut settings: Map<_, _> = of_kind
+        .iter()
         .map(|Described { name, doc, shape }| {
             let mut value = value(*shape);
             value["description"] = json!(words(doc));
@@ -99,7 +100,7 @@ fn settings(kind: PolicyKind, is_policy: bool) -> Value {
         })
         .collect();
     if is_policy {
-        let words: BTreeSet<&str> = built_in(kind);
+        let words: BTreeSet<_> = built_in_presets(of_kind).iter().collect();
         let preset = json!({
             "description": "The preset that the policy starts from: built in, or defined under `preset`.",
             "anyOf": [{ "enum": words }, { "type": "string" }],
@@ -123,14 +124,6 @@ fn words(doc: &str) -> String {
     let plain = plain(doc);
     let words: Vec<_> = plain.split_whitespace().collect();
     words.join(" ")
-}
-
-fn built_in(kind: PolicyKind) -> BTreeSet<&'static str> {
-    let preset = described(kind).iter().find(|each| each.name == PRESET);
-    match preset.map(|each| each.shape) {
-        Some(Shape::Word(words)) => words.iter().copied().collect(),
-        _ => BTreeSet::new(),
-    }
 }
 
 /// The units of durations, as a pattern.

@@ -15,7 +15,7 @@ use crate::{
     policy::{
         Switch,
         settings::{PRESET, PolicySettings},
-        spelling::{Given, Read, Shape},
+        spelling::{Given, Read, Shape, built_in_presets},
     },
     registry::listing::Origin,
 };
@@ -336,11 +336,7 @@ fn is_breaker<S: PolicySettings>() -> bool {
 
 /// The presets that need not be defined.
 pub(super) fn built_in<S: PolicySettings>() -> &'static [&'static str] {
-    let preset = S::DESCRIBED.iter().find(|each| each.name == PRESET);
-    match preset.map(|each| each.shape) {
-        Some(Shape::Word(words)) => words,
-        _ => &[],
-    }
+    built_in_presets(S::DESCRIBED)
 }
 
 impl From<ConfigPlace> for Origin {

@@ -161,6 +161,24 @@ macro_rules! show_by_display {
 }
 show_by_display!(u32, bool);
 
+/// Choices are spelt by their words.
+macro_rules! spelt {
+    ($($Choice:ty),*) => {$(
+        impl ::std::fmt::Display for $Choice {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl $crate::policy::settings::Show for $Choice {
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
+}
+pub(crate) use spelt;
+
 impl Show for f64 {
     fn show(&self) -> String {
         // Attributes know no `-0`.

@@ -1,8 +1,6 @@
 //! What `shared` policies can be told, whatever their kind.
 
-use std::fmt;
-
-use super::settings::{Problem, Show};
+use super::settings::{Problem, spelt};
 
 /// What a shared policy does while its store is away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -72,21 +70,6 @@ impl Mode {
     }
 }
 
-macro_rules! spelt {
-    ($($Choice:ty),*) => {$(
-        impl fmt::Display for $Choice {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl Show for $Choice {
-            fn show(&self) -> String {
-                self.to_string()
-            }
-        }
-    )*};
-}
 spelt!(OnStoreError, Mode);
 
 /// The first of these settings that is written although nothing is shared.

@@ -11,6 +11,7 @@ use super::{
     circuit_breaker::{Cancelled, CircuitPreset, Window},
     rate_limiter::Algorithm,
     retry::RetryPreset,
+    settings::PRESET,
     shared::{Mode, OnStoreError},
 };
 use crate::{
@@ -76,6 +77,15 @@ pub(crate) struct Described {
     pub(crate) doc: &'static str,
     /// Its values.
     pub(crate) shape: Shape,
+}
+
+/// The presets among the settings of a kind that need not be defined.
+pub(crate) fn built_in_presets(settings: &[Described]) -> &'static [&'static str] {
+    let preset = settings.iter().find(|each| each.name == PRESET);
+    match preset.map(|each| each.shape) {
+        Some(Shape::Word(words)) => words,
+        _ => &[],
+    }
 }
 
 /// Settings of which each can be written by its name.
@@ -258,31 +268,24 @@ fn one_of(words: &[&str]) -> String {
 }
 
 macro_rules! read_words {
-    ($($Choice:ident { $($Variant:ident: $word:literal),* })*) => {$(
+    ($($Choice:ident { $($Variant:ident),* })*) => {$(
         impl Read for $Choice {
-            const SHAPE: Shape = Shape::Word(&[$($word),*]);
+            const SHAPE: Shape = Shape::Word(&[$(Self::$Variant.as_str()),*]);
 
             fn read(given: &Given) -> Result<Self, String> {
-                choose(given, &[$($word),*], &[$(Self::$Variant),*])
+                choose(given, &[$(Self::$Variant.as_str()),*], &[$(Self::$Variant),*])
             }
         }
     )*};
 }
-// The words of the attributes.
 read_words! {
-    Backoff { Exponential: "exponential", Linear: "linear", Fixed: "fixed" }
-    Cancelled { Ignore: "ignore", Failure: "failure" }
-    Algorithm {
-        TokenBucket: "token_bucket", LeakyBucket: "leaky_bucket", FixedWindow: "fixed_window",
-        SlidingWindow: "sliding_window", SlidingWindowCounter: "sliding_window_counter",
-        Adaptive: "adaptive"
-    }
-    RetryPreset {
-        FastApi: "fast_api", SlowBatch: "slow_batch", Critical: "critical", Streaming: "streaming"
-    }
-    CircuitPreset { LowVolume: "low_volume", HighVolume: "high_volume" }
-    Mode { Exact: "exact", Lease: "lease" }
-    OnStoreError { Local: "local", Allow: "allow", Deny: "deny" }
+    Backoff { Exponential, Linear, Fixed }
+    Cancelled { Ignore, Failure }
+    Algorithm { TokenBucket, LeakyBucket, FixedWindow, SlidingWindow, SlidingWindowCounter, Adaptive }
+    RetryPreset { FastApi, SlowBatch, Critical, Streaming }
+    CircuitPreset { LowVolume, HighVolume }
+    Mode { Exact, Lease }
+    OnStoreError { Local, Allow, Deny }
 }
 
 const JITTERS: [&str; 4] = ["full", "equal", "decorrelated", "none"];

@@ -14,11 +14,18 @@ pub enum Cancelled {
     Failure,
 }
 
+impl Cancelled {
+    /// The choice as attributes and configuration spell it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ignore => "ignore",
+            Self::Failure => "failure",
+        }
+    }
+}
+
 impl Show for Cancelled {
     fn show(&self) -> String {
-        match self {
-            Self::Ignore => "ignore".to_owned(),
-            Self::Failure => "failure".to_owned(),
-        }
+        self.as_str().to_owned()
     }
 }

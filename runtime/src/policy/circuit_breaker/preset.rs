@@ -1,9 +1,9 @@
 //! Breakers for the ordinary cases, by name.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use super::{CircuitBreakerSettings, Window};
-use crate::policy::settings::Show;
+use crate::policy::settings::spelt;
 
 /// Settings of a breaker for an ordinary case, to start from: what is written besides them takes their
 /// place.
@@ -83,14 +83,4 @@ impl CircuitPreset {
     }
 }
 
-impl fmt::Display for CircuitPreset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl Show for CircuitPreset {
-    fn show(&self) -> String {
-        self.to_string()
-    }
-}
+spelt!(CircuitPreset);

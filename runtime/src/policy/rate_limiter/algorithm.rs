@@ -1,8 +1,6 @@
 //! The choice of algorithm.
 
-use std::fmt;
-
-use crate::policy::settings::Show;
+use crate::policy::settings::spelt;
 
 /// How a limiter counts. What each lets through at worst, with a limit of `n` per `t`:
 ///
@@ -61,6 +59,16 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+    pub(crate) const ALL: [Self; 6] = [
+        Self::TokenBucket,
+        Self::LeakyBucket,
+        Self::FixedWindow,
+        Self::SlidingWindow,
+        Self::SlidingWindowCounter,
+        Self::Adaptive,
+    ];
+
     /// The algorithm as attributes and configuration spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -75,14 +83,4 @@ impl Algorithm {
     }
 }
 
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl Show for Algorithm {
-    fn show(&self) -> String {
-        self.to_string()
-    }
-}
+spelt!(Algorithm);

@@ -24,14 +24,6 @@ use crate::{
 };
 
 const LONG: Duration = Duration::from_secs(1_000_000);
-const ALL: [Algorithm; 6] = [
-    Algorithm::TokenBucket,
-    Algorithm::LeakyBucket,
-    Algorithm::FixedWindow,
-    Algorithm::SlidingWindow,
-    Algorithm::SlidingWindowCounter,
-    Algorithm::Adaptive,
-];
 
 fn settings(count: u32, per: Duration) -> RateLimiterSettings {
     RateLimiterSettings::new().rate(Rate::new(count, per))
@@ -112,7 +104,7 @@ async fn what_is_in_force_is_shown() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_taken_stays_taken() {
-    for algorithm in ALL {
+    for algorithm in Algorithm::ALL {
         let of = |count| settings(count, LONG).algorithm(algorithm);
         let limiter = limiter(of(10));
         spend(&limiter, None, 6);
@@ -130,7 +122,10 @@ async fn what_was_taken_stays_taken() {
 
 #[tokio::test(start_paused = true)]
 async fn another_algorithm_starts_empty_and_gives_back_nothing_of_the_former() {
-    for (from, to) in ALL.into_iter().flat_map(|from| ALL.map(|to| (from, to))) {
+    for (from, to) in Algorithm::ALL
+        .into_iter()
+        .flat_map(|from| Algorithm::ALL.map(|to| (from, to)))
+    {
         let is_bucket =
             |algorithm| matches!(algorithm, Algorithm::TokenBucket | Algorithm::LeakyBucket);
         if from == to || (is_bucket(from) && is_bucket(to)) {
@@ -268,7 +263,10 @@ async fn without_a_wait_and_without_enforcement_nobody_goes_on_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn those_who_wait_at_any_algorithm_go_on_at_one_that_starts_empty() {
-    for (from, to) in ALL.into_iter().flat_map(|from| ALL.map(|to| (from, to))) {
+    for (from, to) in Algorithm::ALL
+        .into_iter()
+        .flat_map(|from| Algorithm::ALL.map(|to| (from, to)))
+    {
         let of = |algorithm| {
             settings(2, Duration::from_secs(10))
                 .algorithm(algorithm)
@@ -291,7 +289,7 @@ async fn those_who_wait_at_any_algorithm_go_on_at_one_that_starts_empty() {
 
 #[tokio::test(start_paused = true)]
 async fn off_it_is_not_there_and_on_again_it_goes_on() {
-    for algorithm in ALL {
+    for algorithm in Algorithm::ALL {
         for key in [None, Some(3)] {
             let of = settings(4, Duration::from_secs(4))
                 .algorithm(algorithm)
@@ -574,7 +572,7 @@ async fn all_who_wait_come_to_an_end() {
                 random.u32(2..30),
                 Duration::from_millis(random.u64(100..3_000)),
             )
-            .algorithm(ALL[random.usize(0..6)]);
+            .algorithm(Algorithm::ALL[random.usize(0..6)]);
             if random.u32(0..4) > 0 {
                 of = of.max_wait(Duration::from_millis(random.u64(1..9_000)));
             }

@@ -1,9 +1,9 @@
 //! Retries for the ordinary cases, by name.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use super::RetrySettings;
-use crate::policy::settings::Show;
+use crate::policy::settings::spelt;
 
 /// Settings of a retry for an ordinary case, to start from: what is written besides them takes their place.
 ///
@@ -101,17 +101,7 @@ impl RetryPreset {
     }
 }
 
-impl fmt::Display for RetryPreset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl Show for RetryPreset {
-    fn show(&self) -> String {
-        self.to_string()
-    }
-}
+spelt!(RetryPreset);
 
 #[cfg(all(test, not(steadfast_loom)))]
 mod tests {

@@ -17,15 +17,6 @@ use crate::{
     stores::MemoryStore,
 };
 
-const ALL: [Algorithm; 6] = [
-    Algorithm::TokenBucket,
-    Algorithm::LeakyBucket,
-    Algorithm::FixedWindow,
-    Algorithm::SlidingWindow,
-    Algorithm::SlidingWindowCounter,
-    Algorithm::Adaptive,
-];
-
 const LONG: Duration = Duration::from_secs(3_600_000);
 
 fn shared(rate: Rate) -> RateLimiterSettings {
@@ -39,7 +30,7 @@ fn fleet(store: &(impl Store + Clone), settings: RateLimiterSettings) -> Vec<Rat
 
 /// What every store has to do: all instances together never let more through than there is, and as much.
 pub(super) async fn holds_for_the_fleet(store: impl Store + Clone) {
-    for algorithm in ALL {
+    for algorithm in Algorithm::ALL {
         let fleet = fleet(&store, shared(Rate::new(30, LONG)).algorithm(algorithm));
         let (mut plain, mut keyed) = (0, 0);
         for round in 0..20 {
@@ -77,7 +68,7 @@ async fn a_fleet_shares_every_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn permits_come_back_when_they_are_said_to() {
-    for algorithm in ALL {
+    for algorithm in Algorithm::ALL {
         let store = SlowStore::prompt();
         let fleet = fleet(&store, shared(Rate::per_second(10)).algorithm(algorithm));
         for _ in 0..10 {
@@ -290,7 +281,7 @@ async fn leases_stay_within_their_bounds() {
 /// where it was away all the time, no more than the shares.
 #[tokio::test(start_paused = true)]
 async fn outages_add_the_shares_at_most() {
-    for algorithm in ALL {
+    for algorithm in Algorithm::ALL {
         let store = MemoryStore::at_rest();
         let settings = shared(Rate::per_second(30))
             .algorithm(algorithm)
