@@ -83,6 +83,7 @@ impl Limit {
     pub(crate) fn overdrawn(self) -> Self {
         match self {
             Self::Bucket(bucket) => Self::Bucket(bucket.overdrawn()),
+            Self::Adaptive(adaptive) => Self::Adaptive(adaptive.overdrawn()),
             other => other,
         }
     }
