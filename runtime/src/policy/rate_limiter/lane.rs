@@ -203,20 +203,24 @@ impl Lane {
         let Self {
             state, line, own, ..
         } = self;
-        let Some(line) = line else {
+        let Some(line) = line.as_mut().filter(|line| !line.queue.is_empty()) else {
             return Aftermath::default();
         };
         let mut aftermath = Aftermath::default();
-        let (limit, tickets) = (Self::limit(own, rules), line.queue.tickets());
+        let limit = Self::limit(own, rules);
+        let stands = limit.map(|limit| limit.take(state, now, 0));
+        let outlook = limit.map(|limit| limit.outlook(state, now));
         let mut ahead = 0;
-        for ticket in tickets {
+        for ticket in line.queue.tickets() {
             let Some(waiter) = line.queue.get_mut(ticket) else {
                 continue;
             };
             let cost = waiter.weight;
             let stay = waiter.data.stay.under(rules);
             waiter.data.stay = stay;
-            let ready = limit.and_then(|limit| limit.ready_at(state, now, ahead, cost));
+            let ready = outlook
+                .as_ref()
+                .and_then(|outlook| outlook.ready_at(ahead, cost));
             let decision = match (rules.off, ready) {
                 (true, _) => rules.past(),
                 (_, Some(ready)) if ready <= stay.give_up.max(now) => {
@@ -224,7 +228,7 @@ impl Lane {
                     aftermath.served.push(waiter.waker.clone());
                     continue;
                 }
-                _ => refused(limit, state, now, ahead, cost),
+                _ => stands.map_or_else(|| nothing(cost), |stands| in_vain(stands, ready, now)),
             };
             if let Some(waiter) = line.queue.remove(ticket) {
                 aftermath.served.push(waiter.waker);
@@ -510,7 +514,11 @@ fn refused(
         return nothing(cost);
     };
     let stands = limit.take(state, now, 0);
-    let ready = limit.ready_at(state, now, ahead, cost);
+    in_vain(stands, limit.ready_at(state, now, ahead, cost), now)
+}
+
+/// The same, of one whose turn would come then.
+fn in_vain(stands: Decision, ready: Option<Nanos>, now: Nanos) -> Decision {
     Decision {
         allowed: false,
         retry_after: ready.map(|ready| ready.since(now)),
