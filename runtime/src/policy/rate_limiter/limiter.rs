@@ -108,8 +108,12 @@ use crate::{
 ///
 /// Those who wait are judged again, in their order: on a higher rate they leave earlier, on a lower one
 /// later, and whoever would have to wait longer than `max_wait` now is refused. With `enabled = false` they
-/// go on at once, and nothing is counted. Of a shared limit, what is out of a larger bucket has to flow
-/// back before anybody gets a permit of the smaller one; `retry_after` says when.
+/// go on at once, and nothing is counted.
+///
+/// Of a shared limit, what is out of a larger bucket has to flow back before anybody gets a permit of the
+/// smaller one; `retry_after` says when. So while a change is rolled out, and instances go by different
+/// settings, no more gets through than the largest of them lets through; of windows of different lengths, than
+/// all of them together.
 ///
 /// # Cancellation
 /// A dropped wait gives its place in the line back, and the next one moves up. A call of an annotated
