@@ -1,6 +1,8 @@
 //! What a recorder gets of each policy.
 #![allow(missing_docs)]
 
+mod exact;
+
 use std::{
     collections::BTreeMap,
     future::pending,
