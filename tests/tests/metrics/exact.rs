@@ -145,7 +145,10 @@ fn a_wait_that_is_cut_off_or_given_up_leaves_nothing_behind() {
         assert_eq!(seen.count("timeout_total{policy=q.t}"), 0);
         let waits = seen.values("rate_limit_wait_seconds{policy=q.l}");
         assert!(waits.is_empty(), "nobody waited: {waits:?}");
-        assert_eq!(seen.values(&took("exact::limited_late", "refused")).len(), 1);
+        assert_eq!(
+            seen.values(&took("exact::limited_late", "refused")).len(),
+            1
+        );
 
         let mut first = Box::pin(held_late());
         assert!(!poll_once(&mut first).await);
@@ -199,7 +202,10 @@ fn a_caller_who_waits_and_is_refused_is_counted_once() {
         first.await.unwrap();
         assert_eq!(seen.count(&limit("later", "allowed")), 2);
         assert_eq!(seen.count(&limit("later", "rejected")), 1);
-        assert_eq!(seen.values("rate_limit_wait_seconds{policy=later}").len(), 1);
+        assert_eq!(
+            seen.values("rate_limit_wait_seconds{policy=later}").len(),
+            1
+        );
     });
 }
 
@@ -279,7 +285,10 @@ fn what_is_switched_off_counts_nothing_and_goes_on_where_it_was() {
         assert_eq!(seen.count(&breaker("o.b", "failures")), 0);
         assert_eq!(seen.states("o.b"), [0; 5]);
         assert_eq!(seen.count(&limit("o.l", "rejected")), 0);
-        let fallback = format!("fallback_total{{policy={}::switched,source=fallback}}", module_path!());
+        let fallback = format!(
+            "fallback_total{{policy={}::switched,source=fallback}}",
+            module_path!()
+        );
         assert_eq!(seen.count(&fallback), 3);
         configure("");
         assert_eq!(seen.states("o.b"), [1, 0, 0, 0, 0]);
@@ -439,7 +448,9 @@ async fn calls_that_a_real_store_decides_are_counted_to_the_last() {
     let recorder = DebuggingRecorder::new();
     seen.snapshotter = recorder.snapshotter();
     let (limiter, bulkhead) = with_local_recorder(&recorder, || {
-        let limiter = RateLimiter::builder("redis").rate(Rate::new(7, SECOND * 3_600)).shared(true);
+        let limiter = RateLimiter::builder("redis")
+            .rate(Rate::new(7, SECOND * 3_600))
+            .shared(true);
         let bulkhead = Bulkhead::builder("redis").max_concurrent(2).shared(true);
         (limiter.install().unwrap(), bulkhead.install().unwrap())
     });
@@ -449,8 +460,14 @@ async fn calls_that_a_real_store_decides_are_counted_to_the_last() {
     assert_eq!(seen.count(&limit("redis", "allowed")), 7);
     assert_eq!(seen.count(&limit("redis", "rejected")), 13);
     let waits = seen.values("rate_limit_wait_seconds{policy=redis}");
-    assert!(waits.len() <= 20 && waits.iter().all(|&wait| wait > 0.0 && wait < 30.0), "{waits:?}");
-    let held = (bulkhead.acquire().await.unwrap(), bulkhead.acquire().await.unwrap());
+    assert!(
+        waits.len() <= 20 && waits.iter().all(|&wait| wait > 0.0 && wait < 30.0),
+        "{waits:?}"
+    );
+    let held = (
+        bulkhead.acquire().await.unwrap(),
+        bulkhead.acquire().await.unwrap(),
+    );
     bulkhead.acquire().await.unwrap_err();
     assert_eq!(seen.count("bulkhead_in_flight{policy=redis}"), 2);
     assert_eq!(seen.count("bulkhead_rejected_total{policy=redis}"), 1);
