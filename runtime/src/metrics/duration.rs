@@ -6,16 +6,19 @@ use std::{
 };
 
 use ::metrics::{Histogram, Key, Label, Recorder};
+use once_cell::race::OnceBox;
 
 use super::{
-    meter::METADATA,
+    meter::{Bond, METADATA},
     publisher::{attend_times, recording},
     series::CALL_DURATION,
+    spread::Spread,
 };
 use crate::{
     call::Call,
     clock::{self, Nanos},
     lock::lock,
+    per_thread::PerThread,
 };
 
 /// What a call came to, as far as a label says it.
@@ -31,8 +34,14 @@ pub(crate) enum Came {
     Cancelled,
 }
 
-/// How many there are.
-const KINDS: usize = Came::Cancelled as usize + 1;
+const ALL: [Came; 6] = [
+    Came::Good,
+    Came::Error,
+    Came::Refused,
+    Came::TimedOut,
+    Came::Unmet,
+    Came::Cancelled,
+];
 
 impl Came {
     /// What OpenTelemetry calls `error.type`: absent where there is none.
@@ -52,24 +61,44 @@ impl Came {
 #[derive(Debug)]
 pub(crate) struct Times {
     function: &'static str,
-    /// By what it came to. What never happens has no series: each has as many as there are buckets. The
-    /// first is there as soon as there is a recorder.
-    histograms: [OnceLock<Histogram>; KINDS],
+    /// By what it came to. What never happens has no series: each has as many as there are buckets.
+    histograms: [OnceLock<Histogram>; ALL.len()],
+    /// There as soon as there is a recorder.
+    lanes: OnceLock<PerThread<Lane>>,
+    bond: Bond,
+}
+
+/// The times of one thread, by what the calls came to.
+#[derive(Debug, Default)]
+struct Lane([OnceBox<Spread>; ALL.len()]);
+
+impl Lane {
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn get(&self, came: Came) -> Option<&Spread> {
+        self.0[came as usize].get()
+    }
+
+    fn make(&self, came: Came) -> &Spread {
+        self.0[came as usize].get_or_init(|| Box::new(Spread::new()))
+    }
 }
 
 impl Times {
     pub(crate) fn new(function: &'static str) -> Self {
         Self {
             function,
-            histograms: [const { OnceLock::new() }; KINDS],
+            histograms: [const { OnceLock::new() }; ALL.len()],
+            lanes: OnceLock::new(),
+            bond: Bond::default(),
         }
     }
 
     pub(super) fn register(&self, recorder: &dyn Recorder) {
-        if self.histograms[Came::Good as usize].get().is_none() {
+        if self.lanes.get().is_none() && self.bond.is_with(recorder) {
             CALL_DURATION.describe(recorder);
             self.histogram(Came::Error, recorder);
             self.histogram(Came::Good, recorder);
+            let _ = self.lanes.set(PerThread::new(Lane::default));
         }
     }
 
@@ -87,7 +116,7 @@ impl Times {
     /// A call begins.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn begin(&'static self, call: &Call) -> Timed {
-        match self.histograms[Came::Good as usize].get() {
+        match self.lanes.get() {
             None => Timed::NOT,
             Some(_) => Timed {
                 times: Some(self),
@@ -98,16 +127,53 @@ impl Times {
 
     #[inline(never)]
     fn record(&self, begun: Nanos, came: Came) {
-        let took = clock::now().since(begun).as_secs_f64();
-        match self.histograms[came as usize].get() {
-            Some(histogram) => histogram.record(took),
-            None => self.record_first(took, came),
+        let took = clock::now().0.saturating_sub(begun.0);
+        let own = self.lanes.get().and_then(PerThread::own);
+        match own.and_then(|lane| lane.get(came)) {
+            Some(spread) => spread.add(took),
+            None => self.record_elsewhere(took, came),
         }
     }
 
     #[cold]
-    fn record_first(&self, took: f64, came: Came) {
-        recording(|recorder| self.histogram(came, recorder).record(took));
+    fn record_elsewhere(&self, took: u64, came: Came) {
+        if self.histograms[came as usize].get().is_none() {
+            // The recorder may be this thread's alone.
+            recording(|recorder| {
+                if self.bond.is_with(recorder) {
+                    self.histogram(came, recorder);
+                }
+            });
+        }
+        match self.lanes.get().map(PerThread::find) {
+            Some(Ok(own)) => own.make(came).add(took),
+            Some(Err(shared)) => shared.make(came).add_shared(took),
+            None => {}
+        }
+    }
+
+    /// Brings what has come since to the recorder: in a round, so that nobody else does.
+    pub(super) fn publish(&self, recorder: Option<&dyn Recorder>) {
+        let recorder = recorder.filter(|&recorder| self.bond.is_with(recorder));
+        if let Some(recorder) = recorder {
+            self.register(recorder);
+        }
+        let Some(lanes) = self.lanes.get() else {
+            return;
+        };
+        for came in ALL {
+            let spreads = || lanes.iter().filter_map(|lane| lane.get(came));
+            let histogram = match (self.histograms[came as usize].get(), recorder) {
+                (Some(histogram), _) => histogram,
+                (None, Some(recorder)) if spreads().next().is_some() => {
+                    self.histogram(came, recorder)
+                }
+                _ => continue,
+            };
+            for (took, count) in spreads().flat_map(Spread::news) {
+                histogram.record_many(took, usize::try_from(count).unwrap_or(usize::MAX));
+            }
+        }
     }
 }
 

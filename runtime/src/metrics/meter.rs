@@ -78,6 +78,19 @@ pub(crate) struct Levels(Arc<Mutex<HashMap<Key, Level>>>);
 type Level = Arc<AtomicI64>;
 
 impl Levels {
+    /// Whether they are those of the registry in force on this thread. In tests each has a clock of its own,
+    /// and so have its circuits: on another thread they are in another state.
+    #[cfg(feature = "test-util")]
+    fn are_of_this_thread(&self) -> bool {
+        Arc::ptr_eq(&self.0, &crate::event::Sink::current().levels().0)
+    }
+
+    #[cfg(not(feature = "test-util"))]
+    #[allow(clippy::unused_self)] // there is but one registry
+    fn are_of_this_thread(&self) -> bool {
+        true
+    }
+
     fn of(&self, key: &Key) -> Level {
         let mut levels = lock(&self.0);
         Arc::clone(levels.entry(key.clone()).or_default())
@@ -97,6 +110,20 @@ pub(crate) struct Meter {
     levels: Levels,
     books: Mutex<Vec<Book>>,
     told: OnceLock<Histogram>,
+    bond: Bond,
+}
+
+/// The recorder that somebody's figures go to: the first that there was. In tests each thread may have its
+/// own, and brings there what has happened to the policies of others, too.
+#[derive(Debug, Default)]
+pub(super) struct Bond(OnceLock<usize>);
+
+impl Bond {
+    /// Whether it is this one.
+    pub(super) fn is_with(&self, recorder: &dyn Recorder) -> bool {
+        let this = std::ptr::from_ref(recorder).cast::<()>().addr();
+        *self.0.get_or_init(|| this) == this
+    }
 }
 
 /// One line's.
@@ -122,6 +149,7 @@ impl Meter {
             levels: levels.clone(),
             books: Mutex::new(books),
             told: OnceLock::new(),
+            bond: Bond::default(),
         }
     }
 
@@ -142,7 +170,7 @@ impl Meter {
 /// A recorder is foreign code: nothing is locked while it runs.
 pub(super) fn publish(policy: &dyn Metered, recorder: Option<&dyn Recorder>) {
     let meter = policy.meter();
-    if let Some(recorder) = recorder {
+    if let Some(recorder) = recorder.filter(|&recorder| meter.bond.is_with(recorder)) {
         register(policy, recorder);
     }
     if !meter.books().iter().any(|book| book.handle.is_some()) {
@@ -152,7 +180,7 @@ pub(super) fn publish(policy: &dyn Metered, recorder: Option<&dyn Recorder>) {
         let mut books = meter.books();
         // Read under the lock: what was read earlier is published earlier.
         let numbers = policy.read();
-        note(&mut books, &numbers)
+        note(&mut books, &numbers, meter.levels.are_of_this_thread())
     };
     news.into_iter().for_each(Handle::publish);
 }
@@ -166,17 +194,20 @@ pub(crate) fn close(policy: &dyn Metered) {
             *number = 0;
         }
     }
-    let news = note(&mut meter.books(), &numbers);
+    let news = note(&mut meter.books(), &numbers, true);
     news.into_iter().for_each(Handle::publish);
 }
 
 type News = (Handle, u64);
 
 /// Notes what is published now: also where nothing is new, for a recorder may forget what nobody touches.
-fn note(books: &mut [Book], numbers: &[u64]) -> Vec<News> {
+fn note(books: &mut [Book], numbers: &[u64], with_gauges: bool) -> Vec<News> {
     let mut news = Vec::new();
     for (book, &number) in books.iter_mut().zip(numbers) {
         if let Some(handle) = &book.handle {
+            if matches!(handle, Handle::Gauge(..)) && !with_gauges {
+                continue;
+            }
             let added = number.wrapping_sub(book.published);
             if let Handle::Gauge(_, level) = handle {
                 level.fetch_add(added.cast_signed(), Relaxed);

@@ -69,14 +69,20 @@
 //!
 //! Policies count per thread anyway; a thread called `steadfast-metrics` brings what is new to the recorder
 //! four times a second, so a figure is at most a quarter of a second old, whether there are calls, or any
-//! runtime, or not. [`publish`] does it at once. The calls themselves pay for `call_duration_seconds` alone
-//! (two readings of the clock and the recorder's histogram), and for what is rare: a wait at a limiter.
-//! Without a recorder that is a look whether there is one, and 16 bytes in the function's future; without the
-//! feature `metrics`, nothing.
+//! runtime, or not. [`publish`] does it at once: call it at the end of the program, before the exporter renders
+//! or pushes for the last time, or the last quarter of a second is missing. The calls themselves pay for
+//! `call_duration_seconds` alone (two readings of the clock and a count; the recorder's work is done by that
+//! thread), and for what is rare: a wait at a limiter. Without a recorder that is a look whether there is one,
+//! and 16 bytes in the function's future; without the feature `metrics`, nothing.
+//!
+//! Number and sum of a function's times are exact. Each time is told to within 0.8 %, and exactly where none
+//! but the same came in that quarter of a second on its thread. For that, each thread that calls the function
+//! keeps 2 kB for each factor of two that its times spread over: 8 kB where they lie between 5 and 50 ms.
 //!
 //! Handles are found once per policy, never by name in a call. A recorder may be installed at any time: counts
 //! go on from the making of each policy, and only values of the two histograms of seconds that came before are
-//! lost. Resetting a policy, or the registry, changes no counter.
+//! lost. A policy without a call has no series yet: it is made by the first call of a function that it protects,
+//! by [`Registry`](crate::Registry) when asked for by name, or by a builder. Resetting a policy, or the registry, changes no counter.
 //!
 //! Because handles are kept, a recorder must keep its side, too: with an `idle_timeout` of the Prometheus
 //! exporter, leave out histograms (`MetricKindMask::HISTOGRAM`), which it would drop for ever once nothing
@@ -94,6 +100,7 @@ mod duration;
 mod meter;
 mod publisher;
 mod series;
+mod spread;
 
 pub use duration::Timed;
 pub(crate) use duration::{Came, Functions, Times};

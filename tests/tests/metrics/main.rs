@@ -1,7 +1,9 @@
 //! What a recorder gets of each policy.
 #![allow(missing_docs)]
 
+mod callers;
 mod exact;
+mod rounds;
 
 use std::{
     collections::BTreeMap,
