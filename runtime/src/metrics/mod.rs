@@ -81,8 +81,11 @@
 //!
 //! Handles are found once per policy, never by name in a call. A recorder may be installed at any time: counts
 //! go on from the making of each policy, and only values of the two histograms of seconds that came before are
-//! lost. A policy without a call has no series yet: it is made by the first call of a function that it protects,
-//! by [`Registry`](crate::Registry) when asked for by name, or by a builder. Resetting a policy, or the registry, changes no counter.
+//! lost. Resetting a policy, or the registry, changes no counter.
+//!
+//! A policy has series from its first call on; one whose first call fails comes with a count of 1, which
+//! Prometheus takes for no increase. [`Registry::snapshot`](crate::Registry::snapshot), called once at the start
+//! (after what the program installs itself), has all annotated functions shown from then on, with zeros.
 //!
 //! Because handles are kept, a recorder must keep its side, too: with an `idle_timeout` of the Prometheus
 //! exporter, leave out histograms (`MetricKindMask::HISTOGRAM`), which it would drop for ever once nothing

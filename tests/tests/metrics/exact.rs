@@ -474,3 +474,26 @@ async fn calls_that_a_real_store_decides_are_counted_to_the_last() {
     drop(held);
     assert_eq!(seen.count("bulkhead_in_flight{policy=redis}"), 0);
 }
+
+#[retry("unused", max_attempts = 2)]
+#[circuit_breaker("unused", failure_threshold = 2)]
+#[allow(dead_code)]
+fn unused() -> Answer {
+    Ok(1)
+}
+
+#[test]
+fn a_snapshot_has_everything_shown_before_its_first_call() {
+    run(async |seen| {
+        let name = breaker("unused", "failures");
+        assert!(!seen.is_there(&name));
+        let _ = steadfast::registry().snapshot();
+        assert_eq!(seen.count(&name), 0);
+        assert_eq!(seen.states("unused"), [1, 0, 0, 0, 0]);
+        assert_eq!(seen.count(&attempts("unused", "first")), 0);
+        for error in ["", "error"] {
+            let times = took("exact::unused", error);
+            assert!(seen.histograms.contains_key(&times), "{error}");
+        }
+    });
+}
