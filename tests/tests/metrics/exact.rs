@@ -497,3 +497,108 @@ fn a_snapshot_has_everything_shown_before_its_first_call() {
         }
     });
 }
+
+#[test]
+fn places_held_while_the_store_is_away_are_shown_and_given_back() {
+    run(async |seen| {
+        let store = MemoryStore::at_rest();
+        steadfast::registry().set_store(store.clone()).unwrap();
+        let bulkhead = Bulkhead::builder("away")
+            .max_concurrent(2)
+            .shared(true)
+            .install()
+            .unwrap();
+        let before = bulkhead.acquire().await.unwrap();
+        store.disconnect();
+        let during = bulkhead.acquire().await.unwrap();
+        let keyed = bulkhead.acquire_for(SECRET).await.unwrap();
+        assert_eq!(seen.count("bulkhead_in_flight{policy=away}"), 3);
+        let refused = [bulkhead.acquire().await, bulkhead.acquire().await];
+        let refused = refused.iter().filter(|permit| permit.is_err()).count();
+        assert_eq!(
+            seen.count("bulkhead_rejected_total{policy=away}"),
+            i64::try_from(refused).unwrap()
+        );
+        drop((before, during, keyed));
+        assert_eq!(seen.count("bulkhead_in_flight{policy=away}"), 0);
+        store.restore();
+        assert_eq!(seen.count("bulkhead_in_flight{policy=away}"), 0);
+
+        let breaker = CircuitBreaker::builder("away")
+            .failure_threshold(2)
+            .shared(true)
+            .install()
+            .unwrap();
+        breaker.try_acquire().unwrap().failure();
+        store.disconnect();
+        breaker.try_acquire().unwrap().failure();
+        assert_eq!(seen.states("away"), [0, 1, 0, 0, 0]);
+        assert!(breaker.try_acquire().is_err());
+        assert_eq!(seen.count(&self::breaker("away", "failures")), 2);
+        assert_eq!(seen.count(&self::breaker("away", "rejected")), 1);
+        assert_eq!(seen.count(&changes("away", "closed", "open")), 1);
+    });
+}
+
+#[test]
+fn a_limiter_that_holds_permits_ahead_counts_calls_not_permits() {
+    run(async |seen| {
+        steadfast::registry()
+            .set_store(MemoryStore::at_rest())
+            .unwrap();
+        let limiter = RateLimiter::builder("ahead")
+            .rate(Rate::new(100, SECOND * 3_600))
+            .shared(true)
+            .mode(steadfast::Mode::Lease)
+            .install()
+            .unwrap();
+        let mut let_in = 0;
+        for _ in 0..150 {
+            let_in += i64::from(limiter.acquire(1).await.is_ok());
+        }
+        assert!(let_in <= 100, "{let_in}");
+        assert_eq!(seen.count(&limit("ahead", "allowed")), let_in);
+        assert_eq!(seen.count(&limit("ahead", "rejected")), 150 - let_in);
+    });
+}
+
+#[test]
+fn a_call_that_costs_much_or_only_watches_is_counted_as_one() {
+    run(async |seen| {
+        let limiter = RateLimiter::builder("watch")
+            .rate(Rate::new(10, SECOND * 3_600))
+            .enforce(false)
+            .build()
+            .unwrap();
+        limiter.try_acquire(9).unwrap();
+        limiter.try_acquire(9).unwrap();
+        assert_eq!(seen.count(&limit("watch", "allowed")), 1);
+        assert_eq!(seen.count(&limit("watch", "rejected")), 1);
+        let bulkhead = Bulkhead::builder("watch")
+            .max_concurrent(1)
+            .enforce(false)
+            .build()
+            .unwrap();
+        let held = (
+            bulkhead.try_acquire().unwrap(),
+            bulkhead.try_acquire().unwrap(),
+        );
+        assert_eq!(seen.count("bulkhead_rejected_total{policy=watch}"), 1);
+        assert_eq!(
+            seen.count("bulkhead_in_flight{policy=watch}"),
+            2,
+            "it is in all the same"
+        );
+        drop(held);
+        assert_eq!(seen.count("bulkhead_in_flight{policy=watch}"), 0);
+        let breaker = CircuitBreaker::builder("watch")
+            .failure_threshold(1)
+            .enforce(false)
+            .build()
+            .unwrap();
+        breaker.try_acquire().unwrap().failure();
+        breaker.try_acquire().unwrap().success();
+        assert_eq!(seen.count(&self::breaker("watch", "rejected")), 1);
+        assert_eq!(seen.count(&self::breaker("watch", "successes")), 1);
+    });
+}
