@@ -11,14 +11,13 @@ use once_cell::race::OnceBox;
 use super::{
     meter::{Bond, METADATA},
     publisher::{attend_times, recording},
-    series::CALL_DURATION,
-    spread::Spread,
+    series::{CALL_DURATION, NANOS_PER_SECOND},
+    spread::Spreads,
 };
 use crate::{
     call::Call,
     clock::{self, Nanos},
     lock::lock,
-    per_thread::PerThread,
 };
 
 /// What a call came to, as far as a label says it.
@@ -61,26 +60,11 @@ impl Came {
 #[derive(Debug)]
 pub(crate) struct Times {
     function: &'static str,
-    /// By what it came to. What never happens has no series: each has as many as there are buckets.
+    /// By what it came to. What never happens has no series: each has as many as there are buckets. The
+    /// first is there as soon as there is a recorder.
     histograms: [OnceLock<Histogram>; ALL.len()],
-    /// There as soon as there is a recorder.
-    lanes: OnceLock<PerThread<Lane>>,
+    spreads: [OnceBox<Spreads>; ALL.len()],
     bond: Bond,
-}
-
-/// The times of one thread, by what the calls came to.
-#[derive(Debug, Default)]
-struct Lane([OnceBox<Spread>; ALL.len()]);
-
-impl Lane {
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    fn get(&self, came: Came) -> Option<&Spread> {
-        self.0[came as usize].get()
-    }
-
-    fn make(&self, came: Came) -> &Spread {
-        self.0[came as usize].get_or_init(|| Box::new(Spread::new()))
-    }
 }
 
 impl Times {
@@ -88,35 +72,36 @@ impl Times {
         Self {
             function,
             histograms: [const { OnceLock::new() }; ALL.len()],
-            lanes: OnceLock::new(),
+            spreads: [const { OnceBox::new() }; ALL.len()],
             bond: Bond::default(),
         }
     }
 
     pub(super) fn register(&self, recorder: &dyn Recorder) {
-        if self.lanes.get().is_none() && self.bond.is_with(recorder) {
+        if self.histograms[Came::Good as usize].get().is_none() && self.bond.is_with(recorder) {
             CALL_DURATION.describe(recorder);
-            self.histogram(Came::Error, recorder);
-            self.histogram(Came::Good, recorder);
-            let _ = self.lanes.set(PerThread::new(Lane::default));
+            let _ = self.histogram(Came::Error, recorder);
+            let _ = self.histogram(Came::Good, recorder);
         }
     }
 
-    fn histogram(&self, came: Came, recorder: &dyn Recorder) -> &Histogram {
-        self.histograms[came as usize].get_or_init(|| {
-            let [function, error_type] = [CALL_DURATION.labels[0], CALL_DURATION.labels[1]];
-            let function = Label::from_static_parts(function, self.function);
-            let error = came.error_type();
-            let error = error.map(|error| Label::from_static_parts(error_type, error));
-            let labels: Vec<_> = [function].into_iter().chain(error).collect();
-            recorder.register_histogram(&Key::from_parts(CALL_DURATION.name, labels), &METADATA)
-        })
+    /// As the recorder has it now: one that nothing happened to for a while it may have forgotten.
+    fn histogram(&self, came: Came, recorder: &dyn Recorder) -> Histogram {
+        let [function, error_type] = [CALL_DURATION.labels[0], CALL_DURATION.labels[1]];
+        let function = Label::from_static_parts(function, self.function);
+        let error = came.error_type();
+        let error = error.map(|error| Label::from_static_parts(error_type, error));
+        let labels: Vec<_> = [function].into_iter().chain(error).collect();
+        let key = Key::from_parts(CALL_DURATION.name, labels);
+        let histogram = recorder.register_histogram(&key, &METADATA);
+        let _ = self.histograms[came as usize].set(histogram.clone());
+        histogram
     }
 
     /// A call begins.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn begin(&'static self, call: &Call) -> Timed {
-        match self.lanes.get() {
+        match self.histograms[Came::Good as usize].get() {
             None => Timed::NOT,
             Some(_) => Timed {
                 times: Some(self),
@@ -128,28 +113,22 @@ impl Times {
     #[inline(never)]
     fn record(&self, begun: Nanos, came: Came) {
         let took = clock::now().0.saturating_sub(begun.0);
-        let own = self.lanes.get().and_then(PerThread::own);
-        match own.and_then(|lane| lane.get(came)) {
-            Some(spread) => spread.add(took),
-            None => self.record_elsewhere(took, came),
+        match self.spreads[came as usize].get() {
+            Some(spreads) => spreads.add(took),
+            None => self.record_first(took, came),
         }
     }
 
     #[cold]
-    fn record_elsewhere(&self, took: u64, came: Came) {
-        if self.histograms[came as usize].get().is_none() {
-            // The recorder may be this thread's alone.
-            recording(|recorder| {
-                if self.bond.is_with(recorder) {
-                    self.histogram(came, recorder);
-                }
-            });
-        }
-        match self.lanes.get().map(PerThread::find) {
-            Some(Ok(own)) => own.make(came).add(took),
-            Some(Err(shared)) => shared.make(came).add_shared(took),
-            None => {}
-        }
+    fn record_first(&self, took: u64, came: Came) {
+        // The recorder may be this thread's alone.
+        recording(|recorder| {
+            if self.bond.is_with(recorder) {
+                let _ = self.histogram(came, recorder);
+            }
+        });
+        let make = || Box::new(Spreads::new());
+        self.spreads[came as usize].get_or_init(make).add(took);
     }
 
     /// Brings what has come since to the recorder: in a round, so that nobody else does.
@@ -158,20 +137,23 @@ impl Times {
         if let Some(recorder) = recorder {
             self.register(recorder);
         }
-        let Some(lanes) = self.lanes.get() else {
-            return;
-        };
         for came in ALL {
-            let spreads = || lanes.iter().filter_map(|lane| lane.get(came));
-            let histogram = match (self.histograms[came as usize].get(), recorder) {
-                (Some(histogram), _) => histogram,
-                (None, Some(recorder)) if spreads().next().is_some() => {
-                    self.histogram(came, recorder)
-                }
-                _ => continue,
+            let known = self.histograms[came as usize].get();
+            let Some(spreads) = self.spreads[came as usize].get() else {
+                continue;
             };
-            for (took, count) in spreads().flat_map(Spread::news) {
-                histogram.record_many(took, usize::try_from(count).unwrap_or(usize::MAX));
+            if known.is_none() && recorder.is_none() {
+                continue;
+            }
+            let news = spreads.news();
+            if news.is_empty() {
+                continue;
+            }
+            let now = recorder.map(|recorder| self.histogram(came, recorder));
+            if let Some(histogram) = now.as_ref().or(known) {
+                for (nanos, count) in news {
+                    histogram.record_many(nanos / NANOS_PER_SECOND, count);
+                }
             }
         }
     }

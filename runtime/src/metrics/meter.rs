@@ -9,8 +9,12 @@ use std::{
 };
 
 use ::metrics::{Counter, Gauge, Histogram, Key, Label, Metadata, Recorder};
+use once_cell::race::OnceBox;
 
-use super::series::{Series, SeriesKind};
+use super::{
+    series::{Series, SeriesKind},
+    spread::Spreads,
+};
 use crate::{lock::lock, name::PolicyName};
 
 /// A number that a policy has, and the series that it goes to.
@@ -109,7 +113,9 @@ pub(crate) struct Meter {
     /// Those of its registry.
     levels: Levels,
     books: Mutex<Vec<Book>>,
+    /// There as soon as there is a recorder.
     told: OnceLock<Histogram>,
+    spreads: OnceBox<Spreads>,
     bond: Bond,
 }
 
@@ -137,7 +143,7 @@ struct Book {
 enum Handle {
     Counter(Counter),
     Gauge(Gauge, Level),
-    Histogram(Histogram, f64),
+    Histogram(Histogram),
 }
 
 impl Meter {
@@ -149,15 +155,39 @@ impl Meter {
             levels: levels.clone(),
             books: Mutex::new(books),
             told: OnceLock::new(),
+            spreads: OnceBox::new(),
             bond: Bond::default(),
         }
     }
 
-    /// Puts a value into the histogram of those that are told one by one.
-    pub(crate) fn tell(&self, value: f64) {
-        if let Some(told) = self.told.get() {
-            told.record(value);
+    /// Puts a value into the histogram of those that are told one by one: a time in nanoseconds, or a number.
+    pub(crate) fn tell(&self, value: u64) {
+        if self.told.get().is_some() {
+            let make = || Box::new(Spreads::new());
+            self.spreads.get_or_init(make).add(value);
         }
+    }
+
+    /// Takes to the recorder what was told.
+    fn publish_told(&self, recorder: Option<&dyn Recorder>) {
+        let (Some(series), Some(spreads)) = (self.lines.told, self.spreads.get()) else {
+            return;
+        };
+        let news = spreads.news();
+        if news.is_empty() {
+            return;
+        }
+        let now = recorder.map(|recorder| self.histogram(&series, recorder));
+        if let Some(histogram) = now.as_ref().or(self.told.get()) {
+            for (value, count) in news {
+                histogram.record_many(value / series.scale(), count);
+            }
+        }
+    }
+
+    /// As the recorder has it now: one that nothing happened to for a while it may have forgotten.
+    fn histogram(&self, series: &Series, recorder: &dyn Recorder) -> Histogram {
+        recorder.register_histogram(&key(series, self.name.as_ref(), &[]), &METADATA)
     }
 
     fn books(&self) -> MutexGuard<'_, Vec<Book>> {
@@ -167,10 +197,11 @@ impl Meter {
 
 /// Publishes what is new; finds the handles where there is a recorder and they are not known yet.
 ///
-/// A recorder is foreign code: nothing is locked while it runs.
+/// A recorder is foreign code: nothing of the policy is locked while it runs.
 pub(super) fn publish(policy: &dyn Metered, recorder: Option<&dyn Recorder>) {
     let meter = policy.meter();
-    if let Some(recorder) = recorder.filter(|&recorder| meter.bond.is_with(recorder)) {
+    let recorder = recorder.filter(|&recorder| meter.bond.is_with(recorder));
+    if let Some(recorder) = recorder {
         register(policy, recorder);
     }
     if !meter.books().iter().any(|book| book.handle.is_some()) {
@@ -180,9 +211,10 @@ pub(super) fn publish(policy: &dyn Metered, recorder: Option<&dyn Recorder>) {
         let mut books = meter.books();
         // Read under the lock: what was read earlier is published earlier.
         let numbers = policy.read();
-        note(&mut books, &numbers, meter.levels.are_of_this_thread())
+        meter.note(&mut books, &numbers, meter.levels.are_of_this_thread())
     };
-    news.into_iter().for_each(Handle::publish);
+    meter.bring(news, recorder);
+    meter.publish_told(recorder);
 }
 
 /// The same for the last time: a policy that is gone is in no state, and holds nothing.
@@ -194,29 +226,43 @@ pub(crate) fn close(policy: &dyn Metered) {
             *number = 0;
         }
     }
-    let news = note(&mut meter.books(), &numbers, true);
-    news.into_iter().for_each(Handle::publish);
+    let news = meter.note(&mut meter.books(), &numbers, true);
+    meter.bring(news, None);
+    meter.publish_told(None);
 }
 
-type News = (Handle, u64);
+type News = (&'static Line, Handle, u64);
 
-/// Notes what is published now: also where nothing is new, for a recorder may forget what nobody touches.
-fn note(books: &mut [Book], numbers: &[u64], with_gauges: bool) -> Vec<News> {
-    let mut news = Vec::new();
-    for (book, &number) in books.iter_mut().zip(numbers) {
-        if let Some(handle) = &book.handle {
-            if matches!(handle, Handle::Gauge(..)) && !with_gauges {
-                continue;
+impl Meter {
+    /// Notes what is published now: also where nothing is new, for a recorder may forget what nobody touches.
+    fn note(&self, books: &mut [Book], numbers: &[u64], with_gauges: bool) -> Vec<News> {
+        let mut news = Vec::new();
+        for ((book, &number), line) in books.iter_mut().zip(numbers).zip(&self.lines.lines) {
+            if let Some(handle) = &book.handle {
+                if matches!(handle, Handle::Gauge(..)) && !with_gauges {
+                    continue;
+                }
+                let added = number.wrapping_sub(book.published);
+                if let Handle::Gauge(_, level) = handle {
+                    level.fetch_add(added.cast_signed(), Relaxed);
+                }
+                news.push((line, handle.clone(), added));
+                book.published = number;
             }
-            let added = number.wrapping_sub(book.published);
-            if let Handle::Gauge(_, level) = handle {
-                level.fetch_add(added.cast_signed(), Relaxed);
+        }
+        news
+    }
+
+    fn bring(&self, news: Vec<News>, recorder: Option<&dyn Recorder>) {
+        for (line, handle, added) in news {
+            match (handle, recorder) {
+                (Handle::Histogram(_), Some(recorder)) if added > 0 => {
+                    Handle::Histogram(self.histogram(&line.series, recorder)).publish(line, added);
+                }
+                (handle, _) => handle.publish(line, added),
             }
-            news.push((handle.clone(), added));
-            book.published = number;
         }
     }
-    news
 }
 
 fn register(policy: &dyn Metered, recorder: &dyn Recorder) {
@@ -275,21 +321,19 @@ impl Handle {
                 let level = meter.levels.of(&key);
                 Self::Gauge(recorder.register_gauge(&key, &METADATA), level)
             }
-            SeriesKind::Histogram => {
-                Self::Histogram(recorder.register_histogram(&key, &METADATA), line.value)
-            }
+            SeriesKind::Histogram => Self::Histogram(recorder.register_histogram(&key, &METADATA)),
         }
     }
 
-    fn publish((handle, added): News) {
-        match handle {
+    fn publish(self, line: &Line, added: u64) {
+        match self {
             Self::Counter(counter) => counter.increment(added),
             // Who comes last has the newest level, or the next round has.
             #[allow(clippy::cast_precision_loss)] // of so many calls at once
             Self::Gauge(gauge, level) => gauge.set(level.load(Relaxed) as f64),
-            Self::Histogram(_, _) if added == 0 => {}
-            Self::Histogram(histogram, value) => {
-                histogram.record_many(value, usize::try_from(added).unwrap_or(usize::MAX));
+            Self::Histogram(_) if added == 0 => {}
+            Self::Histogram(histogram) => {
+                histogram.record_many(line.value, usize::try_from(added).unwrap_or(usize::MAX));
             }
         }
     }

@@ -4,6 +4,7 @@ use once_cell::race::OnceBox;
 
 use crate::{
     counter::Cells,
+    per_thread::PerThread,
     sync::{
         AtomicBool, AtomicU64,
         Ordering::{Acquire, Relaxed, Release},
@@ -23,10 +24,14 @@ const HALF_A_CELL: f64 = 0.5 / CELLS as f64;
 /// Cells on one cache line are looked at together.
 const LINE: usize = 8;
 
-/// How often which times came: a count for each of so many cells, and their exact sum. Filled by one
-/// thread, which pays no more for it than for a counter, or by all that share it.
+/// How often which times came, in nanoseconds, or which other numbers.
 #[derive(Debug)]
-pub(super) struct Spread {
+pub(super) struct Spreads(PerThread<OnceBox<Spread>>);
+
+/// Those of one thread: a count for each of so many cells, and their exact sum. Filled by that thread, which
+/// pays no more for it than for a counter, or by all that have none of their own.
+#[derive(Debug)]
+struct Spread {
     nanos: Cells<1>,
     /// How many of them are told.
     told: AtomicU64,
@@ -42,8 +47,42 @@ struct Octave {
     touched: [AtomicBool; CELLS / LINE],
 }
 
-impl Spread {
+impl Spreads {
     pub(super) fn new() -> Self {
+        Self(PerThread::new(OnceBox::new))
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn add(&self, nanos: u64) {
+        match self.0.own().and_then(OnceBox::get) {
+            Some(spread) => spread.add(nanos),
+            None => self.add_elsewhere(nanos),
+        }
+    }
+
+    #[cold]
+    fn add_elsewhere(&self, nanos: u64) {
+        let make = || Box::new(Spread::new());
+        match self.0.find() {
+            Ok(own) => own.get_or_init(make).add(nanos),
+            Err(shared) => shared.get_or_init(make).add_shared(nanos),
+        }
+    }
+
+    /// What has come since it was asked last, with how often each did. One asks at a time.
+    ///
+    /// The number of all is exact, and so are their sum and whatever came alone on its thread; nothing is
+    /// told as a number that is 0.8 % away.
+    pub(super) fn news(&self) -> Vec<(f64, usize)> {
+        let spreads = self.0.iter().filter_map(OnceBox::get);
+        let news = spreads.flat_map(Spread::news);
+        news.map(|(nanos, count)| (nanos, usize::try_from(count).unwrap_or(usize::MAX)))
+            .collect()
+    }
+}
+
+impl Spread {
+    fn new() -> Self {
         Self {
             nanos: Cells::new(),
             told: AtomicU64::new(0),
@@ -53,7 +92,7 @@ impl Spread {
 
     /// For the only thread that writes here.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn add(&self, nanos: u64) {
+    fn add(&self, nanos: u64) {
         let (octave, cell) = place(nanos);
         let octave = self.octave(octave);
         self.nanos.add(0, nanos);
@@ -62,7 +101,7 @@ impl Spread {
     }
 
     /// For all others.
-    pub(super) fn add_shared(&self, nanos: u64) {
+    fn add_shared(&self, nanos: u64) {
         let (octave, cell) = place(nanos);
         let octave = self.octave(octave);
         self.nanos.add_shared(0, nanos);
@@ -75,12 +114,8 @@ impl Spread {
         self.octaves[octave].get_or_init(|| Box::new(Octave::new()))
     }
 
-    /// The times that have come since it was asked last, in seconds, with how often each did. One asks at
-    /// a time.
-    ///
-    /// A cell's calls are told at its middle, then all are moved by what their sum is off: it is exact, and
-    /// so is a time that came alone. No time is told as another that is 0.8 % away.
-    pub(super) fn news(&self) -> Vec<(f64, u64)> {
+    /// A cell's calls are told at its middle, then all are moved by what their sum is off.
+    fn news(&self) -> Vec<(f64, u64)> {
         let mut news = Vec::new();
         for (index, octave) in self.octaves.iter().enumerate() {
             if let Some(octave) = octave.get() {
@@ -98,7 +133,7 @@ impl Spread {
         for (time, _) in &mut news {
             // Nothing but zeros stays so.
             let share = if roughly > 0.0 { *time / roughly } else { 0.0 };
-            *time = exactly * share / 1e9;
+            *time = exactly * share;
         }
         news
     }
@@ -193,10 +228,6 @@ mod tests {
         news.iter().map(|&(_, count)| count).sum()
     }
 
-    fn seconds(nanos: u64) -> f64 {
-        float(nanos) / 1e9
-    }
-
     fn is_near(one: f64, other: f64, error: f64) -> bool {
         (one - other).abs() <= error * other
     }
@@ -211,7 +242,7 @@ mod tests {
         let spread = Spread::new();
         for nanos in [0, 1, 127, 128, 129, 250_000_000, 1_500_000_000, 1 << 60] {
             (0..3).for_each(|_| spread.add(nanos));
-            assert_eq!(spread.news(), [(seconds(nanos), 3)], "{nanos}");
+            assert_eq!(spread.news(), [(float(nanos), 3)], "{nanos}");
             assert!(spread.news().is_empty(), "once");
         }
         spread.add(u64::MAX);
@@ -244,14 +275,14 @@ mod tests {
         spread.add(1_000_000);
         spread.nanos.add(0, 10_000_000_000); // its count is under way
         let news = spread.news();
-        assert!(is_near(sum(&news), 0.001, 0.008), "{news:?}");
+        assert!(is_near(sum(&news), 1e6, 0.008), "{news:?}");
         let (octave, cell) = place(10_000_000_000);
         let octave = spread.octave(octave);
         octave.counts.add(cell, 1);
         octave.touch(cell);
         let later = spread.news();
         assert_eq!(count(&later), 1);
-        assert!(is_near(sum(&news) + sum(&later), 10.001, 1e-9));
+        assert!(is_near(sum(&news) + sum(&later), 10.001e9, 1e-9));
     }
 
     #[test]
@@ -260,14 +291,14 @@ mod tests {
         let (own, shared) = (Spread::new(), Spread::new());
         let add_own = || (0..CALLS).for_each(|n| own.add(n * 7));
         let add_shared = || (0..CALLS).for_each(|n| shared.add_shared(n * 977));
-        let (mut told, mut seconds_told) = (0, 0.0);
+        let (mut told, mut sum_told) = (0, 0.0);
         let mut take = || {
             for spread in [&own, &shared] {
                 let news = spread.news();
                 told += count(&news);
-                seconds_told += sum(&news);
+                sum_told += sum(&news);
             }
-            (told, seconds_told)
+            (told, sum_told)
         };
         std::thread::scope(|scope| {
             let threads = [
@@ -282,17 +313,17 @@ mod tests {
                 take();
             }
         });
-        let all = seconds((0..CALLS).map(|n| n * (7 + 2 * 977)).sum());
-        let (told, seconds_told) = take();
+        let all = float((0..CALLS).map(|n| n * (7 + 2 * 977)).sum());
+        let (told, sum_told) = take();
         assert_eq!(told, 3 * CALLS);
-        assert!(is_near(seconds_told, all, 0.008), "{seconds_told}");
+        assert!(is_near(sum_told, all, 0.008), "{sum_told}");
         // What was being added when somebody looked is made good.
         add_own();
         add_shared();
         add_shared();
-        let (told, seconds_told) = take();
+        let (told, sum_told) = take();
         assert_eq!(told, 6 * CALLS);
-        assert!(is_near(seconds_told, 2.0 * all, 1e-9), "{seconds_told}");
+        assert!(is_near(sum_told, 2.0 * all, 1e-9), "{sum_told}");
     }
 
     proptest! {
@@ -304,13 +335,13 @@ mod tests {
                 round.iter().for_each(|&nanos| spread.add(nanos));
                 let news = spread.news();
                 prop_assert_eq!(count(&news), round.len() as u64);
-                let all = round.iter().map(|&nanos| seconds(nanos)).sum();
+                let all = round.iter().map(|&nanos| float(nanos)).sum();
                 prop_assert!(is_near(sum(&news), all, 1e-9));
                 // In order, they are those that came.
                 round.sort_unstable();
                 let told = news.iter().flat_map(|&(time, count)| (0..count).map(move |_| time));
                 for (told, &came) in told.zip(&round) {
-                    prop_assert!(is_near(told, seconds(came), 0.008), "{told} for {came} ns");
+                    prop_assert!(is_near(told, float(came), 0.008), "{told} for {came} ns");
                 }
             }
         }
