@@ -283,7 +283,8 @@ impl Registry {
         describe::sites(self)
     }
 
-    /// What every policy is set to, counts, and stands at, those never called included.
+    /// What every policy is set to, counts, and stands at, those never called included. From the first
+    /// snapshot on, metrics show those, too.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.make_all();
@@ -534,9 +535,11 @@ macro_rules! offer {
             )*
 
             /// Makes every policy that some site declares, so that a snapshot shows those that were
-            /// never called, too.
+            /// never called, too, and metrics from then on.
             fn make_all(&self) {
                 for site in catalog::sites() {
+                    #[cfg(feature = "metrics")]
+                    self.times(site.function);
                     for (index, declared) in site.policies.iter().enumerate() {
                         match declared.settings {
                             _ if declared.supplied => {}
