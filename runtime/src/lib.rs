@@ -195,8 +195,8 @@
 //!   `"none"` takes away what is written further down.
 //! - **`enabled = false`** is as if the policy were not there; **`force = "open"`** or `"closed"` holds a
 //!   breaker there; **`preset`** names one that is built in, or one of `[preset.<kind>.<name>]`: naming it is
-//!   as writing out all that it says, and what is written beside it goes before. One that a later source
-//!   names takes the place of an earlier one's.
+//!   as writing out all that its table says, and what is written beside it goes before. One that a later
+//!   source names takes the place of an earlier one's. One of your own may start from one that is built in.
 //! - **Several files** go over each other in the order in which they were first loaded. What depends on each
 //!   other (a preset, and who starts from it) belongs in one file: each is checked with the others as they
 //!   are.

@@ -39,6 +39,14 @@ pub(crate) trait PolicySettings:
         self
     }
 
+    /// What the preset says gives way, where it does not go with what is written: `is_presets` tells which
+    /// settings nobody has written.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody writes over it
+    #[must_use]
+    fn fitted(self, _is_presets: impl Fn(&str) -> bool) -> Self {
+        self
+    }
+
     /// A required setting that is not written.
     fn missing(&self) -> Option<&'static str> {
         None
