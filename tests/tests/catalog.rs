@@ -102,6 +102,47 @@ fn settings_are_spelt_as_in_the_attribute_and_say_where_they_come_from() {
     }
 }
 
+trait Written {
+    fn written(&self) -> Result<(), Rejection>;
+}
+
+macro_rules! write_for {
+    ($($Type:ty = $nth:literal,)*) => {$(
+        impl Written for $Type {
+            #[circuit_breaker(failure_threshold = $nth)]
+            #[bulkhead("of one macro call", max_concurrent = $nth)]
+            fn written(&self) -> Result<(), Rejection> {
+                Ok(())
+            }
+        }
+    )*};
+}
+write_for! {
+    u8 = 1, u16 = 2, u32 = 3, u64 = 4, i8 = 5, i16 = 6, i32 = 7, i64 = 8,
+    f32 = 9, f64 = 10, char = 11, bool = 12,
+}
+
+#[test]
+fn functions_that_one_macro_call_writes_keep_the_order_of_the_source() {
+    let sites = steadfast::registry().sites();
+    let written = sites
+        .iter()
+        .filter(|site| site.function == "catalog::written");
+    let mut count = 0;
+    for (nth, site) in written.enumerate() {
+        let breaker = site.policy(PolicyKind::CircuitBreaker).unwrap();
+        let name = breaker.name.as_deref().unwrap();
+        assert!(name.ends_with(&format!("#{nth}")), "{name}");
+        let expected = (nth + 1).to_string();
+        assert_eq!(setting(breaker, "failure_threshold").0, expected, "{name}");
+        // Which of those that disagree is the first does not depend on the linker either.
+        let bulkhead = site.policy(PolicyKind::Bulkhead).unwrap();
+        assert_eq!(setting(bulkhead, "max_concurrent").0, "1");
+        count += 1;
+    }
+    assert_eq!(count, 12);
+}
+
 #[circuit_breaker("joined")]
 async fn joins() -> Result<(), Rejection> {
     Ok(())

@@ -3,10 +3,11 @@
 use super::{
     context::{Context, at},
     group::is_permit,
+    order,
     setting::setters,
 };
 use crate::model::layer::{Layer, Policy};
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::spanned::Spanned;
 
@@ -16,6 +17,7 @@ pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
     let layers = &context.stack.layers;
     let name = format!("::{}", context.function.item.signature.ident);
+    let order = Literal::u32_unsuffixed(order::next());
     let declarations = layers.iter().map(|layer| declaration(context, layer));
     let policies = layers
         .iter()
@@ -33,6 +35,7 @@ pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
             file: ::core::file!(),
             line: ::core::line!(),
             column: ::core::column!(),
+            order: #order,
             package: ::core::env!("CARGO_PKG_NAME"),
             policies: &[#(#declarations),*],
         };
