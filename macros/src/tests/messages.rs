@@ -153,6 +153,22 @@ fn numbers_durations_rates_and_words() {
             "`jitter` takes a bare word: write `jitter = full`",
         ),
         (
+            "#[retry(jitter = Jitter::Full)]",
+            "`jitter` takes a bare word: write `jitter = full`",
+        ),
+        (
+            "#[retry(backoff = steadfast::Backoff::Fixed)]",
+            "`backoff` takes a bare word: write `backoff = fixed`",
+        ),
+        (
+            "#[retry(preset = RetryPreset::FastApi)]",
+            "`preset` takes a bare word: write `preset = fast_api`",
+        ),
+        (
+            "#[retry(preset = ours)]",
+            "`ours` is unknown: `preset` is one of `fast_api`, `slow_batch`, `critical` and `streaming`\na preset of your own is named in the configuration, not here",
+        ),
+        (
             "#[retry(jitter = ful)]",
             "`ful` is unknown: write `jitter = full`\n`jitter` is one of `full`, `equal`, `decorrelated` and `none`",
         ),
