@@ -249,6 +249,54 @@ fn what_each_call_says_is_said_to_be_so() {
     assert_eq!(setting(&timeout, "after"), ("of the call", &Origin::Call));
 }
 
+#[retry(preset = critical, backoff = |retry| Duration::from_millis(retry.into()), max_delay = "10ms")]
+async fn own_backoff() -> Result<(), Rejection> {
+    Ok(())
+}
+
+#[retry("decorrelated", backoff = |_| Duration::ZERO, jitter = decorrelated, base_delay = "2s")]
+async fn decorrelated() -> Result<(), Rejection> {
+    Ok(())
+}
+
+#[test]
+fn what_a_backoff_function_says_is_said_to_be_of_the_call() {
+    let retry = policy("catalog::own_backoff");
+    for name in ["backoff", "base_delay", "multiplier"] {
+        assert_eq!(setting(&retry, name), ("of the call", &Origin::Call));
+    }
+    assert_eq!(setting(&retry, "max_delay").0, "10ms");
+    assert_eq!(setting(&retry, "max_attempts"), ("10", &Origin::Preset));
+    let decorrelated = policy("catalog::decorrelated");
+    assert_eq!(setting(&decorrelated, "backoff").1, &Origin::Call);
+    assert_eq!(setting(&decorrelated, "base_delay").0, "2s");
+}
+
+#[test]
+fn beside_a_backoff_function_the_configuration_sets_what_has_an_effect() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let told = |text: &str| match registry.configure_toml(text) {
+        Ok(()) => Vec::new(),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    };
+    let head = "[retry.\"catalog::own_backoff\"]\n";
+    let of_no_effect = told(&format!(
+        "{head}backoff = \"fixed\"\nbase_delay = \"1ms\"\nmultiplier = 3.0"
+    ));
+    assert_eq!(of_no_effect.len(), 3, "{of_no_effect:#?}");
+    for told in of_no_effect {
+        assert!(told.contains("the attribute gives a function"), "{told}");
+    }
+    for good in [
+        "max_delay = \"1us\"",
+        "preset = \"slow_batch\"\nmax_delay = \"5ms\"",
+        "jitter = \"decorrelated\"\nbase_delay = \"1ms\"",
+    ] {
+        assert_eq!(told(&format!("{head}{good}")), [""; 0], "{good}");
+    }
+}
+
 #[timeout("9s")]
 #[retry(max_attempts = 2)]
 #[timeout("2s")]

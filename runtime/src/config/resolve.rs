@@ -243,25 +243,29 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
 
     /// Its value is that of each call, whatever is written here.
     fn leave_out_what_calls_bring(&mut self) {
-        let Some(required) = S::default().missing().filter(|_| self.base.varying) else {
+        if !self.base.varying {
             return;
-        };
-        let written = self.draft.entry(required).cloned();
-        // A preset may say it, for others.
-        self.draft.give_back(required, &self.base.settings);
-        if let Some(entry) = written {
-            let problem = "each call brings its own: the attribute gives an expression that sees the \
-                           parameters; leave it out here";
-            self.wrong(&entry, problem.to_owned());
+        }
+        for &setting in self.draft.settings.brought() {
+            let written = self.draft.entry(setting).cloned();
+            // A preset may say it, for others.
+            if written.is_some() || S::default().missing() == Some(setting) {
+                self.draft.give_back(setting, &self.base.settings);
+            }
+            if let Some(entry) = written {
+                let problem = format!(
+                    "each call brings its own: the attribute gives {}; leave it out here",
+                    S::BROUGHT_BY
+                );
+                self.wrong(&entry, problem);
+            }
         }
     }
 
     /// Has what nobody has written give way to what is.
     fn fit(&mut self) {
-        self.draft.settings = self
-            .draft
-            .settings
-            .fitted(|setting| self.is_presets(setting));
+        let is_presets = |setting: &str| self.is_presets(setting);
+        self.draft.settings = self.draft.settings.fitted(is_presets, self.base.varying);
     }
 
     fn is_presets(&self, setting: &str) -> bool {

@@ -372,7 +372,7 @@ impl PolicySettings for CircuitBreakerSettings {
         }
     }
 
-    fn fitted(mut self, is_presets: impl Fn(&str) -> bool) -> Self {
+    fn fitted(mut self, is_presets: impl Fn(&str) -> bool, _: bool) -> Self {
         if !is_presets("minimum_calls") {
             return self;
         }
