@@ -47,8 +47,11 @@ impl<'e> Reader<'e> {
     }
 
     /// The settings, once every argument has been asked for; says what nobody asked for.
-    pub(crate) fn finish(self) -> Settings {
+    pub(crate) fn finish(mut self) -> Settings {
         for argument in &self.arguments {
+            if let Some(meant) = argument.key().and_then(|key| meant(key, &self.known)) {
+                self.settings.note(meant);
+            }
             let message = match argument.key() {
                 Some(key) if key == "shared" => stateless(&self.owner),
                 Some(key) => unknown(&self.owner, key, &self.known),
@@ -464,12 +467,18 @@ fn unknown(owner: &str, key: &Ident, known: &[&str]) -> String {
         );
     }
     let all = list(known);
-    match elsewhere(&word, known).or_else(|| nearest(&word, known)) {
+    match meant(key, known) {
         Some(meant) => {
             format!("`{word}` is unknown: write `{meant}`\nthe arguments of `{owner}` are {all}")
         }
         None => format!("`{word}` is unknown: the arguments of `{owner}` are {all}"),
     }
+}
+
+/// The argument that was probably meant.
+fn meant<'a>(key: &Ident, known: &[&'a str]) -> Option<&'a str> {
+    let word = key.to_string();
+    elsewhere(&word, known).or_else(|| nearest(&word, known))
 }
 
 /// What an argument is called here that people know by another name.

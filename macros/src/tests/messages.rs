@@ -45,6 +45,25 @@ fn unknown_words_name_the_nearest_and_list_the_others() {
 }
 
 #[test]
+fn what_is_misspelt_is_not_missing() {
+    for (attributes, meant) in [
+        ("#[timeout(aftr = \"2s\")]", "`after`"),
+        ("#[rate_limited(rat = \"5/s\")]", "`rate`"),
+        ("#[rate_limited(limit = \"5/s\")]", "`rate`"),
+        (
+            "#[circuit_breaker(failure_rat = 0.5, minimum_calls = 10)]",
+            "`failure_rate`",
+        ),
+    ] {
+        let message = message(attributes);
+        assert!(
+            message.contains(&format!("write {meant}\n")),
+            "{attributes}: {message}"
+        );
+    }
+}
+
+#[test]
 fn the_form_of_an_argument() {
     let cases = [
         (
