@@ -143,6 +143,31 @@ fn functions_that_one_macro_call_writes_keep_the_order_of_the_source() {
     assert_eq!(count, 12);
 }
 
+macro_rules! pass {
+    ($($item:item)*) => {
+        $($item)*
+    };
+}
+const BEFORE: u32 = line!();
+pass! {
+    #[retry(max_attempts = 2)]
+    fn passed_first() -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    /// Documented.
+    #[retry(max_attempts = 2)]
+    fn passed_second() -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+#[test]
+fn functions_that_pass_through_a_macro_have_lines_of_their_own() {
+    assert_eq!(site("catalog::passed_first").line, BEFORE + 2);
+    assert_eq!(site("catalog::passed_second").line, BEFORE + 8);
+}
+
 #[circuit_breaker("joined")]
 async fn joins() -> Result<(), Rejection> {
     Ok(())
