@@ -138,6 +138,22 @@ async fn a_bulkhead_is_degraded_while_it_would_refuse_the_next_caller() {
     assert_eq!(now().await.0, Healthy);
 }
 
+#[tokio::test]
+async fn a_key_that_is_full_is_told_and_says_nothing_of_the_others() {
+    let test = steadfast::test::isolated();
+    let bulkhead = Bulkhead::builder("tenants").max_concurrent(2);
+    let bulkhead = bulkhead.install().unwrap();
+    let taken = ["a", "a", "b"].map(|tenant| bulkhead.try_acquire_for(tenant).unwrap());
+    assert_eq!(
+        of_policy(&test.registry(), "tenants").await,
+        (
+            Healthy,
+            "3 in flight, 0 waiting, 1 of 2 keys full".to_owned()
+        )
+    );
+    drop(taken);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_full_bulkhead_is_healthy_while_callers_may_wait() {
     let test = steadfast::test::isolated();
@@ -184,11 +200,13 @@ async fn a_store_that_is_missing_is_degraded_once_it_is_needed() {
     shared().await.unwrap_err();
     let health = registry.health().await;
     let missing = "none is set, and `shared` policies need one";
+    registry.validate().unwrap_err();
     assert_eq!(health.store, Some(verdict(Degraded, missing)));
     assert_eq!(health.status, Degraded);
     let off = "[rate_limiter.\"of the fleet\"]\nenabled = false";
     registry.configure_toml(off).unwrap();
     assert_eq!(registry.health().await.store, None, "it is switched off");
+    registry.validate().unwrap();
     registry.configure_toml("").unwrap();
     registry.set_store(MemoryStore::new()).unwrap();
     assert_eq!(registry.health().await.store, Some(verdict(Healthy, "up")));

@@ -132,8 +132,9 @@ fn mistakes<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> Vec<ConfigErro
     let mut mistakes = Vec::new();
     for name in names(shelf) {
         let resolved = registry.in_force::<P>(&name, defined(shelf, &name));
+        let lacks_store = asks_store(&resolved) && registry.store_health().is_none();
         mistakes.extend(resolved.mistakes);
-        if resolved.settings.is_shared() && registry.store_health().is_none() {
+        if lacks_store {
             mistakes.push(ConfigError::NoStore {
                 kind: kind_of::<P>(),
                 policy: name,
@@ -145,10 +146,15 @@ fn mistakes<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> Vec<ConfigErro
 
 /// Whether a policy that has been used needs a store.
 fn needs_store<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> bool {
-    shelf.names().iter().any(|name| {
-        let resolved = registry.in_force::<P>(name, defined(shelf, name));
-        resolved.settings.is_shared() && resolved.switch != Switch::Off
-    })
+    shelf
+        .names()
+        .iter()
+        .any(|name| asks_store(&registry.in_force::<P>(name, defined(shelf, name))))
+}
+
+/// One that is switched off asks nobody.
+fn asks_store<S: PolicySettings>(resolved: &Resolved<S>) -> bool {
+    resolved.settings.is_shared() && resolved.switch != Switch::Off
 }
 
 macro_rules! in_force {

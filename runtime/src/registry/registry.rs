@@ -351,7 +351,8 @@ impl Registry {
     /// | | `open`, `half_open`; `forced_open` by hand, or by configuration before its first call | degraded |
     /// | | with a `key`: some circuits are not closed (those that nobody has used for a whole recovery do not count) | degraded |
     /// | | `enforce = false`, whatever its state | healthy |
-    /// | bulkhead | the next caller would be refused: all places are taken, and nobody may wait, or no more may. Places of a `key` are not looked at | degraded |
+    /// | bulkhead | the next caller would be refused: all places are taken, and nobody may wait, or no more may | degraded |
+    /// | | with a `key`: how many are full is told, and says nothing of the others | healthy |
     /// | | otherwise; `enforce = false` | healthy |
     /// | either, switched off by `enabled = false` | not listed: it is not there | |
     /// | rate limiter, retry, timeout, fallback | not listed: stepping in is their work, and leaves no state | |
