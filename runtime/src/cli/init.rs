@@ -39,7 +39,7 @@ fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Res
         kind,
         name,
         settings,
-        varying,
+        brought,
     } = policy;
     writeln!(out)?;
     let is_of = |site: &&Site| {
@@ -53,7 +53,7 @@ fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Res
     writeln!(out, "[{kind}.{}]", render::key(name))?;
     for Described { name, doc, shape } in described(*kind) {
         let setting = settings.iter().find(|setting| setting.name == *name);
-        let Some(setting) = setting.filter(|_| *varying != Some(*name)) else {
+        let Some(setting) = setting.filter(|_| !brought.contains(name)) else {
             continue;
         };
         for line in config::plain(doc).lines() {

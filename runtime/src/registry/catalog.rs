@@ -1,6 +1,6 @@
 //! All annotated functions that are linked into the program, and what they agree on.
 
-use std::sync::OnceLock;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use super::{
     declared::Declared,
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::{ConfigError, Said},
+    kind::PolicyKind,
     name::PolicyName,
     place::Place,
     policy::{
@@ -22,6 +23,30 @@ use crate::{
 struct Catalog {
     sites: Vec<&'static Site>,
     names: Names,
+    /// Who declares a policy: a program with a thousand sites is asked for each of them.
+    declared: BTreeMap<Key, Vec<(&'static Site, &'static Declared)>>,
+}
+
+type Key = (PolicyKind, PolicyName);
+
+impl Catalog {
+    /// Of sites in their order.
+    fn of(sites: Vec<&'static Site>) -> Self {
+        let names = Names::of(&sites);
+        let mut declared: BTreeMap<Key, Vec<_>> = BTreeMap::new();
+        for &site in &sites {
+            let policies = site.policies.iter().enumerate();
+            for (index, policy) in policies.filter(|(_, policy)| !policy.supplied) {
+                let key = (policy.kind(), names.get(site, index));
+                declared.entry(key).or_default().push((site, policy));
+            }
+        }
+        Self {
+            sites,
+            names,
+            declared,
+        }
+    }
 }
 
 fn catalog() -> &'static Catalog {
@@ -32,10 +57,7 @@ fn catalog() -> &'static Catalog {
             .map(|r| r.0)
             .collect();
         sites.sort_by_key(|site| site.order());
-        Catalog {
-            names: Names::of(&sites),
-            sites,
-        }
+        Catalog::of(sites)
     })
 }
 
@@ -51,21 +73,20 @@ pub(crate) fn name_of(site: &Site, index: usize) -> PolicyName {
 }
 
 /// The declarations of one kind and name, in the order of their places.
-fn declarations<'n, P: Shelved>(
-    name: &'n PolicyName,
-) -> impl Iterator<Item = (&'static Site, &'static P::Settings)> + 'n {
+fn declarations<P: Shelved>(
+    name: &PolicyName,
+) -> impl Iterator<Item = (&'static Site, &'static P::Settings)> {
     declared::<P>(name).map(|(site, _, settings)| (site, settings))
 }
 
-fn declared<'n, P: Shelved>(
-    name: &'n PolicyName,
-) -> impl Iterator<Item = (&'static Site, &'static Declared, &'static P::Settings)> + 'n {
-    sites().iter().flat_map(move |site| {
-        let named = move |(index, declared): (usize, &'static Declared)| {
-            let settings = P::declared(&declared.settings).filter(|_| !declared.supplied)?;
-            (name_of(site, index) == *name).then_some((*site, declared, settings))
-        };
-        site.policies.iter().enumerate().filter_map(named)
+fn declared<P: Shelved>(
+    name: &PolicyName,
+) -> impl Iterator<Item = (&'static Site, &'static Declared, &'static P::Settings)> {
+    let key = (kind_of::<P>(), name.clone());
+    let declared = catalog().declared.get(&key).into_iter().flatten();
+    declared.filter_map(|(site, declared)| {
+        let settings = P::declared(&declared.settings)?;
+        Some((*site, *declared, settings))
     })
 }
 
@@ -169,18 +190,8 @@ pub(crate) fn dissenter<P: Shelved>(
 
 /// The names of one kind that sites use, in order.
 pub(crate) fn names<P: Shelved>() -> Vec<PolicyName> {
-    let mut names: Vec<PolicyName> = sites()
-        .iter()
-        .flat_map(|site| {
-            let named = site.policies.iter().enumerate();
-            named
-                .filter(|(_, declared)| {
-                    !declared.supplied && P::declared(&declared.settings).is_some()
-                })
-                .map(|(index, _)| name_of(site, index))
-        })
-        .collect();
-    names.sort();
-    names.dedup();
-    names
+    let keys = catalog().declared.keys();
+    keys.filter(|(kind, _)| *kind == kind_of::<P>())
+        .map(|(_, name)| name.clone())
+        .collect()
 }

@@ -286,7 +286,7 @@ pub(crate) struct Listed {
     /// What is in force.
     pub(crate) settings: Vec<Setting>,
     /// Given by each call, and not to be configured.
-    pub(crate) varying: Option<&'static str>,
+    pub(crate) brought: &'static [&'static str],
 }
 
 #[cfg(feature = "cli")]
@@ -294,11 +294,15 @@ fn list<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> Vec<Listed> {
     let listed = |name: PolicyName| {
         let defined = defined(shelf, &name);
         let varying = defined.base.varying;
+        let resolved = registry.in_force::<P>(&name, defined);
         Listed {
             kind: kind_of::<P>(),
-            settings: registry.in_force::<P>(&name, defined).shown(),
+            settings: resolved.shown(),
             name,
-            varying: varying.then(|| P::Settings::default().missing()).flatten(),
+            brought: match varying {
+                true => resolved.settings.brought(),
+                false => &[],
+            },
         }
     };
     names(shelf).into_iter().map(listed).collect()
