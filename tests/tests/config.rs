@@ -570,6 +570,37 @@ fn files_go_over_each_other_in_the_order_in_which_they_came() {
 }
 
 #[test]
+fn one_file_is_one_layer_however_its_path_is_spelt() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("spelt");
+    let path = directory.file("a.toml");
+    fs::write(
+        &path,
+        "[retry.quotes]\nmax_attempts = 6\nbase_delay = \"7ms\"",
+    )
+    .unwrap();
+    registry.configure_file(&path).unwrap();
+    let other = directory.file(".").join("./a.toml");
+    fs::write(&path, "[retry.quotes]\nmax_attempts = 8").unwrap();
+    registry.configure_file(&other).unwrap();
+    assert_eq!(of_quotes(&registry, PolicyKind::Retry, "max_attempts"), "8");
+    // What the file does not say any more is the attribute's again.
+    assert_eq!(
+        of_quotes(&registry, PolicyKind::Retry, "base_delay"),
+        "100ms"
+    );
+    // It is called as it was spelt last.
+    let (_, origin) = listed(
+        &registry,
+        "config::quote",
+        PolicyKind::Retry,
+        "max_attempts",
+    );
+    assert_eq!(origin.to_string(), format!("{}:2:1", other.display()));
+}
+
+#[test]
 fn a_watched_file_is_loaded_again_and_a_bad_one_is_told() {
     let test = steadfast::test::isolated();
     let registry = test.registry();
@@ -708,6 +739,61 @@ fn a_directory_that_is_made_again_is_watched_again() {
     write(9);
     eventually("a change of it", || attempts() == "9");
     assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Empty));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_directory_that_takes_the_name_of_one_above_is_followed() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let root = Directory::new("above");
+    for (release, attempts) in [("first", 6), ("second", 9)] {
+        let directory = root.file(release).join("etc/shop");
+        fs::create_dir_all(&directory).unwrap();
+        let text = format!("[retry.quotes]\nmax_attempts = {attempts}");
+        fs::write(directory.join("steadfast.toml"), text).unwrap();
+    }
+    fs::rename(root.file("first"), root.file("current")).unwrap();
+    let path = root.file("current/etc/shop/steadfast.toml");
+    registry.watch(&path).unwrap();
+    let attempts = || of_quotes(&registry, PolicyKind::Retry, "max_attempts");
+    assert_eq!(attempts(), "6");
+    fs::rename(root.file("current"), root.file("first")).unwrap();
+    fs::rename(root.file("second"), root.file("current")).unwrap();
+    eventually("the other directory", || attempts() == "9");
+    fs::write(&path, "[retry.quotes]\nmax_attempts = 4").unwrap();
+    eventually("the file in it", || attempts() == "4");
+    // And back, at once.
+    fs::rename(root.file("current"), root.file("second")).unwrap();
+    fs::rename(root.file("first"), root.file("current")).unwrap();
+    eventually("the first directory", || attempts() == "6");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_written_under_another_name_of_it_is_loaded_again() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    // As one that is mounted by itself into a container is written outside of it.
+    let directory = Directory::new("two-names");
+    fs::create_dir(directory.file("inside")).unwrap();
+    fs::create_dir(directory.file("outside")).unwrap();
+    let inside = directory.file("inside/steadfast.toml");
+    let outside = directory.file("outside/steadfast.toml");
+    fs::write(&outside, "[retry.quotes]\nmax_attempts = 6").unwrap();
+    fs::hard_link(&outside, &inside).unwrap();
+    registry.watch(&inside).unwrap();
+    let attempts = || of_quotes(&registry, PolicyKind::Retry, "max_attempts");
+    fs::write(&outside, "[retry.quotes]\nmax_attempts = 9").unwrap();
+    eventually("what was written elsewhere", || attempts() == "9");
+    // As well once it was replaced.
+    let other = directory.file("outside/other");
+    fs::write(&other, "[retry.quotes]\nmax_attempts = 4").unwrap();
+    fs::remove_file(&inside).unwrap();
+    fs::hard_link(&other, &inside).unwrap();
+    eventually("the other file", || attempts() == "4");
+    fs::write(&other, "[retry.quotes]\nmax_attempts = 5").unwrap();
+    eventually("what was written to it", || attempts() == "5");
 }
 
 #[test]

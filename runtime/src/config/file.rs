@@ -1,6 +1,6 @@
 //! From TOML to a [`Document`].
 
-use std::{borrow::Cow, fs, ops::Range, path::Path};
+use std::{borrow::Cow, ops::Range};
 
 use toml::{
     Spanned,
@@ -15,26 +15,6 @@ use crate::{error::ConfigError, kind::PolicyKind, nearest::nearest, policy::spel
 
 /// The table of the presets.
 const PRESETS: &str = "preset";
-
-/// What a file says.
-pub(crate) fn text_of(path: &Path) -> Result<String, ConfigError> {
-    let file = path.display().to_string();
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            let problem = format!("it cannot be read: {error}");
-            return Err(ConfigError::File { file, problem });
-        }
-    };
-    String::from_utf8(bytes).map_err(|error| {
-        let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
-        let place = FilePlace::of(Some(&file), &good, good.len());
-        ConfigError::Syntax {
-            at: Box::new(ConfigPlace::File(place)),
-            problem: "here it is no UTF-8: save the file as UTF-8".to_owned(),
-        }
-    })
-}
 
 /// Reads a whole text, and finds every mistake that shows without knowing the program. Of a text that is
 /// no TOML there is no document: half of one would only bring mistakes that are none.
@@ -98,7 +78,7 @@ impl Reader<'_> {
         for (key, value) in document {
             if key.get_ref() == PRESETS {
                 self.read_presets(value);
-            } else if let Some(kind) = self.kind(key.get_ref(), key.span()) {
+            } else if let Some(kind) = self.kind(key.get_ref(), key.span(), Some(PRESETS)) {
                 let policies = self.tables(kind, value, &format!("[{kind}.name]"));
                 self.document.policies.extend(policies);
             }
@@ -110,14 +90,20 @@ impl Reader<'_> {
             return;
         };
         for (key, value) in kinds {
-            if let Some(kind) = self.kind(key.get_ref(), key.span()) {
+            if let Some(kind) = self.kind(key.get_ref(), key.span(), None) {
                 let presets = self.tables(kind, value, &format!("[preset.{kind}.name]"));
                 self.document.presets.extend(presets);
             }
         }
     }
 
-    fn kind(&mut self, word: &str, span: Range<usize>) -> Option<PolicyKind> {
+    /// `other`: what else may stand here.
+    fn kind(
+        &mut self,
+        word: &str,
+        span: Range<usize>,
+        other: Option<&'static str>,
+    ) -> Option<PolicyKind> {
         let kind = PolicyKind::ALL
             .into_iter()
             .find(|kind| kind.as_str() == word);
@@ -126,7 +112,7 @@ impl Reader<'_> {
             self.mistakes.push(ConfigError::UnknownKind {
                 at: Box::new(self.place(span)),
                 kind: word.to_owned(),
-                nearest: nearest(word, words),
+                nearest: nearest(word, words.into_iter().chain(other)),
             });
         }
         kind

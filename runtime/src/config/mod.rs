@@ -18,19 +18,21 @@ pub(crate) mod render;
 #[cfg(feature = "config")]
 mod resolve;
 mod resolved;
+#[cfg(feature = "config")]
+mod source;
 #[cfg(all(test, feature = "config", not(steadfast_loom)))]
 mod tests;
 
 #[cfg(feature = "cli")]
 pub(crate) use environment::prefix;
 #[cfg(feature = "config")]
-pub(crate) use file::text_of;
-#[cfg(feature = "config")]
-pub(crate) use layers::{Layers, Source};
+pub(crate) use layers::Layers;
 pub use place::{ConfigPlace, FilePlace};
 #[cfg(feature = "config")]
 pub(crate) use resolve::{ENABLED, FORCE};
 pub(crate) use resolved::{Base, Resolved};
+#[cfg(feature = "config")]
+pub(crate) use source::{ConfigFile, Source};
 
 /// Documentation without its links: for those who read it elsewhere.
 #[cfg(feature = "cli")]

@@ -291,14 +291,7 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
     }
 
     fn unknown(&mut self, entry: &Entry) {
-        let mut settings: Vec<_> = S::DESCRIBED.iter().map(|each| each.name).collect();
-        if matches!(self.subject, Subject::Policy(_)) {
-            settings.push(ENABLED);
-            settings.extend(is_breaker::<S>().then_some(FORCE));
-        }
-        if !settings.contains(&PRESET) {
-            settings.push(PRESET);
-        }
+        let settings = settings_of::<S>(&self.subject);
         let meant = nearest(&entry.key, settings.iter().copied());
         self.failed.extend(meant);
         self.mistakes.push(ConfigError::UnknownSetting {
@@ -328,6 +321,24 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
             presets,
         });
     }
+}
+
+/// The settings that there are.
+fn settings_of<S: PolicySettings>(subject: &Subject) -> Vec<&'static str> {
+    let mut settings: Vec<_> = S::DESCRIBED.iter().map(|each| each.name).collect();
+    if matches!(subject, Subject::Policy(_)) {
+        settings.push(ENABLED);
+        settings.extend(is_breaker::<S>().then_some(FORCE));
+    }
+    if !settings.contains(&PRESET) {
+        settings.push(PRESET);
+    }
+    settings
+}
+
+/// The settings of any policy of this kind.
+pub(super) fn settings_of_policies<S: PolicySettings>() -> Vec<&'static str> {
+    settings_of::<S>(&Subject::Policy("".into()))
 }
 
 fn is_breaker<S: PolicySettings>() -> bool {

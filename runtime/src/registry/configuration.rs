@@ -9,12 +9,13 @@ use std::{
 #[allow(clippy::wildcard_imports)]
 use super::policies::*;
 use super::{
+    catalog,
     in_force::{defined, names},
     registry::Registry,
     shelf::{Shelf, Shelved},
 };
 use crate::{
-    config::{Base, ENABLED, FORCE, Layers, Resolved, Source, text_of},
+    config::{Base, ConfigFile, ENABLED, FORCE, Layers, Resolved, Source},
     error::{ConfigError, ConfigErrors},
     event::{Event, Reconfigured, SettingChange},
     lock::lock,
@@ -106,17 +107,18 @@ impl Registry {
     /// with places that name the file.
     ///
     /// Of several files the later ones go over the earlier ones, in the order in which they were first
-    /// loaded; a file that is loaded again takes its old place.
+    /// loaded; a file that is loaded again takes its old place, however its path is spelt (links in it are
+    /// not followed to tell).
     ///
     /// # Errors
     /// A file that cannot be read, and all that [`configure_toml`](Self::configure_toml) finds.
     pub fn configure_file(&self, path: impl AsRef<Path>) -> Result<(), ConfigErrors> {
-        let path = path.as_ref();
-        let text = text_of(path).map_err(ConfigErrors::one)?;
-        self.configure(Source::File(path.to_owned()), &text)
+        let file = ConfigFile::at(path.as_ref());
+        let text = file.text().map_err(ConfigErrors::one)?;
+        self.configure(Source::File(file), &text)
     }
 
-    fn configure(&self, source: Source, text: &str) -> Result<(), ConfigErrors> {
+    pub(crate) fn configure(&self, source: Source, text: &str) -> Result<(), ConfigErrors> {
         self.configure_if(source, text, || true)
     }
 
@@ -327,7 +329,8 @@ macro_rules! configure {
                 let mut mistakes = layers.mistakes();
                 $(
                     let known = names(&self.shelves().$handle);
-                    mistakes.extend(layers.mistakes_of::<$Settings>(&known));
+                    let used_by = catalog::used_by::<$Policy>;
+                    mistakes.extend(layers.mistakes_of::<$Settings>(&known, used_by));
                 )*
                 mistakes
             }
