@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::PathBuf,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::Value;
@@ -65,16 +66,53 @@ fn every_function_is_listed_with_what_protects_it() {
         "  retry            `quotes` joined",
         "    max_elapsed          5m             preset",
         "    rate                 of the call    each call",
-        "3 functions, 12 policies",
+        "3 functions, 12 policies, 2 installed",
     ] {
         assert!(out.lines().any(|other| other == line), "{line}\n{out}");
     }
 }
 
 #[test]
+fn what_was_installed_is_listed_too() {
+    let variable = "STEADFAST_CIRCUIT_BREAKER__BY_HAND__FORCE";
+    let path = file("by-hand.toml", "[rate_limiter.\"by hand\"]\nburst = 9\n");
+    let path = path.to_str().unwrap();
+    let output = run(&["list", "--config", path], &[(variable, "open")]);
+    let out = out(&output);
+    let at = out
+        .find("\ninstalled, and joined by no function\n")
+        .unwrap();
+    let section: Vec<_> = out[at..].lines().skip(2).take(6).collect();
+    let place = |line: &str| line.contains("`  tests/src/bin/operated.rs:");
+    assert!(section[0].starts_with("  circuit_breaker  `by hand` ") && place(section[0]));
+    assert_eq!(
+        section[1],
+        "    window               50             installed"
+    );
+    assert_eq!(
+        section[2],
+        format!("    force                open           {variable}")
+    );
+    assert!(section[3].starts_with("  rate_limiter     `by hand` ") && place(section[3]));
+    assert_eq!(
+        section[4],
+        "    rate                 5/s            installed"
+    );
+    assert_eq!(
+        section[5],
+        format!("    burst                9              {path}:2:1")
+    );
+}
+
+#[test]
 fn a_list_for_programs_says_the_same() {
     let output = run(&["list", "--json"], &[]);
-    let sites: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (sites, installed) = (&list["functions"], &list["installed"]);
+    assert_eq!(installed[1]["name"], "by hand");
+    assert_eq!(installed[1]["kind"], "rate_limiter");
+    assert_eq!(installed[1]["definition"]["by"], "installed");
+    assert_eq!(installed[1]["settings"][0]["value"], "5/s");
     assert_eq!(sites[0]["function"], "operated::quote");
     assert_eq!(sites[0]["policies"][0]["kind"], "retry");
     assert_eq!(sites[0]["policies"][0]["settings"][1]["value"], "4");
@@ -188,6 +226,120 @@ fn every_mistake_is_shown_with_its_line() {
 }
 
 #[test]
+fn what_comes_through_a_pipe_is_shown_where_it_is_wrong() {
+    for path in ["-", "/dev/stdin"]
+        .into_iter()
+        .take(if cfg!(unix) { 2 } else { 1 })
+    {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_operated"))
+            .args(["check", path, path])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input
+            .write_all(b"[bulkhead.quotes]\nmax_concurrent = 0\n")
+            .unwrap();
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let errors = errors(&output);
+        assert!(
+            errors.starts_with(&format!("error: {path}:2:18: ")),
+            "{errors}"
+        );
+        let excerpt = "\n  |\n2 | max_concurrent = 0\n  |                  ^\n\n1 mistake\n";
+        assert!(errors.ends_with(excerpt), "{errors}");
+    }
+}
+
+#[test]
+fn a_file_is_checked_once_however_often_it_is_named() {
+    let bad = file("twice.toml", "[retry.quotes]\nmax_attempts = 0\n");
+    let other = bad.parent().unwrap().join("./twice.toml");
+    let output = run(
+        &["check", bad.to_str().unwrap(), other.to_str().unwrap()],
+        &[],
+    );
+    assert!(
+        errors(&output).ends_with("\n1 mistake\n"),
+        "{}",
+        errors(&output)
+    );
+}
+
+#[test]
+fn init_begins_from_what_a_file_says() {
+    let path = file("begin.toml", "[retry.quotes]\nmax_attempts = 7\n");
+    let config = ["init", "--config", path.to_str().unwrap()];
+    assert!(out(&run(&config, &[])).contains("\n# max_attempts = 7\n"));
+    let bad = file("no-begin.toml", "[retry.quotes]\nmax_attempts = 0\n");
+    let refused = run(&["init", "--config", bad.to_str().unwrap()], &[]);
+    assert_eq!(
+        (refused.status.code(), out(&refused)),
+        (Some(1), String::new())
+    );
+}
+
+#[test]
+fn a_variable_that_is_nearly_one_says_what_to_write() {
+    let good = file("nearly.toml", "");
+    let two = "`__` stands before the name and before the setting: write ";
+    for (variable, told) in [
+        (
+            "STEADFAST_BULKHEAD_QUOTES_MAX_CONCURRENT",
+            format!("{two}STEADFAST_BULKHEAD__QUOTES__MAX_CONCURRENT"),
+        ),
+        (
+            "STEADFAST_BULKHEAD__QUOTES_MAX_CONCURRENT",
+            format!("{two}STEADFAST_BULKHEAD__QUOTES__MAX_CONCURRENT"),
+        ),
+        (
+            "STEADFAST_RETRY_OPERATED_ORDER_MAX_ATTEMPTS",
+            format!("{two}STEADFAST_RETRY__OPERATED__ORDER__MAX_ATTEMPTS"),
+        ),
+        (
+            "STEADFAST_CIRCUIT_BREAKER_QUOTES__WINDOW",
+            "`__` follows the kind: write STEADFAST_CIRCUIT_BREAKER__QUOTES__WINDOW".to_owned(),
+        ),
+        (
+            "STEADFAST_TIMEOUT__OPERATED__QUOTE",
+            "it says no setting: write STEADFAST_TIMEOUT__OPERATED__QUOTE__.. with one of after, enabled, preset".to_owned(),
+        ),
+        (
+            "STEADFAST_PRESET__RETRY__MINE__MAX_ATTEMPTS",
+            "presets are defined in a file: write [preset.retry.name] there".to_owned(),
+        ),
+    ] {
+        let output = run(&["check", good.to_str().unwrap()], &[(variable, "3")]);
+        let expected = format!("error: {variable}: {told}\n\n1 mistake\n");
+        assert_eq!(errors(&output), expected);
+    }
+    // These are somebody else's.
+    let others = [("STEADFAST_RETRY_COUNT", "3"), ("STEADFAST_TIMEOUT", "1s")];
+    assert!(
+        run(&["check", good.to_str().unwrap()], &others)
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn a_function_says_what_its_policy_is_called() {
+    let text = "[retry.order]\n[retry.\"copies::quote\"]\n[timeout.quote]\n";
+    let path = file("functions.toml", text);
+    let errors = errors(&run(&["check", path.to_str().unwrap()], &[]));
+    for expected in [
+        "there is no retry `order`, did you mean `operated::order`?",
+        "there is no retry `copies::quote`, did you mean `quotes`?",
+        "there is no timeout `quote`, did you mean `operated::quote`?",
+    ] {
+        assert!(errors.contains(expected), "{errors}");
+    }
+}
+
+#[test]
 fn names_that_variables_cannot_tell_apart_are_an_error() {
     let good = file("empty.toml", "");
     let arguments = ["check", good.to_str().unwrap()];
@@ -227,16 +379,13 @@ fn arguments_that_make_no_sense_are_told_from_mistakes() {
 fn in_force(arguments: &[&str]) -> Vec<(Value, Value)> {
     let output = run(&[&["list", "--json"], arguments].concat(), &[]);
     assert!(output.status.success(), "{}", errors(&output));
-    let sites: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let mut all = Vec::new();
-    for site in sites.as_array().unwrap() {
-        for policy in site["policies"].as_array().unwrap() {
-            for setting in policy["settings"].as_array().unwrap() {
-                all.push((setting["name"].clone(), setting["value"].clone()));
-            }
-        }
-    }
-    all
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sites = list["functions"].as_array().unwrap().iter();
+    let of_sites = sites.flat_map(|site| site["policies"].as_array().unwrap());
+    let policies = of_sites.chain(list["installed"].as_array().unwrap());
+    let settings = policies.flat_map(|policy| policy["settings"].as_array().unwrap());
+    let shown = settings.map(|setting| (setting["name"].clone(), setting["value"].clone()));
+    shown.collect()
 }
 
 #[test]
@@ -436,8 +585,8 @@ fn mistakes_count_also_where_nobody_reads_them() {
     let closed = |arguments: &[&str]| {
         let mut child = Command::new(env!("CARGO_BIN_EXE_operated"))
             .args(arguments)
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         drop((child.stdout.take(), child.stderr.take()));

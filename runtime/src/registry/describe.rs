@@ -40,12 +40,30 @@ macro_rules! describe {
             let name = || name_of(site, index);
             match declared.settings {
                 _ if declared.supplied => supplied(declared),
-                $(AnySettings::$Policy(_) => described(registry, &registry.shelves().$handle, declared, name()),)*
+                $(AnySettings::$Policy(_) => {
+                    described(registry, &registry.shelves().$handle, name(), declared.varying)
+                })*
             }
+        }
+
+        /// The policies that were installed and that no site joins.
+        #[cfg(feature = "cli")]
+        pub(super) fn installed(registry: &Registry) -> Vec<SitePolicy> {
+            let mut all = Vec::new();
+            $(all.extend(alone(registry, &registry.shelves().$handle));)*
+            all
         }
     };
 }
 policies!(describe);
+
+#[cfg(feature = "cli")]
+fn alone<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> Vec<SitePolicy> {
+    let names = shelf.names().into_iter();
+    let alone = names.filter(|name| !catalog::declares::<P>(name));
+    let described = |name| described(registry, shelf, name, false);
+    alone.map(described).collect()
+}
 
 fn supplied(declared: &Declared) -> SitePolicy {
     SitePolicy {
@@ -59,8 +77,8 @@ fn supplied(declared: &Declared) -> SitePolicy {
 fn described<P: Shelved>(
     registry: &Registry,
     shelf: &Shelf<P>,
-    declared: &Declared,
     name: PolicyName,
+    varying: bool,
 ) -> SitePolicy {
     let defined = in_force::defined(shelf, &name);
     let (base, definition) = (defined.base.settings, defined.definition.clone());
@@ -70,7 +88,7 @@ fn described<P: Shelved>(
         let is_missing = resolved.settings.missing() == Some(name);
         let (value, origin) = match resolved.origins.get(name) {
             Some(origin) => (value, origin.clone()),
-            None if is_missing && declared.varying => ("of the call".to_owned(), Origin::Call),
+            None if is_missing && varying => ("of the call".to_owned(), Origin::Call),
             None => (value, origin(&base, keeps_preset, &definition, name)),
         };
         SiteSetting {

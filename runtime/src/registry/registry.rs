@@ -283,6 +283,12 @@ impl Registry {
         describe::sites(self)
     }
 
+    /// The policies that were installed and that no function joins, as sites list theirs.
+    #[cfg(feature = "cli")]
+    pub(crate) fn installed(&self) -> Vec<listing::SitePolicy> {
+        describe::installed(self)
+    }
+
     /// What every policy is set to, counts, and stands at, those never called included.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
