@@ -649,6 +649,78 @@ fn a_watched_file_is_loaded_again_and_a_bad_one_is_told() {
     assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Empty));
 }
 
+#[test]
+fn a_file_that_was_refused_is_taken_once_what_it_counts_on_is_there() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("refused");
+    let [presets, uses] = ["presets.toml", "uses.toml"].map(|name| directory.file(name));
+    let calm = "[preset.retry.calm]\nmax_attempts = 2";
+    fs::write(&presets, "").unwrap();
+    fs::write(&uses, "").unwrap();
+    let (tell, told) = mpsc::channel();
+    let _subscription = registry.subscribe(move |event| {
+        if let Event::ConfigRejected(event) = event {
+            tell.send(event.errors.to_string()).unwrap();
+        }
+    });
+    registry.watch(&presets).unwrap();
+    registry.watch(&uses).unwrap();
+    let refused = || told.recv_timeout(Duration::from_secs(30)).unwrap();
+    let attempts = || of_quotes(&registry, PolicyKind::Retry, "max_attempts");
+    // Another watched file brings it.
+    directory.replace("uses.toml", "[retry.quotes]\npreset = \"calm\"");
+    assert!(refused().contains("there is no preset `calm`"));
+    directory.replace("presets.toml", calm);
+    eventually("the preset", || attempts() == "2");
+    // What is in force needs it: it cannot go before.
+    directory.replace("presets.toml", "");
+    assert!(refused().contains("there is no preset `calm`"));
+    directory.replace("uses.toml", "");
+    eventually("the attribute", || attempts() == "4");
+    eventually("a preset that is gone", || {
+        registry
+            .configure_toml("[retry.quotes]\npreset = \"calm\"")
+            .is_err()
+    });
+    // The program brings it, and the file is saved as it was.
+    let table = "[rate_limiter.\"made later\"]\nburst = 3";
+    directory.replace("uses.toml", table);
+    assert!(refused().contains("there is no rate_limiter `made later`"));
+    RateLimiter::builder("made later")
+        .rate(Rate::per_second(2))
+        .install()
+        .unwrap();
+    directory.replace("uses.toml", table);
+    eventually("the burst", || {
+        let snapshot = registry.snapshot();
+        let limiter = snapshot.policy(PolicyKind::RateLimiter, "made later");
+        limiter.unwrap().settings["burst"] == "3"
+    });
+    assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Empty));
+}
+
+#[test]
+fn each_mistake_of_a_file_that_is_no_text_is_told() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("bytes");
+    let path = directory.file("a.toml");
+    fs::write(&path, "").unwrap();
+    let (tell, told) = mpsc::channel();
+    let _subscription = registry.subscribe(move |event| {
+        if let Event::ConfigRejected(event) = event {
+            tell.send(event.errors.to_string()).unwrap();
+        }
+    });
+    registry.watch(&path).unwrap();
+    for (bytes, place) in [(&b"\xff"[..], ":1:1: "), (&b"\n\xff"[..], ":2:1: ")] {
+        fs::write(&path, bytes).unwrap();
+        let told = told.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert!(told.contains(place), "{told}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_that_comes_to_lead_elsewhere_is_followed() {

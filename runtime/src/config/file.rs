@@ -8,8 +8,9 @@ use toml::{
 };
 
 use super::{
-    ConfigPlace, FilePlace,
+    ConfigPlace,
     document::{Document, Entry, Table},
+    place::Places,
 };
 use crate::{error::ConfigError, kind::PolicyKind, nearest::nearest, policy::spelling::Given};
 
@@ -21,7 +22,7 @@ const PRESETS: &str = "preset";
 pub(super) fn read(text: &str, file: Option<&str>) -> (Option<Document>, Vec<ConfigError>) {
     let mut reader = Reader {
         text,
-        file,
+        places: Places::of(file, text),
         document: Document::default(),
         mistakes: Vec::new(),
     };
@@ -42,7 +43,7 @@ pub(super) fn read(text: &str, file: Option<&str>) -> (Option<Document>, Vec<Con
 
 struct Reader<'t> {
     text: &'t str,
-    file: Option<&'t str>,
+    places: Places<'t>,
     document: Document,
     mistakes: Vec<ConfigError>,
 }
@@ -51,7 +52,7 @@ type Value<'v> = Spanned<DeValue<'v>>;
 
 impl Reader<'_> {
     fn place(&self, span: Range<usize>) -> ConfigPlace {
-        ConfigPlace::File(FilePlace::of(self.file, self.text, span.start))
+        ConfigPlace::File(self.places.at(span.start))
     }
 
     fn syntax(&mut self, error: &toml::de::Error) {

@@ -6,7 +6,7 @@ use std::{
     path::{self, Path, PathBuf},
 };
 
-use super::{ConfigPlace, FilePlace};
+use super::{ConfigPlace, place::Places};
 use crate::error::ConfigError;
 
 /// No configuration is larger, in bytes: what is may have no end, as a device has none.
@@ -86,7 +86,7 @@ impl ConfigFile {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let good = String::from_utf8_lossy(valid);
             let file = self.name.to_string_lossy();
-            let place = FilePlace::of(Some(&file), &good, good.len());
+            let place = Places::of(Some(&file), &good).at(good.len());
             ConfigError::Syntax {
                 at: Box::new(ConfigPlace::File(place)),
                 problem: "here it is no UTF-8: save the file as UTF-8".to_owned(),

@@ -144,6 +144,7 @@ impl Registry {
         for change in changes {
             self.sink().tell(&Event::Reconfigured(change));
         }
+        self.retry_refused();
         Ok(())
     }
 

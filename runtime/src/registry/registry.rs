@@ -496,6 +496,13 @@ impl Registry {
         watches.push(watch);
     }
 
+    /// Has watched files that were refused looked at again: what they counted on may be there now.
+    #[cfg(feature = "config")]
+    pub(super) fn retry_refused(&self) {
+        let watches = lock(&self.0.watches).clone();
+        watches.iter().for_each(|watch| watch.retry(self));
+    }
+
     #[cfg(feature = "config")]
     pub(super) fn configuration(&self) -> &Configuration {
         &self.0.configuration

@@ -2,11 +2,11 @@
 
 use std::{
     collections::BTreeSet,
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, Weak},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use notify_debouncer_mini::{
@@ -46,9 +46,23 @@ struct Inner {
     file: ConfigFile,
     registry: WeakRegistry,
     /// What was read last, good or bad.
-    last: Mutex<Option<String>>,
+    last: Mutex<Option<Last>>,
     /// What tells of changes; none before it began, and once it was stopped.
     watcher: Mutex<Option<Watcher>>,
+}
+
+/// What the file says.
+#[derive(Debug, Clone, PartialEq)]
+struct Read {
+    text: Result<String, ConfigError>,
+    /// When it was written, as far as that is known.
+    modified: Option<SystemTime>,
+}
+
+struct Last {
+    read: Read,
+    /// It is not in force.
+    is_refused: bool,
 }
 
 struct Watcher {
@@ -63,7 +77,8 @@ impl Registry {
     /// operator edits it, and the program goes on under the new settings.
     ///
     /// A file with mistakes changes nothing, and is told as [`ConfigRejected`](Event::ConfigRejected) with
-    /// every mistake and its place. So is one that is gone: its settings stay. Changes are gathered for
+    /// every mistake and its place. So is one that is gone: its settings stay. One that was refused is tried
+    /// again when it is saved again, and when another source is loaded that it may have waited for. Changes are gathered for
     /// 100 ms, and the file is taken once it has stayed the same for another 50 ms. To be safe from a half
     /// of it being read, write another file and rename it over this one. Links are followed, also
     /// when they come to lead elsewhere, as those of a mounted `ConfigMap` do; so is a directory that is
@@ -92,14 +107,18 @@ impl Registry {
         });
         // Before it is read: no change may be missed.
         inner.begin().map_err(|error| inner.unwatchable(&error))?;
-        let text = inner.file.text().map_err(ConfigErrors::one)?;
+        let read = Read::of(&inner.file);
+        let text = read.text.clone().map_err(ConfigErrors::one)?;
         let watch = Watch(inner);
         let source = Source::File(watch.0.file.clone());
         // Else a later text has been loaded meanwhile, by whom changes are told.
         let is_first = || {
             let mut last = lock(&watch.0.last);
             let is_first = last.is_none();
-            last.get_or_insert_with(|| text.clone());
+            last.get_or_insert(Last {
+                read,
+                is_refused: false,
+            });
             is_first
         };
         match self.configure_if(source, &text, is_first) {
@@ -122,6 +141,11 @@ impl Watch {
         self.0.file.name()
     }
 
+    /// Loads the file if it was refused before, and is not wrong any more.
+    pub(super) fn retry(&self, registry: &Registry) {
+        self.0.retry(registry);
+    }
+
     /// Whether it goes on.
     pub(super) fn is_wanted(&self) -> bool {
         self.0.is_wanted()
@@ -142,6 +166,16 @@ impl Watch {
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Watch").field(&self.path()).finish()
+    }
+}
+
+impl Read {
+    fn of(file: &ConfigFile) -> Self {
+        let modified = fs::metadata(file.path()).and_then(|file| file.modified());
+        Self {
+            modified: modified.ok(),
+            text: file.text(),
+        }
     }
 }
 
@@ -237,19 +271,10 @@ impl Inner {
         };
         // Before it is read, as at the beginning. If it leads elsewhere meanwhile, that is told again.
         let followed = self.follow().map_err(|error| self.unwatchable(&error));
-        let loaded = match self.settled() {
-            Ok(text) if lock(&self.last).as_ref() == Some(&text) => Ok(()),
-            Ok(text) => {
-                lock(&self.last).replace(text.clone());
-                let source = Source::File(self.file.clone());
-                registry.configure_if(source, &text, || self.is_wanted())
-            }
-            // Told once.
-            Err(_) if lock(&self.last).is_none() => Ok(()),
-            Err(error) => {
-                lock(&self.last).take();
-                Err(ConfigErrors::one(error))
-            }
+        let read = self.settled();
+        let loaded = match self.is_news(&read) {
+            true => self.take(&registry, read),
+            false => Ok(()),
         };
         let rejected = [loaded.err(), followed.err()].into_iter().flatten();
         for errors in rejected.filter(|_| self.is_wanted()) {
@@ -258,19 +283,82 @@ impl Inner {
         }
     }
 
-    /// The text, once it stays the same.
-    fn settled(&self) -> Result<String, ConfigError> {
-        let mut text = self.file.text();
+    /// What is refused is news again once it is saved again: the reason may lie elsewhere.
+    fn is_news(&self, read: &Read) -> bool {
+        let last = lock(&self.last);
+        last.as_ref().is_none_or(|last| {
+            last.read.text != read.text || (last.is_refused && last.read != *read)
+        })
+    }
+
+    fn take(&self, registry: &Registry, read: Read) -> Result<(), ConfigErrors> {
+        let text = read.text.clone();
+        *lock(&self.last) = Some(Last {
+            read,
+            is_refused: false,
+        });
+        let load = |text: &String| {
+            let source = Source::File(self.file.clone());
+            registry.configure_if(source, text, || self.is_wanted())
+        };
+        let loaded = text
+            .as_ref()
+            .map_err(|error| ConfigErrors::one(error.clone()));
+        let loaded = loaded.and_then(load);
+        if loaded.is_err() {
+            self.refuse(&text);
+        }
+        loaded
+    }
+
+    /// Marks that this is not in force, if it is what was read last.
+    fn refuse(&self, text: &Result<String, ConfigError>) {
+        let mut last = lock(&self.last);
+        if let Some(last) = last.as_mut().filter(|last| last.read.text == *text) {
+            last.is_refused = true;
+        }
+    }
+
+    /// Tries again to load what was refused. What is wrong with it was told.
+    fn retry(&self, registry: &Registry) {
+        let refused = {
+            let mut last = lock(&self.last);
+            let refused = last
+                .as_mut()
+                .filter(|last| last.is_refused && last.read.text.is_ok());
+            // From now on: whatever is loaded with it asks all who were refused, too.
+            refused.map(|last| {
+                last.is_refused = false;
+                last.read.text.clone()
+            })
+        };
+        let Some(text) = refused else { return };
+        let is_last = || {
+            let last = lock(&self.last);
+            last.as_ref().is_some_and(|last| last.read.text == text)
+        };
+        if let Ok(says) = &text {
+            let source = Source::File(self.file.clone());
+            let is_wanted = || self.is_wanted() && is_last();
+            if registry.configure_if(source, says, is_wanted).is_err() {
+                self.refuse(&text);
+            }
+        }
+    }
+
+    /// What it says, once it stays the same.
+    fn settled(&self) -> Read {
+        let mut read = Read::of(&self.file);
         for _ in 0..READS {
             thread::sleep(SETTLED);
-            let again = self.file.text();
-            let is_settled = text == again;
-            text = again;
+            let again = Read::of(&self.file);
+            let is_settled = read == again;
+            read = again;
             if is_settled {
                 break;
             }
         }
-        text
+        read
     }
 
     fn unwatchable(&self, error: &notify::Error) -> ConfigErrors {
