@@ -723,6 +723,100 @@ fn each_mistake_of_a_file_that_is_no_text_is_told() {
 
 #[cfg(unix)]
 #[test]
+fn every_way_of_saving_a_file_is_noticed() {
+    use std::{io::Write, os::unix::fs::symlink};
+
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let root = Directory::new("saved");
+    fs::create_dir(root.file("etc")).unwrap();
+    let path = root.file("etc/a.toml");
+    let beside = |name: &str| root.file("etc").join(name);
+    let (kept, new) = (beside("a.toml~"), beside(".a.toml.new"));
+    let in_pieces = |text: &str| {
+        let mut file = fs::File::create(&path).unwrap();
+        for piece in text.as_bytes().chunks(7) {
+            file.write_all(piece).unwrap();
+        }
+        file.sync_all().unwrap();
+    };
+    let ways: [(&str, &dyn Fn(&str)); 10] = [
+        ("written over", &|text| fs::write(&path, text).unwrap()),
+        ("in pieces", &in_pieces),
+        ("the old one renamed", &|text| {
+            fs::rename(&path, &kept).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::remove_file(&kept).unwrap();
+        }),
+        ("copied, then written over", &|text| {
+            fs::copy(&path, &kept).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::remove_file(&kept).unwrap();
+        }),
+        ("another one renamed", &|text| {
+            fs::write(&new, text).unwrap();
+            fs::rename(&new, &path).unwrap();
+        }),
+        ("from elsewhere", &|text| {
+            fs::write(root.file("elsewhere"), text).unwrap();
+            fs::rename(root.file("elsewhere"), &path).unwrap();
+        }),
+        ("made again", &|text| {
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, text).unwrap();
+        }),
+        ("a link to another name", &|text| {
+            fs::write(&new, text).unwrap();
+            fs::remove_file(&path).unwrap();
+            fs::hard_link(&new, &path).unwrap();
+            fs::remove_file(&new).unwrap();
+        }),
+        ("a link that takes its place", &|text| {
+            fs::write(root.file("linked"), text).unwrap();
+            symlink("../linked", &new).unwrap();
+            fs::rename(&new, &path).unwrap();
+        }),
+        ("with its directory", &|text| {
+            fs::create_dir(root.file("etc.new")).unwrap();
+            fs::write(root.file("etc.new/a.toml"), text).unwrap();
+            fs::rename(root.file("etc"), root.file("etc.old")).unwrap();
+            fs::rename(root.file("etc.new"), root.file("etc")).unwrap();
+            fs::remove_dir_all(root.file("etc.old")).unwrap();
+        }),
+    ];
+    fs::write(&path, "").unwrap();
+    registry.watch(&path).unwrap();
+    let mut attempts = 100;
+    // Twice: whatever one leaves behind, the next is noticed.
+    for (way, save) in ways.iter().chain(&ways) {
+        attempts += 1;
+        save(&format!("[retry.quotes]\nmax_attempts = {attempts}"));
+        eventually(way, || {
+            of_quotes(&registry, PolicyKind::Retry, "max_attempts") == attempts.to_string()
+        });
+    }
+}
+
+#[test]
+fn two_who_watch_one_file_do_not_disturb_each_other() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("two-watches");
+    let path = directory.file("a.toml");
+    fs::write(&path, "").unwrap();
+    let first = registry.watch(&path).unwrap();
+    let second = registry.watch(directory.file("./a.toml")).unwrap();
+    let attempts = || of_quotes(&registry, PolicyKind::Retry, "max_attempts");
+    directory.replace("a.toml", "[retry.quotes]\nmax_attempts = 6");
+    eventually("a change that both see", || attempts() == "6");
+    first.stop();
+    directory.replace("a.toml", "[retry.quotes]\nmax_attempts = 7");
+    eventually("a change that one sees", || attempts() == "7");
+    second.stop();
+}
+
+#[cfg(unix)]
+#[test]
 fn a_link_that_comes_to_lead_elsewhere_is_followed() {
     use std::os::unix::fs::symlink;
 
