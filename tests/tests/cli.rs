@@ -270,6 +270,16 @@ fn a_file_is_checked_once_however_often_it_is_named() {
 }
 
 #[test]
+fn a_mistake_is_told_in_one_line_whatever_the_names_are() {
+    let path = file("escapes.toml", "[retry.\"a\\nb\\u001B[2J\"]\n");
+    let errors = errors(&run(&["check", path.to_str().unwrap()], &[]));
+    assert!(
+        errors.contains("no retry `a\u{fffd}b\u{fffd}[2J`"),
+        "{errors}"
+    );
+}
+
+#[test]
 fn init_begins_from_what_a_file_says() {
     let path = file("begin.toml", "[retry.quotes]\nmax_attempts = 7\n");
     let config = ["init", "--config", path.to_str().unwrap()];
@@ -399,14 +409,7 @@ fn what_init_prints_changes_nothing_and_what_it_shows_is_what_holds() {
         in_force(&[])
     );
     // Each line taken into use says what was so before.
-    let is_setting =
-        |line: &&str| line.starts_with("# ") && line.contains(" = ") && !line.contains('`');
-    let begin = text.find("\n\n# operated").unwrap();
-    let used: Vec<_> = text[begin..]
-        .lines()
-        .map(|line| if is_setting(&line) { &line[2..] } else { line })
-        .collect();
-    let used = used.join("\n");
+    let used = taken_into_use(&text);
     assert!(used.matches("\nmax_attempts = ").count() == 2, "{used}");
     // A preset of none would take away the one that the attribute names.
     let in_use = file("used.toml", &used);
@@ -414,6 +417,61 @@ fn what_init_prints_changes_nothing_and_what_it_shows_is_what_holds() {
         in_force(&["--config", in_use.to_str().unwrap()]),
         in_force(&[])
     );
+}
+
+#[test]
+fn what_init_begins_from_a_file_with_holds_without_that_file() {
+    let text = r#"
+        [preset.retry.mine]
+        preset = "streaming"
+        max_attempts = 2
+        [preset.bulkhead.tight]
+        max_concurrent = 3
+        [retry.quotes]
+        preset = "mine"
+        max_delay = "3s"
+        [bulkhead.quotes]
+        preset = "tight"
+        [retry."operated::order"]
+        enabled = false
+        max_elapsed = "none"
+        [circuit_breaker.quotes]
+        force = "closed"
+        failure_rate = 0.25
+        window = "30s"
+        [circuit_breaker."by hand"]
+        enabled = false
+        force = "open"
+        [rate_limiter.tenants]
+        max_keys = 7
+        algorithm = "sliding_window"
+    "#;
+    let path = file("presets.toml", text);
+    let path = ["--config", path.to_str().unwrap()];
+    let text = out(&run(&["init", path[0], path[1]], &[]));
+    let in_use = file("presets-used.toml", &taken_into_use(&text));
+    let in_use = ["--config", in_use.to_str().unwrap()];
+    // The name of one's own preset is with the file that defines it.
+    let values = |arguments: &[&str]| -> Vec<_> {
+        let is_name = |(name, _): &(Value, Value)| name == "preset";
+        in_force(arguments)
+            .into_iter()
+            .filter(|each| !is_name(each))
+            .collect()
+    };
+    assert_eq!(values(&in_use), values(&path));
+}
+
+/// Each line of a policy that `init` prints, without its `#`.
+fn taken_into_use(text: &str) -> String {
+    let is_setting =
+        |line: &&str| line.starts_with("# ") && line.contains(" = ") && !line.contains('`');
+    let begin = text.find("\n\n# operated").unwrap();
+    let used: Vec<_> = text[begin..]
+        .lines()
+        .map(|line| if is_setting(&line) { &line[2..] } else { line })
+        .collect();
+    used.join("\n")
 }
 
 #[test]

@@ -5,7 +5,11 @@ use std::{
     path::Path,
 };
 
-use super::{Outcome, count, excerpt::Excerpt, files::Files};
+use super::{
+    Outcome, count,
+    excerpt::{Excerpt, visible},
+    files::Files,
+};
 use crate::{
     config::{ConfigPlace, FilePlace},
     error::ConfigError,
@@ -32,7 +36,7 @@ pub(super) fn warn(registry: &Registry, errors: &mut dyn Write) -> io::Result<()
     let mistakes = registry.validate().err().into_iter().flatten();
     mistakes
         .filter(|mistake| mistake.at().is_some())
-        .try_for_each(|mistake| writeln!(errors, "warning: {mistake}"))
+        .try_for_each(|mistake| writeln!(errors, "warning: {}", line(&mistake)))
 }
 
 /// Prints what is wrong with the files, and in the program.
@@ -71,9 +75,14 @@ fn unless_closed(printed: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// In one line, whatever the names in it are.
+fn line(mistake: &ConfigError) -> String {
+    mistake.to_string().chars().map(visible).collect()
+}
+
 fn print_all(mistakes: &[ConfigError], files: &Files, errors: &mut dyn Write) -> io::Result<()> {
     for mistake in mistakes {
-        writeln!(errors, "error: {mistake}")?;
+        writeln!(errors, "error: {}", line(mistake))?;
         if let Some(ConfigPlace::File(FilePlace {
             file: Some(file),
             line,

@@ -40,8 +40,8 @@ impl fmt::Display for Excerpt<'_> {
     }
 }
 
-/// What would move the mark, or the whole terminal, stands for itself.
-fn visible(c: char) -> char {
+/// What would move the mark, or more of the terminal, is not sent to it.
+pub(super) fn visible(c: char) -> char {
     match c.is_control() && c != '\t' {
         true => char::REPLACEMENT_CHARACTER,
         false => c,

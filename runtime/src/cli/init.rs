@@ -4,7 +4,11 @@ use std::io::{self, Write};
 
 use crate::{
     config::{self, render},
-    policy::spelling::Described,
+    kind::PolicyKind,
+    policy::{
+        settings::{PRESET, Setting},
+        spelling::{Described, built_in_presets},
+    },
     registry::{
         Registry,
         configuration::{Listed, described},
@@ -53,7 +57,9 @@ fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Res
     writeln!(out, "[{kind}.{}]", render::key(name))?;
     for Described { name, doc, shape } in described(*kind) {
         let setting = settings.iter().find(|setting| setting.name == *name);
-        let Some(setting) = setting.filter(|_| *varying != Some(*name)) else {
+        let is_said =
+            |setting: &&Setting| *varying != Some(*name) && !is_own_preset(*kind, setting);
+        let Some(setting) = setting.filter(is_said) else {
             continue;
         };
         for line in config::plain(doc).lines() {
@@ -69,6 +75,13 @@ fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Res
         writeln!(out, "# {} = {text}", setting.name)?;
     }
     Ok(())
+}
+
+/// It is defined in a file that need not be there beside this one. All that it says stands here, too.
+fn is_own_preset(kind: PolicyKind, setting: &Setting) -> bool {
+    let built_in = built_in_presets(described(kind));
+    let value = setting.value.as_str();
+    setting.name == PRESET && value != config::NONE && !built_in.contains(&value)
 }
 
 fn is_extra(name: &str) -> bool {

@@ -28,6 +28,8 @@ pub(crate) use environment::prefix;
 #[cfg(feature = "config")]
 pub(crate) use layers::Layers;
 pub use place::{ConfigPlace, FilePlace};
+#[cfg(feature = "cli")]
+pub(crate) use resolve::NONE;
 #[cfg(feature = "config")]
 pub(crate) use resolve::{ENABLED, FORCE};
 pub(crate) use resolved::{Base, Resolved};

@@ -25,7 +25,7 @@ pub(crate) const ENABLED: &str = "enabled";
 /// Holds a breaker open or closed.
 pub(crate) const FORCE: &str = "force";
 /// The value of a setting that is taken away.
-pub(super) const NONE: &str = "none";
+pub(crate) const NONE: &str = "none";
 
 /// Works out one policy, or one preset.
 pub(super) struct Resolver<'l, S> {
