@@ -410,6 +410,10 @@ fn what_init_prints_changes_nothing_and_what_it_shows_is_what_holds() {
     );
     // Each line taken into use says what was so before.
     let used = taken_into_use(&text);
+    assert!(
+        text.contains("\n# installed (tests/src/bin/operated.rs:"),
+        "{text}"
+    );
     assert!(used.matches("\nmax_attempts = ").count() == 2, "{used}");
     // A preset of none would take away the one that the attribute names.
     let in_use = file("used.toml", &used);

@@ -441,6 +441,37 @@ async fn what_changed_is_told_and_holds_for_the_next_call() {
     );
 }
 
+#[test]
+fn a_preset_that_is_named_is_told_as_one() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heard = Arc::clone(&told);
+    let _subscription = registry.subscribe(move |event| {
+        if let Event::Reconfigured(event) = event {
+            let mut changes = event.changes.iter();
+            let preset = changes.find(|change| change.setting == "preset").unwrap();
+            let line = format!("{}: {} -> {}", event.kind, preset.old, preset.new);
+            heard.lock().unwrap().push(line);
+        }
+    });
+    let text = "[preset.bulkhead.tight]\nmax_concurrent = 3\n[bulkhead.quotes]\npreset = \"tight\"\n\
+                [retry.quotes]\npreset = \"critical\"";
+    registry.configure_toml(text).unwrap();
+    registry.configure_toml("").unwrap();
+    let expected = [
+        "retry: none -> critical",
+        "bulkhead: none -> tight",
+        "retry: critical -> none",
+        "bulkhead: tight -> none",
+    ];
+    let mut told = told.lock().unwrap().clone();
+    let mut expected = expected.map(str::to_owned);
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_cut_off_says_the_time_that_it_had() {
     #[timeout("cut late", "2s")]

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::{
     config::{self, render},
     kind::PolicyKind,
+    place::Place,
     policy::{
         settings::{PRESET, Setting},
         spelling::{Described, built_in_presets},
@@ -44,6 +45,7 @@ fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Res
         name,
         settings,
         varying,
+        installed,
     } = policy;
     writeln!(out)?;
     let is_of = |site: &&Site| {
@@ -52,6 +54,9 @@ fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Res
     };
     for site in sites.iter().filter(is_of) {
         writeln!(out, "# {} ({}:{})", site.function, site.file, site.line)?;
+    }
+    if let Some(Place { file, line, .. }) = installed {
+        writeln!(out, "# installed ({file}:{line})")?;
     }
     writeln!(out, "# as variables: {}..", config::prefix(*kind, name))?;
     writeln!(out, "[{kind}.{}]", render::key(name))?;

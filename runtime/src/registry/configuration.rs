@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
+#[cfg(feature = "cli")]
+use super::listing::Definition;
 #[allow(clippy::wildcard_imports)]
 use super::policies::*;
 use super::{
@@ -22,12 +24,13 @@ use crate::{
     name::PolicyName,
     policy::{
         Later, kind_of,
-        settings::{PolicySettings, Setting},
+        settings::{PRESET, PolicySettings, Setting},
     },
 };
 #[cfg(feature = "cli")]
 use crate::{
     kind::PolicyKind,
+    place::Place,
     policy::spelling::{Described, Spelt as _},
 };
 
@@ -276,7 +279,7 @@ fn differences(before: &[Setting], after: &[Setting]) -> Vec<SettingChange> {
 fn unwritten(name: &str) -> &'static str {
     match name {
         ENABLED => "true",
-        FORCE => "none",
+        FORCE | PRESET => "none",
         _ => "",
     }
 }
@@ -290,6 +293,8 @@ pub(crate) struct Listed {
     pub(crate) settings: Vec<Setting>,
     /// Given by each call, and not to be configured.
     pub(crate) varying: Option<&'static str>,
+    /// Where a builder made it, if one did.
+    pub(crate) installed: Option<Place>,
 }
 
 #[cfg(feature = "cli")]
@@ -297,7 +302,12 @@ fn list<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> Vec<Listed> {
     let listed = |name: PolicyName| {
         let defined = defined(shelf, &name);
         let varying = defined.base.varying;
+        let installed = match &defined.definition {
+            Definition::Installed { place } => Some(place.clone()),
+            _ => None,
+        };
         Listed {
+            installed,
             kind: kind_of::<P>(),
             settings: registry.in_force::<P>(&name, defined).shown(),
             name,
