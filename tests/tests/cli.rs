@@ -255,18 +255,30 @@ fn what_comes_through_a_pipe_is_shown_where_it_is_wrong() {
 }
 
 #[test]
-fn a_file_is_checked_once_however_often_it_is_named() {
-    let bad = file("twice.toml", "[retry.quotes]\nmax_attempts = 0\n");
-    let other = bad.parent().unwrap().join("./twice.toml");
-    let output = run(
-        &["check", bad.to_str().unwrap(), other.to_str().unwrap()],
-        &[],
+fn a_file_is_one_however_its_path_is_spelt() {
+    let first = file(
+        "spelt.toml",
+        "[retry.quotes]\nmax_attempts = 6\nbudget = 0\n",
     );
-    assert!(
-        errors(&output).ends_with("\n1 mistake\n"),
-        "{}",
-        errors(&output)
-    );
+    let here = first.parent().unwrap();
+    let in_its_directory = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_operated"));
+        command.current_dir(here).args(arguments).output().unwrap()
+    };
+    let absolute = first.to_str().unwrap();
+    let output = in_its_directory(&["check", "spelt.toml", "./spelt.toml", absolute]);
+    let told = errors(&output);
+    assert!(told.starts_with("error: spelt.toml:3:10: "), "{told}");
+    assert!(told.ends_with("\n1 mistake\n"), "{told}");
+    // It keeps its place below the other.
+    file("spelt.toml", "[retry.quotes]\nmax_attempts = 6\n");
+    file("over.toml", "[retry.quotes]\nmax_attempts = 8\n");
+    let mut arguments = vec!["list"];
+    for path in ["spelt.toml", "over.toml", absolute] {
+        arguments.extend(["--config", path]);
+    }
+    let list = out(&in_its_directory(&arguments));
+    assert!(list.contains("8              over.toml:2:1\n"), "{list}");
 }
 
 #[test]

@@ -601,7 +601,7 @@ fn files_go_over_each_other_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn one_file_is_one_layer_however_its_path_is_spelt() {
+fn a_file_is_called_as_it_was_spelt_last() {
     let test = steadfast::test::isolated();
     let registry = test.registry();
     let directory = Directory::new("spelt");
@@ -621,7 +621,6 @@ fn one_file_is_one_layer_however_its_path_is_spelt() {
         of_quotes(&registry, PolicyKind::Retry, "base_delay"),
         "100ms"
     );
-    // It is called as it was spelt last.
     let (_, origin) = listed(
         &registry,
         "config::quote",
