@@ -828,6 +828,23 @@ fn every_way_of_saving_a_file_is_noticed() {
 }
 
 #[test]
+fn a_watch_that_outlives_its_registry_does_nothing() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("outlives");
+    let path = directory.file("a.toml");
+    fs::write(&path, "").unwrap();
+    let watch = registry.watch(&path).unwrap();
+    // Dropped while it looks at the file.
+    directory.replace("a.toml", "[retry.quotes]\nmax_attempts = 6");
+    std::thread::sleep(Duration::from_millis(110)); // changes are gathered in real time
+    drop((test, registry));
+    directory.replace("a.toml", "[retry.quotes]\nmax_attempts = 7");
+    watch.stop();
+    assert_eq!(watch.path(), path);
+}
+
+#[test]
 fn two_who_watch_one_file_do_not_disturb_each_other() {
     let test = steadfast::test::isolated();
     let registry = test.registry();

@@ -92,6 +92,22 @@ fn a_word_that_is_a_part_of_the_right_one_is_enough_to_name_it() {
 }
 
 #[test]
+fn values_of_two_sources_that_do_not_go_together_name_both() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let text = "[bulkhead.quotes]\nmax_wait = \"none\"\nmax_queue = \"none\"";
+    registry.configure_toml(text).unwrap();
+    let path = std::env::temp_dir().join(format!("steadfast-both-{}.toml", std::process::id()));
+    std::fs::write(&path, "[bulkhead.quotes]\nmax_queue = 7").unwrap();
+    let errors = registry.configure_file(&path).unwrap_err().to_string();
+    std::fs::remove_file(&path).unwrap();
+    let begin = "line 2, column 12: `max_wait` of bulkhead `quotes`: `max_queue` does nothing";
+    assert!(errors.contains(begin), "{errors}");
+    let other = format!(" (beside `max_queue = 7` at {}:2:1)", path.display());
+    assert!(errors.ends_with(&other), "{errors}");
+}
+
+#[test]
 fn what_follows_from_a_mistake_is_not_told_beside_it() {
     assert_told(
         "[bulkhead.plain]\nmax_wait = 3\nmax_queue = 5",

@@ -32,6 +32,14 @@ pub struct FilePlace {
 
 #[cfg(feature = "config")]
 impl ConfigPlace {
+    /// Whether who looks at one sees the other.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => one.file == other.file,
+            _ => false,
+        }
+    }
+
     /// The line of a file.
     pub(super) fn line(&self) -> Option<u32> {
         match self {
