@@ -427,6 +427,11 @@ fn what_init_prints_changes_nothing_and_what_it_shows_is_what_holds() {
         "{text}"
     );
     assert!(used.matches("\nmax_attempts = ").count() == 2, "{used}");
+    let wrong: Vec<_> = schema()
+        .iter_errors(&document(&used))
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
     // A preset of none would take away the one that the attribute names.
     let in_use = file("used.toml", &used);
     assert_eq!(
@@ -490,14 +495,21 @@ fn taken_into_use(text: &str) -> String {
     used.join("\n")
 }
 
+/// What an editor checks a file with.
+fn schema() -> jsonschema::Validator {
+    let schema: Value = serde_json::from_slice(&run(&["schema"], &[]).stdout).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn document(text: &str) -> Value {
+    let document: toml::Value = toml::from_str(text).unwrap();
+    serde_json::to_value(document).unwrap()
+}
+
 #[test]
 fn the_schema_accepts_what_is_accepted_and_refuses_the_mistakes() {
-    let schema: Value = serde_json::from_slice(&run(&["schema"], &[]).stdout).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let is_valid = |text: &str| {
-        let document: toml::Value = toml::from_str(text).unwrap();
-        validator.is_valid(&serde_json::to_value(document).unwrap())
-    };
+    let validator = schema();
+    let is_valid = |text: &str| validator.is_valid(&document(text));
     let is_good = |text: &str| {
         run(&["check", file("schema.toml", text).to_str().unwrap()], &[])
             .status

@@ -194,14 +194,14 @@ impl Watcher {
             }
             self.watched = wanted;
             // Also those that are watched: it may be another one of the same name.
-            for each in &beside {
-                // As far as the program may look at it.
-                drop(self.watch(each));
-            }
             followed = trail
                 .directories
                 .iter()
                 .try_for_each(|each| self.watch(each));
+            for each in &beside {
+                // As far as the program may look at it.
+                drop(self.watch(each));
+            }
             let is_settled = followed.is_ok() && Trail::to(path) == trail;
             self.trail = trail;
             if is_settled {
