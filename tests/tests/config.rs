@@ -756,6 +756,8 @@ fn each_mistake_of_a_file_that_is_no_text_is_told() {
 fn every_way_of_saving_a_file_is_noticed() {
     use std::{io::Write, os::unix::fs::symlink};
 
+    type Save<'s> = &'s dyn Fn(&str);
+
     let test = steadfast::test::isolated();
     let registry = test.registry();
     let root = Directory::new("saved");
@@ -770,7 +772,7 @@ fn every_way_of_saving_a_file_is_noticed() {
         }
         file.sync_all().unwrap();
     };
-    let ways: [(&str, &dyn Fn(&str)); 10] = [
+    let ways: [(&str, Save<'_>); 10] = [
         ("written over", &|text| fs::write(&path, text).unwrap()),
         ("in pieces", &in_pieces),
         ("the old one renamed", &|text| {
