@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
+use super::plain::plain;
 use crate::{
     config::{self, render},
     kind::PolicyKind,
     place::Place,
     policy::{
         settings::{PRESET, Setting},
-        spelling::{Described, built_in_presets},
+        spelling::{Described, Shape, built_in_presets},
     },
     registry::{
         Registry,
@@ -67,8 +68,11 @@ fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Res
         let Some(setting) = setting.filter(is_said) else {
             continue;
         };
-        for line in config::plain(doc).lines() {
+        for line in plain(doc).lines() {
             writeln!(out, "## {}", line.trim())?;
+        }
+        if let Some(choices) = choices(*shape) {
+            writeln!(out, "## {choices}")?;
         }
         writeln!(out, "# {name} = {}", render::value(*shape, &setting.value))?;
     }
@@ -80,6 +84,17 @@ fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Res
         writeln!(out, "# {} = {text}", setting.name)?;
     }
     Ok(())
+}
+
+/// What a setting can be that is one of a few words.
+fn choices(shape: Shape) -> Option<String> {
+    let (words, or) = match shape {
+        Shape::Word(words) => (words, "."),
+        Shape::WordOrNumber(words) => (words, ", or a fraction such as 0.1."),
+        _ => return None,
+    };
+    let quoted: Vec<_> = words.iter().map(|word| render::text(word)).collect();
+    Some(format!("One of {}{or}", quoted.join(", ")))
 }
 
 /// It is defined in a file that need not be there beside this one. All that it says stands here, too.

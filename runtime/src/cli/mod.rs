@@ -44,6 +44,7 @@ mod excerpt;
 mod files;
 mod init;
 mod list;
+mod plain;
 mod schema;
 
 use std::{

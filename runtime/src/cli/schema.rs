@@ -7,8 +7,9 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
+use super::plain::plain;
 use crate::{
-    config::{ENABLED, FORCE, plain},
+    config::{ENABLED, FORCE},
     kind::PolicyKind,
     policy::{
         settings::PRESET,
