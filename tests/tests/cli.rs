@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::PathBuf,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::Value;
@@ -65,16 +66,53 @@ fn every_function_is_listed_with_what_protects_it() {
         "  retry            `quotes` joined",
         "    max_elapsed          5m             preset",
         "    rate                 of the call    each call",
-        "3 functions, 12 policies",
+        "3 functions, 12 policies, 2 installed",
     ] {
         assert!(out.lines().any(|other| other == line), "{line}\n{out}");
     }
 }
 
 #[test]
+fn what_was_installed_is_listed_too() {
+    let variable = "STEADFAST_CIRCUIT_BREAKER__BY_HAND__FORCE";
+    let path = file("by-hand.toml", "[rate_limiter.\"by hand\"]\nburst = 9\n");
+    let path = path.to_str().unwrap();
+    let output = run(&["list", "--config", path], &[(variable, "open")]);
+    let out = out(&output);
+    let at = out
+        .find("\ninstalled, and joined by no function\n")
+        .unwrap();
+    let section: Vec<_> = out[at..].lines().skip(2).take(6).collect();
+    let place = |line: &str| line.contains("`  tests/src/bin/operated.rs:");
+    assert!(section[0].starts_with("  circuit_breaker  `by hand` ") && place(section[0]));
+    assert_eq!(
+        section[1],
+        "    window               50             installed"
+    );
+    assert_eq!(
+        section[2],
+        format!("    force                open           {variable}")
+    );
+    assert!(section[3].starts_with("  rate_limiter     `by hand` ") && place(section[3]));
+    assert_eq!(
+        section[4],
+        "    rate                 5/s            installed"
+    );
+    assert_eq!(
+        section[5],
+        format!("    burst                9              {path}:2:1")
+    );
+}
+
+#[test]
 fn a_list_for_programs_says_the_same() {
     let output = run(&["list", "--json"], &[]);
-    let sites: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (sites, installed) = (&list["functions"], &list["installed"]);
+    assert_eq!(installed[1]["name"], "by hand");
+    assert_eq!(installed[1]["kind"], "rate_limiter");
+    assert_eq!(installed[1]["definition"]["by"], "installed");
+    assert_eq!(installed[1]["settings"][0]["value"], "5/s");
     assert_eq!(sites[0]["function"], "operated::quote");
     assert_eq!(sites[0]["policies"][0]["kind"], "retry");
     assert_eq!(sites[0]["policies"][0]["settings"][1]["value"], "4");
@@ -188,6 +226,142 @@ fn every_mistake_is_shown_with_its_line() {
 }
 
 #[test]
+fn what_comes_through_a_pipe_is_shown_where_it_is_wrong() {
+    for path in ["-", "/dev/stdin"]
+        .into_iter()
+        .take(if cfg!(unix) { 2 } else { 1 })
+    {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_operated"))
+            .args(["check", path, path])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input
+            .write_all(b"[bulkhead.quotes]\nmax_concurrent = 0\n")
+            .unwrap();
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let errors = errors(&output);
+        assert!(
+            errors.starts_with(&format!("error: {path}:2:18: ")),
+            "{errors}"
+        );
+        let excerpt = "\n  |\n2 | max_concurrent = 0\n  |                  ^\n\n1 mistake\n";
+        assert!(errors.ends_with(excerpt), "{errors}");
+    }
+}
+
+#[test]
+fn a_file_is_one_however_its_path_is_spelt() {
+    let first = file(
+        "spelt.toml",
+        "[retry.quotes]\nmax_attempts = 6\nbudget = 0\n",
+    );
+    let here = first.parent().unwrap();
+    let in_its_directory = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_operated"));
+        command.current_dir(here).args(arguments).output().unwrap()
+    };
+    let absolute = first.to_str().unwrap();
+    let output = in_its_directory(&["check", "spelt.toml", "./spelt.toml", absolute]);
+    let told = errors(&output);
+    assert!(told.starts_with("error: spelt.toml:3:10: "), "{told}");
+    assert!(told.ends_with("\n1 mistake\n"), "{told}");
+    // It keeps its place below the other.
+    file("spelt.toml", "[retry.quotes]\nmax_attempts = 6\n");
+    file("over.toml", "[retry.quotes]\nmax_attempts = 8\n");
+    let mut arguments = vec!["list"];
+    for path in ["spelt.toml", "over.toml", absolute] {
+        arguments.extend(["--config", path]);
+    }
+    let list = out(&in_its_directory(&arguments));
+    assert!(list.contains("8              over.toml:2:1\n"), "{list}");
+}
+
+#[test]
+fn a_mistake_is_told_in_one_line_whatever_the_names_are() {
+    let path = file("escapes.toml", "[retry.\"a\\nb\\u001B[2J\"]\n");
+    let errors = errors(&run(&["check", path.to_str().unwrap()], &[]));
+    assert!(
+        errors.contains("no retry `a\u{fffd}b\u{fffd}[2J`"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn init_begins_from_what_a_file_says() {
+    let path = file("begin.toml", "[retry.quotes]\nmax_attempts = 7\n");
+    let config = ["init", "--config", path.to_str().unwrap()];
+    assert!(out(&run(&config, &[])).contains("\n# max_attempts = 7\n"));
+    let bad = file("no-begin.toml", "[retry.quotes]\nmax_attempts = 0\n");
+    let refused = run(&["init", "--config", bad.to_str().unwrap()], &[]);
+    assert_eq!(
+        (refused.status.code(), out(&refused)),
+        (Some(1), String::new())
+    );
+}
+
+#[test]
+fn a_variable_that_is_nearly_one_says_what_to_write() {
+    let good = file("nearly.toml", "");
+    let two = "`__` stands before the name and before the setting: write ";
+    for (variable, told) in [
+        (
+            "STEADFAST_BULKHEAD_QUOTES_MAX_CONCURRENT",
+            format!("{two}STEADFAST_BULKHEAD__QUOTES__MAX_CONCURRENT"),
+        ),
+        (
+            "STEADFAST_BULKHEAD__QUOTES_MAX_CONCURRENT",
+            format!("{two}STEADFAST_BULKHEAD__QUOTES__MAX_CONCURRENT"),
+        ),
+        (
+            "STEADFAST_RETRY_OPERATED_ORDER_MAX_ATTEMPTS",
+            format!("{two}STEADFAST_RETRY__OPERATED__ORDER__MAX_ATTEMPTS"),
+        ),
+        (
+            "STEADFAST_CIRCUIT_BREAKER_QUOTES__WINDOW",
+            "`__` follows the kind: write STEADFAST_CIRCUIT_BREAKER__QUOTES__WINDOW".to_owned(),
+        ),
+        (
+            "STEADFAST_TIMEOUT__OPERATED__QUOTE",
+            "it says no setting: write STEADFAST_TIMEOUT__OPERATED__QUOTE__.. with one of after, enabled, preset".to_owned(),
+        ),
+        (
+            "STEADFAST_PRESET__RETRY__MINE__MAX_ATTEMPTS",
+            "presets are defined in a file: write [preset.retry.name] there".to_owned(),
+        ),
+    ] {
+        let output = run(&["check", good.to_str().unwrap()], &[(variable, "3")]);
+        let expected = format!("error: {variable}: {told}\n\n1 mistake\n");
+        assert_eq!(errors(&output), expected);
+    }
+    // These are somebody else's.
+    let others = [("STEADFAST_RETRY_COUNT", "3"), ("STEADFAST_TIMEOUT", "1s")];
+    assert!(
+        run(&["check", good.to_str().unwrap()], &others)
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn a_function_says_what_its_policy_is_called() {
+    let text = "[retry.order]\n[retry.\"copies::quote\"]\n[timeout.quote]\n";
+    let path = file("functions.toml", text);
+    let errors = errors(&run(&["check", path.to_str().unwrap()], &[]));
+    for expected in [
+        "there is no retry `order`, did you mean `operated::order`?",
+        "there is no retry `copies::quote`, did you mean `quotes`?",
+        "there is no timeout `quote`, did you mean `operated::quote`?",
+    ] {
+        assert!(errors.contains(expected), "{errors}");
+    }
+}
+
+#[test]
 fn names_that_variables_cannot_tell_apart_are_an_error() {
     let good = file("empty.toml", "");
     let arguments = ["check", good.to_str().unwrap()];
@@ -227,16 +401,13 @@ fn arguments_that_make_no_sense_are_told_from_mistakes() {
 fn in_force(arguments: &[&str]) -> Vec<(Value, Value)> {
     let output = run(&[&["list", "--json"], arguments].concat(), &[]);
     assert!(output.status.success(), "{}", errors(&output));
-    let sites: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let mut all = Vec::new();
-    for site in sites.as_array().unwrap() {
-        for policy in site["policies"].as_array().unwrap() {
-            for setting in policy["settings"].as_array().unwrap() {
-                all.push((setting["name"].clone(), setting["value"].clone()));
-            }
-        }
-    }
-    all
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sites = list["functions"].as_array().unwrap().iter();
+    let of_sites = sites.flat_map(|site| site["policies"].as_array().unwrap());
+    let policies = of_sites.chain(list["installed"].as_array().unwrap());
+    let settings = policies.flat_map(|policy| policy["settings"].as_array().unwrap());
+    let shown = settings.map(|setting| (setting["name"].clone(), setting["value"].clone()));
+    shown.collect()
 }
 
 #[test]
@@ -250,15 +421,17 @@ fn what_init_prints_changes_nothing_and_what_it_shows_is_what_holds() {
         in_force(&[])
     );
     // Each line taken into use says what was so before.
-    let is_setting =
-        |line: &&str| line.starts_with("# ") && line.contains(" = ") && !line.contains('`');
-    let begin = text.find("\n\n# operated").unwrap();
-    let used: Vec<_> = text[begin..]
-        .lines()
-        .map(|line| if is_setting(&line) { &line[2..] } else { line })
-        .collect();
-    let used = used.join("\n");
+    let used = taken_into_use(&text);
+    assert!(
+        text.contains("\n# installed (tests/src/bin/operated.rs:"),
+        "{text}"
+    );
     assert!(used.matches("\nmax_attempts = ").count() == 2, "{used}");
+    let wrong: Vec<_> = schema()
+        .iter_errors(&document(&used))
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
     // A preset of none would take away the one that the attribute names.
     let in_use = file("used.toml", &used);
     assert_eq!(
@@ -268,13 +441,75 @@ fn what_init_prints_changes_nothing_and_what_it_shows_is_what_holds() {
 }
 
 #[test]
-fn the_schema_accepts_what_is_accepted_and_refuses_the_mistakes() {
-    let schema: Value = serde_json::from_slice(&run(&["schema"], &[]).stdout).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let is_valid = |text: &str| {
-        let document: toml::Value = toml::from_str(text).unwrap();
-        validator.is_valid(&serde_json::to_value(document).unwrap())
+fn what_init_begins_from_a_file_with_holds_without_that_file() {
+    let text = r#"
+        [preset.retry.mine]
+        preset = "streaming"
+        max_attempts = 2
+        [preset.bulkhead.tight]
+        max_concurrent = 3
+        [retry.quotes]
+        preset = "mine"
+        max_delay = "3s"
+        [bulkhead.quotes]
+        preset = "tight"
+        [retry."operated::order"]
+        enabled = false
+        max_elapsed = "none"
+        [circuit_breaker.quotes]
+        force = "closed"
+        failure_rate = 0.25
+        window = "30s"
+        [circuit_breaker."by hand"]
+        enabled = false
+        force = "open"
+        [rate_limiter.tenants]
+        max_keys = 7
+        algorithm = "sliding_window"
+    "#;
+    let path = file("presets.toml", text);
+    let path = ["--config", path.to_str().unwrap()];
+    let text = out(&run(&["init", path[0], path[1]], &[]));
+    let in_use = file("presets-used.toml", &taken_into_use(&text));
+    let in_use = ["--config", in_use.to_str().unwrap()];
+    // The name of one's own preset is with the file that defines it.
+    let values = |arguments: &[&str]| -> Vec<_> {
+        let is_name = |(name, _): &(Value, Value)| name == "preset";
+        in_force(arguments)
+            .into_iter()
+            .filter(|each| !is_name(each))
+            .collect()
     };
+    assert_eq!(values(&in_use), values(&path));
+}
+
+/// Each line of a policy that `init` prints, without its `#`.
+fn taken_into_use(text: &str) -> String {
+    let is_setting =
+        |line: &&str| line.starts_with("# ") && line.contains(" = ") && !line.contains('`');
+    let begin = text.find("\n\n# operated").unwrap();
+    let used: Vec<_> = text[begin..]
+        .lines()
+        .map(|line| if is_setting(&line) { &line[2..] } else { line })
+        .collect();
+    used.join("\n")
+}
+
+/// What an editor checks a file with.
+fn schema() -> jsonschema::Validator {
+    let schema: Value = serde_json::from_slice(&run(&["schema"], &[]).stdout).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn document(text: &str) -> Value {
+    let document: toml::Value = toml::from_str(text).unwrap();
+    serde_json::to_value(document).unwrap()
+}
+
+#[test]
+fn the_schema_accepts_what_is_accepted_and_refuses_the_mistakes() {
+    let validator = schema();
+    let is_valid = |text: &str| validator.is_valid(&document(text));
     let is_good = |text: &str| {
         run(&["check", file("schema.toml", text).to_str().unwrap()], &[])
             .status
@@ -436,8 +671,8 @@ fn mistakes_count_also_where_nobody_reads_them() {
     let closed = |arguments: &[&str]| {
         let mut child = Command::new(env!("CARGO_BIN_EXE_operated"))
             .args(arguments)
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         drop((child.stdout.take(), child.stderr.take()));

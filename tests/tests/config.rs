@@ -576,6 +576,37 @@ async fn what_changed_is_told_and_holds_for_the_next_call() {
     );
 }
 
+#[test]
+fn a_preset_that_is_named_is_told_as_one() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heard = Arc::clone(&told);
+    let _subscription = registry.subscribe(move |event| {
+        if let Event::Reconfigured(event) = event {
+            let mut changes = event.changes.iter();
+            let preset = changes.find(|change| change.setting == "preset").unwrap();
+            let line = format!("{}: {} -> {}", event.kind, preset.old, preset.new);
+            heard.lock().unwrap().push(line);
+        }
+    });
+    let text = "[preset.bulkhead.tight]\nmax_concurrent = 3\n[bulkhead.quotes]\npreset = \"tight\"\n\
+                [retry.quotes]\npreset = \"critical\"";
+    registry.configure_toml(text).unwrap();
+    registry.configure_toml("").unwrap();
+    let expected = [
+        "retry: none -> critical",
+        "bulkhead: none -> tight",
+        "retry: critical -> none",
+        "bulkhead: tight -> none",
+    ];
+    let mut told = told.lock().unwrap().clone();
+    let mut expected = expected.map(str::to_owned);
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_cut_off_says_the_time_that_it_had() {
     #[timeout("cut late", "2s")]
@@ -705,6 +736,36 @@ fn files_go_over_each_other_in_the_order_in_which_they_came() {
 }
 
 #[test]
+fn a_file_is_called_as_it_was_spelt_last() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("spelt");
+    let path = directory.file("a.toml");
+    fs::write(
+        &path,
+        "[retry.quotes]\nmax_attempts = 6\nbase_delay = \"7ms\"",
+    )
+    .unwrap();
+    registry.configure_file(&path).unwrap();
+    let other = directory.file(".").join("./a.toml");
+    fs::write(&path, "[retry.quotes]\nmax_attempts = 8").unwrap();
+    registry.configure_file(&other).unwrap();
+    assert_eq!(of_quotes(&registry, PolicyKind::Retry, "max_attempts"), "8");
+    // What the file does not say any more is the attribute's again.
+    assert_eq!(
+        of_quotes(&registry, PolicyKind::Retry, "base_delay"),
+        "100ms"
+    );
+    let (_, origin) = listed(
+        &registry,
+        "config::quote",
+        PolicyKind::Retry,
+        "max_attempts",
+    );
+    assert_eq!(origin.to_string(), format!("{}:2:1", other.display()));
+}
+
+#[test]
 fn a_watched_file_is_loaded_again_and_a_bad_one_is_told() {
     let test = steadfast::test::isolated();
     let registry = test.registry();
@@ -751,6 +812,191 @@ fn a_watched_file_is_loaded_again_and_a_bad_one_is_told() {
     });
     assert_eq!(attempts(), "7");
     assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Empty));
+}
+
+#[test]
+fn a_file_that_was_refused_is_taken_once_what_it_counts_on_is_there() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("refused");
+    let [presets, uses] = ["presets.toml", "uses.toml"].map(|name| directory.file(name));
+    let calm = "[preset.retry.calm]\nmax_attempts = 2";
+    fs::write(&presets, "").unwrap();
+    fs::write(&uses, "").unwrap();
+    let (tell, told) = mpsc::channel();
+    let _subscription = registry.subscribe(move |event| {
+        if let Event::ConfigRejected(event) = event {
+            tell.send(event.errors.to_string()).unwrap();
+        }
+    });
+    registry.watch(&presets).unwrap();
+    registry.watch(&uses).unwrap();
+    let refused = || told.recv_timeout(Duration::from_secs(30)).unwrap();
+    let attempts = || of_quotes(&registry, PolicyKind::Retry, "max_attempts");
+    // Another watched file brings it.
+    directory.replace("uses.toml", "[retry.quotes]\npreset = \"calm\"");
+    assert!(refused().contains("there is no preset `calm`"));
+    directory.replace("presets.toml", calm);
+    eventually("the preset", || attempts() == "2");
+    // What is in force needs it: it cannot go before.
+    directory.replace("presets.toml", "");
+    assert!(refused().contains("there is no preset `calm`"));
+    directory.replace("uses.toml", "");
+    eventually("the attribute", || attempts() == "4");
+    eventually("a preset that is gone", || {
+        registry
+            .configure_toml("[retry.quotes]\npreset = \"calm\"")
+            .is_err()
+    });
+    // The program brings it, and the file is saved as it was.
+    let table = "[rate_limiter.\"made later\"]\nburst = 3";
+    directory.replace("uses.toml", table);
+    assert!(refused().contains("there is no rate_limiter `made later`"));
+    RateLimiter::builder("made later")
+        .rate(Rate::per_second(2))
+        .install()
+        .unwrap();
+    directory.replace("uses.toml", table);
+    eventually("the burst", || {
+        let snapshot = registry.snapshot();
+        let limiter = snapshot.policy(PolicyKind::RateLimiter, "made later");
+        limiter.unwrap().settings["burst"] == "3"
+    });
+    assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Empty));
+}
+
+#[test]
+fn each_mistake_of_a_file_that_is_no_text_is_told() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("bytes");
+    let path = directory.file("a.toml");
+    fs::write(&path, "").unwrap();
+    let (tell, told) = mpsc::channel();
+    let _subscription = registry.subscribe(move |event| {
+        if let Event::ConfigRejected(event) = event {
+            tell.send(event.errors.to_string()).unwrap();
+        }
+    });
+    registry.watch(&path).unwrap();
+    for (bytes, place) in [(&b"\xff"[..], ":1:1: "), (&b"\n\xff"[..], ":2:1: ")] {
+        fs::write(&path, bytes).unwrap();
+        let told = told.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert!(told.contains(place), "{told}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn every_way_of_saving_a_file_is_noticed() {
+    use std::{io::Write, os::unix::fs::symlink};
+
+    type Save<'s> = &'s dyn Fn(&str);
+
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let root = Directory::new("saved");
+    fs::create_dir(root.file("etc")).unwrap();
+    let path = root.file("etc/a.toml");
+    let beside = |name: &str| root.file("etc").join(name);
+    let (kept, new) = (beside("a.toml~"), beside(".a.toml.new"));
+    let in_pieces = |text: &str| {
+        let mut file = fs::File::create(&path).unwrap();
+        for piece in text.as_bytes().chunks(7) {
+            file.write_all(piece).unwrap();
+        }
+        file.sync_all().unwrap();
+    };
+    let ways: [(&str, Save<'_>); 10] = [
+        ("written over", &|text| fs::write(&path, text).unwrap()),
+        ("in pieces", &in_pieces),
+        ("the old one renamed", &|text| {
+            fs::rename(&path, &kept).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::remove_file(&kept).unwrap();
+        }),
+        ("copied, then written over", &|text| {
+            fs::copy(&path, &kept).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::remove_file(&kept).unwrap();
+        }),
+        ("another one renamed", &|text| {
+            fs::write(&new, text).unwrap();
+            fs::rename(&new, &path).unwrap();
+        }),
+        ("from elsewhere", &|text| {
+            fs::write(root.file("elsewhere"), text).unwrap();
+            fs::rename(root.file("elsewhere"), &path).unwrap();
+        }),
+        ("made again", &|text| {
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, text).unwrap();
+        }),
+        ("a link to another name", &|text| {
+            fs::write(&new, text).unwrap();
+            fs::remove_file(&path).unwrap();
+            fs::hard_link(&new, &path).unwrap();
+            fs::remove_file(&new).unwrap();
+        }),
+        ("a link that takes its place", &|text| {
+            fs::write(root.file("linked"), text).unwrap();
+            symlink("../linked", &new).unwrap();
+            fs::rename(&new, &path).unwrap();
+        }),
+        ("with its directory", &|text| {
+            fs::create_dir(root.file("etc.new")).unwrap();
+            fs::write(root.file("etc.new/a.toml"), text).unwrap();
+            fs::rename(root.file("etc"), root.file("etc.old")).unwrap();
+            fs::rename(root.file("etc.new"), root.file("etc")).unwrap();
+            fs::remove_dir_all(root.file("etc.old")).unwrap();
+        }),
+    ];
+    fs::write(&path, "").unwrap();
+    registry.watch(&path).unwrap();
+    let mut attempts = 100;
+    // Twice: whatever one leaves behind, the next is noticed.
+    for (way, save) in ways.iter().chain(&ways) {
+        attempts += 1;
+        save(&format!("[retry.quotes]\nmax_attempts = {attempts}"));
+        eventually(way, || {
+            of_quotes(&registry, PolicyKind::Retry, "max_attempts") == attempts.to_string()
+        });
+    }
+}
+
+#[test]
+fn a_watch_that_outlives_its_registry_does_nothing() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("outlives");
+    let path = directory.file("a.toml");
+    fs::write(&path, "").unwrap();
+    let watch = registry.watch(&path).unwrap();
+    // Dropped while it looks at the file.
+    directory.replace("a.toml", "[retry.quotes]\nmax_attempts = 6");
+    std::thread::sleep(Duration::from_millis(110)); // changes are gathered in real time
+    drop((test, registry));
+    directory.replace("a.toml", "[retry.quotes]\nmax_attempts = 7");
+    watch.stop();
+    assert_eq!(watch.path(), path);
+}
+
+#[test]
+fn two_who_watch_one_file_do_not_disturb_each_other() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let directory = Directory::new("two-watches");
+    let path = directory.file("a.toml");
+    fs::write(&path, "").unwrap();
+    let first = registry.watch(&path).unwrap();
+    let second = registry.watch(directory.file("./a.toml")).unwrap();
+    let attempts = || of_quotes(&registry, PolicyKind::Retry, "max_attempts");
+    directory.replace("a.toml", "[retry.quotes]\nmax_attempts = 6");
+    eventually("a change that both see", || attempts() == "6");
+    first.stop();
+    directory.replace("a.toml", "[retry.quotes]\nmax_attempts = 7");
+    eventually("a change that one sees", || attempts() == "7");
+    second.stop();
 }
 
 #[cfg(unix)]
@@ -843,6 +1089,61 @@ fn a_directory_that_is_made_again_is_watched_again() {
     write(9);
     eventually("a change of it", || attempts() == "9");
     assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Empty));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_directory_that_takes_the_name_of_one_above_is_followed() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let root = Directory::new("above");
+    for (release, attempts) in [("first", 6), ("second", 9)] {
+        let directory = root.file(release).join("etc/shop");
+        fs::create_dir_all(&directory).unwrap();
+        let text = format!("[retry.quotes]\nmax_attempts = {attempts}");
+        fs::write(directory.join("steadfast.toml"), text).unwrap();
+    }
+    fs::rename(root.file("first"), root.file("current")).unwrap();
+    let path = root.file("current/etc/shop/steadfast.toml");
+    registry.watch(&path).unwrap();
+    let attempts = || of_quotes(&registry, PolicyKind::Retry, "max_attempts");
+    assert_eq!(attempts(), "6");
+    fs::rename(root.file("current"), root.file("first")).unwrap();
+    fs::rename(root.file("second"), root.file("current")).unwrap();
+    eventually("the other directory", || attempts() == "9");
+    fs::write(&path, "[retry.quotes]\nmax_attempts = 4").unwrap();
+    eventually("the file in it", || attempts() == "4");
+    // And back, at once.
+    fs::rename(root.file("current"), root.file("second")).unwrap();
+    fs::rename(root.file("first"), root.file("current")).unwrap();
+    eventually("the first directory", || attempts() == "6");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_written_under_another_name_of_it_is_loaded_again() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    // As one that is mounted by itself into a container is written outside of it.
+    let directory = Directory::new("two-names");
+    fs::create_dir(directory.file("inside")).unwrap();
+    fs::create_dir(directory.file("outside")).unwrap();
+    let inside = directory.file("inside/steadfast.toml");
+    let outside = directory.file("outside/steadfast.toml");
+    fs::write(&outside, "[retry.quotes]\nmax_attempts = 6").unwrap();
+    fs::hard_link(&outside, &inside).unwrap();
+    registry.watch(&inside).unwrap();
+    let attempts = || of_quotes(&registry, PolicyKind::Retry, "max_attempts");
+    fs::write(&outside, "[retry.quotes]\nmax_attempts = 9").unwrap();
+    eventually("what was written elsewhere", || attempts() == "9");
+    // As well once it was replaced.
+    let other = directory.file("outside/other");
+    fs::write(&other, "[retry.quotes]\nmax_attempts = 4").unwrap();
+    fs::remove_file(&inside).unwrap();
+    fs::hard_link(&other, &inside).unwrap();
+    eventually("the other file", || attempts() == "4");
+    fs::write(&other, "[retry.quotes]\nmax_attempts = 5").unwrap();
+    eventually("what was written to it", || attempts() == "5");
 }
 
 #[test]

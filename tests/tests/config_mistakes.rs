@@ -79,6 +79,35 @@ fn a_value_beside_one_of_the_attribute_does_not_hide_the_others() {
 }
 
 #[test]
+fn a_word_that_is_a_part_of_the_right_one_is_enough_to_name_it() {
+    assert_told(
+        "[breaker.quotes]\n[presets.retry.mine]\n[retry.quotes]\nattempts = 3\njitter = \"0.5\"",
+        &[
+            "line 1, column 2: there is no kind of policy `breaker`, did you mean `circuit_breaker`?",
+            "line 2, column 2: there is no kind of policy `presets`, did you mean `preset`?",
+            "line 4, column 1: retry `quotes` has no setting `attempts`, did you mean `max_attempts`?",
+            "line 5, column 10: `jitter` of retry `quotes`: write the number without quotes: 0.5",
+        ],
+    );
+}
+
+#[test]
+fn values_of_two_sources_that_do_not_go_together_name_both() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let text = "[bulkhead.quotes]\nmax_wait = \"none\"\nmax_queue = \"none\"";
+    registry.configure_toml(text).unwrap();
+    let path = std::env::temp_dir().join(format!("steadfast-both-{}.toml", std::process::id()));
+    std::fs::write(&path, "[bulkhead.quotes]\nmax_queue = 7").unwrap();
+    let errors = registry.configure_file(&path).unwrap_err().to_string();
+    std::fs::remove_file(&path).unwrap();
+    let begin = "line 2, column 12: `max_wait` of bulkhead `quotes`: `max_queue` does nothing";
+    assert!(errors.contains(begin), "{errors}");
+    let other = format!(" (beside `max_queue = 7` at {}:2:1)", path.display());
+    assert!(errors.ends_with(&other), "{errors}");
+}
+
+#[test]
 fn what_follows_from_a_mistake_is_not_told_beside_it() {
     assert_told(
         "[bulkhead.plain]\nmax_wait = 3\nmax_queue = 5",

@@ -1,13 +1,15 @@
 //! `check`: every mistake, with the line that it is in.
 
 use std::{
-    collections::HashMap,
-    fs,
     io::{self, Write},
-    path::PathBuf,
+    path::Path,
 };
 
-use super::{Outcome, count};
+use super::{
+    Outcome, count,
+    excerpt::{Excerpt, visible},
+    files::Files,
+};
 use crate::{
     config::{ConfigPlace, FilePlace},
     error::ConfigError,
@@ -17,11 +19,12 @@ use crate::{
 /// Puts the files in force one after the other, and prints what is wrong with them.
 pub(super) fn load<'f>(
     registry: &Registry,
-    files: impl Iterator<Item = &'f PathBuf>,
+    paths: impl Iterator<Item = &'f Path>,
     errors: &mut dyn Write,
 ) -> io::Result<Outcome> {
-    let mistakes = load_all(registry, files);
-    unless_closed(print_all(&mistakes, errors))?;
+    let mut files = Files::default();
+    let mistakes = files.load(registry, paths);
+    unless_closed(print_all(&mistakes, &files, errors))?;
     Ok(match mistakes.is_empty() {
         true => Outcome::Good,
         false => Outcome::Mistakes,
@@ -33,17 +36,18 @@ pub(super) fn warn(registry: &Registry, errors: &mut dyn Write) -> io::Result<()
     let mistakes = registry.validate().err().into_iter().flatten();
     mistakes
         .filter(|mistake| mistake.at().is_some())
-        .try_for_each(|mistake| writeln!(errors, "warning: {mistake}"))
+        .try_for_each(|mistake| writeln!(errors, "warning: {}", line(&mistake)))
 }
 
 /// Prints what is wrong with the files, and in the program.
 pub(super) fn print<'f>(
     registry: &Registry,
-    files: impl Iterator<Item = &'f PathBuf>,
+    paths: impl Iterator<Item = &'f Path>,
     out: &mut dyn Write,
     errors: &mut dyn Write,
 ) -> io::Result<Outcome> {
-    let mut mistakes = load_all(registry, files);
+    let mut files = Files::default();
+    let mut mistakes = files.load(registry, paths);
     let is_good = mistakes.is_empty();
     let in_program = registry.validate().err().into_iter().flatten();
     mistakes.extend(in_program.filter(|mistake| match mistake {
@@ -58,7 +62,7 @@ pub(super) fn print<'f>(
         return writeln!(out, "no mistakes").map(|()| Outcome::Good);
     }
     let number = count(mistakes.len(), "mistake", "mistakes");
-    let printed = print_all(&mistakes, errors).and_then(|()| writeln!(errors, "{number}"));
+    let printed = print_all(&mistakes, &files, errors).and_then(|()| writeln!(errors, "{number}"));
     unless_closed(printed)?;
     Ok(Outcome::Mistakes)
 }
@@ -71,44 +75,28 @@ fn unless_closed(printed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn load_all<'f>(registry: &Registry, files: impl Iterator<Item = &'f PathBuf>) -> Vec<ConfigError> {
-    let mut mistakes = Vec::new();
-    for file in files {
-        for mistake in registry.configure_file(file).err().into_iter().flatten() {
-            // What is wrong in the environment is wrong with every file.
-            if !mistakes.contains(&mistake) {
-                mistakes.push(mistake);
-            }
-        }
-    }
-    mistakes
+/// In one line, whatever the names in it are.
+fn line(mistake: &ConfigError) -> String {
+    mistake.to_string().chars().map(visible).collect()
 }
 
-fn print_all(mistakes: &[ConfigError], errors: &mut dyn Write) -> io::Result<()> {
-    let mut files = HashMap::new();
+fn print_all(mistakes: &[ConfigError], files: &Files, errors: &mut dyn Write) -> io::Result<()> {
     for mistake in mistakes {
-        writeln!(errors, "error: {mistake}")?;
-        let Some(ConfigPlace::File(FilePlace {
+        writeln!(errors, "error: {}", line(mistake))?;
+        if let Some(ConfigPlace::File(FilePlace {
             file: Some(file),
             line,
             column,
         })) = mistake.at()
-        else {
-            writeln!(errors)?;
-            continue;
-        };
-        let read = || String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned();
-        let text: &String = files.entry(file).or_insert_with(read);
-        let source = text.lines().nth(*line as usize - 1).unwrap_or_default();
-        let number = line.to_string();
-        let margin = " ".repeat(number.len());
-        // Tabs stay as wide as they are in the line.
-        let before = source.chars().take(*column as usize - 1);
-        let before: String = before.map(|c| if c == '\t' { c } else { ' ' }).collect();
-        writeln!(
-            errors,
-            "{margin} |\n{number} | {source}\n{margin} | {before}^\n"
-        )?;
+        {
+            let excerpt = Excerpt {
+                line: files.line(file, *line),
+                number: *line,
+                column: *column,
+            };
+            writeln!(errors, "{excerpt}")?;
+        }
+        writeln!(errors)?;
     }
     Ok(())
 }

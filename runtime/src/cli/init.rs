@@ -2,9 +2,15 @@
 
 use std::io::{self, Write};
 
+use super::plain::plain;
 use crate::{
     config::{self, render},
-    policy::spelling::Described,
+    kind::PolicyKind,
+    place::Place,
+    policy::{
+        settings::{PRESET, Setting},
+        spelling::{Described, Shape, built_in_presets},
+    },
     registry::{
         Registry,
         configuration::{Listed, described},
@@ -40,6 +46,7 @@ fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Res
         name,
         settings,
         brought,
+        installed,
     } = policy;
     writeln!(out)?;
     let is_of = |site: &&Site| {
@@ -49,15 +56,23 @@ fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Res
     for site in sites.iter().filter(is_of) {
         writeln!(out, "# {} ({}:{})", site.function, site.file, site.line)?;
     }
+    if let Some(Place { file, line, .. }) = installed {
+        writeln!(out, "# installed ({file}:{line})")?;
+    }
     writeln!(out, "# as variables: {}..", config::prefix(*kind, name))?;
     writeln!(out, "[{kind}.{}]", render::key(name))?;
     for Described { name, doc, shape } in described(*kind) {
         let setting = settings.iter().find(|setting| setting.name == *name);
-        let Some(setting) = setting.filter(|_| !brought.contains(name)) else {
+        let is_said =
+            |setting: &&Setting| !brought.contains(name) && !is_own_preset(*kind, setting);
+        let Some(setting) = setting.filter(is_said) else {
             continue;
         };
-        for line in config::plain(doc).lines() {
+        for line in plain(doc).lines() {
             writeln!(out, "## {}", line.trim())?;
+        }
+        if let Some(choices) = choices(*shape) {
+            writeln!(out, "## {choices}")?;
         }
         writeln!(out, "# {name} = {}", render::value(*shape, &setting.value))?;
     }
@@ -69,6 +84,24 @@ fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Res
         writeln!(out, "# {} = {text}", setting.name)?;
     }
     Ok(())
+}
+
+/// What a setting can be that is one of a few words.
+fn choices(shape: Shape) -> Option<String> {
+    let (words, or) = match shape {
+        Shape::Word(words) => (words, "."),
+        Shape::WordOrNumber(words) => (words, ", or a fraction such as 0.1."),
+        _ => return None,
+    };
+    let quoted: Vec<_> = words.iter().map(|word| render::text(word)).collect();
+    Some(format!("One of {}{or}", quoted.join(", ")))
+}
+
+/// It is defined in a file that need not be there beside this one. All that it says stands here, too.
+fn is_own_preset(kind: PolicyKind, setting: &Setting) -> bool {
+    let built_in = built_in_presets(described(kind));
+    let value = setting.value.as_str();
+    setting.name == PRESET && value != config::NONE && !built_in.contains(&value)
 }
 
 fn is_extra(name: &str) -> bool {

@@ -3,10 +3,12 @@
 //!
 //! | command | what it prints |
 //! |---|---|
-//! | `list [--config FILE].. [--all] [--json]` | every protected function with its policies, their settings, and where each comes from |
+//! | `list [--config FILE].. [--all] [--json]` | every protected function with its policies, their settings, and where each comes from; then the policies that were installed and that no function joins |
 //! | `check FILE..` | every mistake in these files, in the environment, and in the attributes |
-//! | `init` | a commented configuration file of every policy with its present values |
+//! | `init [--config FILE]..` | a commented configuration file of every policy with its present values |
 //! | `schema` | the JSON Schema of the file, with which editors complete and check it |
+//!
+//! A file called `-` is the standard input. Of several files the later ones go over the earlier ones.
 //!
 //! Hand it the arguments of your program, where these are for it:
 //!
@@ -38,14 +40,17 @@
 //! [installed](crate::CircuitBreakerBuilder::install) before.
 
 mod check;
+mod excerpt;
+mod files;
 mod init;
 mod list;
+mod plain;
 mod schema;
 
 use std::{
     ffi::OsString,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -114,7 +119,10 @@ fn run_on(
             Ok(Outcome::Good)
         }
         Some(("check", matches)) => check::print(registry, files(matches), out, errors),
-        Some(("init", _)) => {
+        Some(("init", matches)) => {
+            if check::load(registry, files(matches), errors)? == Outcome::Mistakes {
+                return Ok(Outcome::Mistakes);
+            }
             init::print(registry, out)?;
             check::warn(registry, errors)?;
             Ok(Outcome::Good)
@@ -128,8 +136,9 @@ fn count(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-fn files(matches: &ArgMatches) -> impl Iterator<Item = &PathBuf> {
-    matches.get_many("file").into_iter().flatten()
+fn files(matches: &ArgMatches) -> impl Iterator<Item = &Path> {
+    let files = matches.get_many::<PathBuf>("file").into_iter().flatten();
+    files.map(PathBuf::as_path)
 }
 
 fn command() -> Command {
@@ -137,13 +146,12 @@ fn command() -> Command {
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .action(ArgAction::Append);
+    let config = file.clone().long("config").help(
+        "As it would be with this file (`-`: the standard input); several go over each other",
+    );
     let list = Command::new("list")
         .about("Prints every protected function with its policies and settings")
-        .arg(
-            file.clone()
-                .long("config")
-                .help("As it would be with this file; several go over each other"),
-        )
+        .arg(config.clone())
         .arg(
             Arg::new("all")
                 .long("all")
@@ -160,13 +168,15 @@ fn command() -> Command {
         .about("Prints every mistake in configuration files, the environment and the attributes")
         .arg(
             file.required(true)
-                .help("A configuration file; several go over each other"),
+                .help("A configuration file (`-`: the standard input); several go over each other"),
         );
     let init = Command::new("init")
-        .about("Prints a commented configuration file of every policy with its present values");
+        .about("Prints a commented configuration file of every policy with its present values")
+        .arg(config);
     let schema = Command::new("schema")
         .about("Prints the JSON Schema of the configuration file, for editors");
     Command::new("steadfast")
+        .bin_name("steadfast")
         .about("What protects this program, and its configuration")
         .no_binary_name(true)
         .subcommand_required(true)

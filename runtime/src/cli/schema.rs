@@ -7,8 +7,9 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
+use super::plain::plain;
 use crate::{
-    config::{ENABLED, FORCE, plain},
+    config::{ENABLED, FORCE},
     kind::PolicyKind,
     policy::{
         settings::PRESET,
@@ -143,7 +144,7 @@ fn value(shape: Shape) -> Value {
         Shape::Count => json!({ "anyOf": [count, none] }),
         Shape::Number => json!({ "anyOf": [{ "type": "number" }, none] }),
         Shape::Duration => json!({ "anyOf": [duration, none] }),
-        Shape::Rate => json!({ "type": "string", "pattern": rate }),
+        Shape::Rate => json!({ "anyOf": [{ "type": "string", "pattern": rate }, none] }),
         Shape::Window => json!({ "anyOf": [count, duration] }),
         Shape::Word(words) => {
             json!({ "enum": words.iter().copied().chain(["none"]).collect::<Vec<_>>() })

@@ -24,8 +24,7 @@ impl<S: PolicySettings> Resolver<'_, S> {
             match self.blamed(&problem, &trial) {
                 Some(Blamed::Entry(setting, entry)) => {
                     if !is_consequence {
-                        let also = self.other_side(&problem, setting, &trial);
-                        self.wrong_beside(&entry, problem.message.to_owned(), also);
+                        self.blame(&problem, setting, &entry, &trial);
                     }
                     wrong.push(setting);
                     if !leave_out(&mut trial, &problem, setting) {
@@ -35,8 +34,7 @@ impl<S: PolicySettings> Resolver<'_, S> {
                 }
                 Some(Blamed::Preset(entry)) => {
                     if !is_consequence {
-                        let also = self.other_side(&problem, PRESET, &trial);
-                        self.wrong_beside(&entry, problem.message.to_owned(), also);
+                        self.blame(&problem, PRESET, &entry, &trial);
                     }
                     self.failed.push(PRESET);
                     self.draft = self.without_preset();
@@ -124,6 +122,19 @@ impl<S: PolicySettings> Resolver<'_, S> {
         failed.any(|failed| is_about(failed) || (*failed == PRESET && !is_alone))
     }
 
+    /// Tells of it, with what it does not go together with where that stands elsewhere.
+    fn blame(&mut self, problem: &Problem, setting: &str, entry: &Entry, trial: &Draft<S>) {
+        let also = self.other_side(problem, setting, trial);
+        let message = match other_entry(problem, setting, entry, trial) {
+            Some(Entry { key, given, at, .. }) if also.is_none() => {
+                let found = given.found();
+                format!("{} (beside `{key} = {found}` at {at})", problem.message)
+            }
+            _ => problem.message.to_owned(),
+        };
+        self.wrong_beside(entry, message, also);
+    }
+
     /// What the attribute says that it does not go together with.
     fn other_side(&self, problem: &Problem, blamed: &str, trial: &Draft<S>) -> Option<Box<Said>> {
         let place = self.base.place.clone()?;
@@ -140,6 +151,22 @@ impl<S: PolicySettings> Resolver<'_, S> {
             .value;
         Some(Said::boxed(format!("{written} = {value}"), place))
     }
+}
+
+/// What another source says that it does not go together with.
+fn other_entry<'d, S>(
+    problem: &Problem,
+    blamed: &str,
+    entry: &Entry,
+    trial: &'d Draft<S>,
+) -> Option<&'d Entry> {
+    let is_other = |(setting, other): &&(&'static str, Entry)| {
+        *setting != blamed
+            && (*setting == problem.setting || mentions(problem, setting))
+            && !other.at.is_beside(&entry.at)
+    };
+    let (_, other) = trial.written.iter().find(is_other)?;
+    Some(other)
 }
 
 /// Goes on without what the blamed entry does not go together with, if that is not written itself: so what

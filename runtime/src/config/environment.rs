@@ -6,7 +6,10 @@ use super::{
     ConfigPlace,
     document::{Entry, Table},
 };
-use crate::{error::ConfigError, kind::PolicyKind, nearest::nearest, policy::spelling::Given};
+use crate::{
+    error::ConfigError, kind::PolicyKind, name::PolicyName, nearest::nearest,
+    policy::spelling::Given,
+};
 
 const PREFIX: &str = "STEADFAST_";
 
@@ -19,6 +22,8 @@ const SEPARATOR: &str = "__";
 pub(super) struct Environment {
     /// By kind, and what follows it.
     variables: BTreeMap<(PolicyKind, String), (String, String)>,
+    /// Those that begin as ours do, and say no kind.
+    others: Vec<String>,
     pub(super) mistakes: Vec<ConfigError>,
 }
 
@@ -36,8 +41,13 @@ fn is_setting(rest: &str) -> bool {
     !rest.starts_with('_') && !rest.contains(SEPARATOR)
 }
 
+/// Without those `_` that follow another, and those at the end.
+fn squeezed(variable: &str) -> String {
+    let words = variable.split('_').filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("_").to_uppercase()
+}
+
 /// What the variables of a policy begin with.
-#[cfg(feature = "cli")]
 pub(crate) fn prefix(kind: PolicyKind, name: &str) -> String {
     let [kind, name] = [kind.as_str(), name].map(spelt);
     format!("{PREFIX}{kind}{SEPARATOR}{name}{SEPARATOR}")
@@ -50,17 +60,18 @@ impl Environment {
         let ours = variables
             .into_iter()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| name.starts_with(PREFIX) && name.contains(SEPARATOR));
+            .filter(|(name, _)| name.starts_with(PREFIX));
         for (name, value) in ours {
-            this.add(&name, value);
+            match name.contains(SEPARATOR) {
+                true => this.add(&name, value),
+                false => this.others.push(name),
+            }
         }
+        this.others.sort();
         this
     }
 
     fn add(&mut self, name: &str, value: OsString) {
-        let at = || ConfigPlace::Environment {
-            variable: name.into(),
-        };
         let Some((word, rest)) = name[PREFIX.len()..].split_once(SEPARATOR) else {
             return;
         };
@@ -68,29 +79,23 @@ impl Environment {
             .into_iter()
             .find(|kind| spelt(kind.as_str()) == spelt(word))
         else {
-            let words = PolicyKind::ALL.map(PolicyKind::as_str);
-            return self.mistakes.push(ConfigError::UnknownKind {
-                at: Box::new(at()),
-                kind: word.to_owned(),
-                nearest: nearest(word, words),
-            });
+            let mistake = unknown_kind(name, word);
+            return self.mistakes.push(mistake);
         };
         let upper = spelt(name);
         if name != upper {
-            return self.mistakes.push(ConfigError::Syntax {
-                at: Box::new(at()),
-                problem: format!("variables are in upper case: write {upper}"),
-            });
+            let problem = format!("variables are in upper case: write {upper}");
+            return self.mistakes.push(wrong(name, problem));
         }
         match value.into_string() {
             Ok(value) => {
                 let variable = (name.to_owned(), value);
                 self.variables.insert((kind, rest.to_owned()), variable);
             }
-            Err(_) => self.mistakes.push(ConfigError::Syntax {
-                at: Box::new(at()),
-                problem: "its value is no Unicode text: write one".to_owned(),
-            }),
+            Err(_) => {
+                let problem = "its value is no Unicode text: write one".to_owned();
+                self.mistakes.push(wrong(name, problem));
+            }
         }
     }
 
@@ -105,9 +110,7 @@ impl Environment {
         let entries: Vec<_> = ours
             .filter_map(|((_, rest), (variable, value))| {
                 let key = rest[prefix.len()..].to_lowercase();
-                let at = ConfigPlace::Environment {
-                    variable: variable.clone(),
-                };
+                let at = place(variable);
                 // Else it is another policy's, whose name goes on here.
                 is_setting(&key).then(|| Entry {
                     key,
@@ -126,7 +129,7 @@ impl Environment {
         &self,
         kind: PolicyKind,
         names: &[impl AsRef<str>],
-    ) -> impl Iterator<Item = (ConfigPlace, String)> {
+    ) -> impl Iterator<Item = Stranger<'_>> {
         let spelt: Vec<_> = names.iter().map(|name| spelt(name.as_ref())).collect();
         let is_known = move |rest: &str| {
             let key = |name: &String| rest.strip_prefix(name)?.strip_prefix(SEPARATOR);
@@ -138,12 +141,106 @@ impl Environment {
             .filter(move |((of, _), _)| *of == kind);
         of_kind
             .filter(move |((_, rest), _)| !is_known(rest))
-            .map(|((_, rest), (variable, _))| {
-                let variable = variable.clone();
-                let name = rest
-                    .rsplit_once(SEPARATOR)
-                    .map_or(&**rest, |(name, _)| name);
-                (ConfigPlace::Environment { variable }, name.to_lowercase())
-            })
+            .map(|((_, rest), (variable, _))| Stranger { variable, rest })
     }
+
+    /// Those that were meant for one of these policies, with what to write: they would pass for somebody
+    /// else's.
+    pub(super) fn misspelt(
+        &self,
+        kind: PolicyKind,
+        names: &[PolicyName],
+        settings: &[&str],
+    ) -> impl Iterator<Item = ConfigError> {
+        let of_kind = format!("{PREFIX}{}_", spelt(kind.as_str()));
+        let others = self.others.iter();
+        let of_kind = others.filter(move |other| other.starts_with(&of_kind));
+        of_kind.filter_map(move |other| misspelt(other, kind, names, settings))
+    }
+}
+
+/// A variable that is of no policy.
+pub(super) struct Stranger<'v> {
+    variable: &'v str,
+    /// What follows the kind.
+    rest: &'v str,
+}
+
+impl Stranger<'_> {
+    pub(super) fn at(&self) -> ConfigPlace {
+        place(self.variable)
+    }
+
+    /// The policy that it is of, as far as that shows.
+    pub(super) fn policy(&self) -> String {
+        let name = self.rest.rsplit_once(SEPARATOR).map(|(name, _)| name);
+        name.unwrap_or(self.rest).to_lowercase()
+    }
+
+    /// Where only the way it is written is wrong: what to write.
+    pub(super) fn misspelt(
+        &self,
+        kind: PolicyKind,
+        names: &[PolicyName],
+        settings: &[&str],
+    ) -> Option<ConfigError> {
+        misspelt(self.variable, kind, names, settings)
+    }
+}
+
+fn place(variable: &str) -> ConfigPlace {
+    ConfigPlace::Environment {
+        variable: variable.to_owned(),
+    }
+}
+
+fn wrong(variable: &str, problem: String) -> ConfigError {
+    ConfigError::Syntax {
+        at: Box::new(place(variable)),
+        problem,
+    }
+}
+
+fn unknown_kind(variable: &str, word: &str) -> ConfigError {
+    let rest = &variable[PREFIX.len()..];
+    let behind = |kind: PolicyKind| {
+        let begin = format!("{}_", spelt(kind.as_str()));
+        let rest = rest.strip_prefix(&begin)?;
+        Some(format!("{PREFIX}{begin}_{rest}"))
+    };
+    if let Some(meant) = PolicyKind::ALL.into_iter().find_map(behind) {
+        return wrong(variable, format!("`__` follows the kind: write {meant}"));
+    }
+    if word.eq_ignore_ascii_case("preset") {
+        let problem = "presets are defined in a file: write [preset.retry.name] there";
+        return wrong(variable, problem.to_owned());
+    }
+    ConfigError::UnknownKind {
+        at: Box::new(place(variable)),
+        kind: word.to_owned(),
+        nearest: nearest(word, PolicyKind::ALL.map(PolicyKind::as_str)),
+    }
+}
+
+/// Where only the number of `_` is wrong, or the setting is left out.
+fn misspelt(
+    variable: &str,
+    kind: PolicyKind,
+    names: &[PolicyName],
+    settings: &[&str],
+) -> Option<ConfigError> {
+    let written = squeezed(variable);
+    names.iter().find_map(|name| {
+        let prefix = prefix(kind, name);
+        let setting = written.strip_prefix(&squeezed(&prefix))?;
+        if setting.is_empty() {
+            let settings = settings.join(", ");
+            let problem = format!("it says no setting: write {prefix}.. with one of {settings}");
+            return Some(wrong(variable, problem));
+        }
+        let is_it = |known: &&&str| setting.strip_prefix('_') == Some(&spelt(known));
+        let meant = format!("{prefix}{}", spelt(settings.iter().find(is_it)?));
+        let problem = format!("`__` stands before the name and before the setting: write {meant}");
+        Some(wrong(variable, problem))
+    })
 }

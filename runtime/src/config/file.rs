@@ -1,6 +1,6 @@
 //! From TOML to a [`Document`].
 
-use std::{borrow::Cow, fs, ops::Range, path::Path};
+use std::{borrow::Cow, ops::Range};
 
 use toml::{
     Spanned,
@@ -8,40 +8,21 @@ use toml::{
 };
 
 use super::{
-    ConfigPlace, FilePlace,
+    ConfigPlace,
     document::{Document, Entry, Table},
+    place::Places,
 };
 use crate::{error::ConfigError, kind::PolicyKind, nearest::nearest, policy::spelling::Given};
 
 /// The table of the presets.
 const PRESETS: &str = "preset";
 
-/// What a file says.
-pub(crate) fn text_of(path: &Path) -> Result<String, ConfigError> {
-    let file = path.display().to_string();
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            let problem = format!("it cannot be read: {error}");
-            return Err(ConfigError::File { file, problem });
-        }
-    };
-    String::from_utf8(bytes).map_err(|error| {
-        let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
-        let place = FilePlace::of(Some(&file), &good, good.len());
-        ConfigError::Syntax {
-            at: Box::new(ConfigPlace::File(place)),
-            problem: "here it is no UTF-8: save the file as UTF-8".to_owned(),
-        }
-    })
-}
-
 /// Reads a whole text, and finds every mistake that shows without knowing the program. Of a text that is
 /// no TOML there is no document: half of one would only bring mistakes that are none.
 pub(super) fn read(text: &str, file: Option<&str>) -> (Option<Document>, Vec<ConfigError>) {
     let mut reader = Reader {
         text,
-        file,
+        places: Places::of(file, text),
         document: Document::default(),
         mistakes: Vec::new(),
     };
@@ -62,7 +43,7 @@ pub(super) fn read(text: &str, file: Option<&str>) -> (Option<Document>, Vec<Con
 
 struct Reader<'t> {
     text: &'t str,
-    file: Option<&'t str>,
+    places: Places<'t>,
     document: Document,
     mistakes: Vec<ConfigError>,
 }
@@ -71,7 +52,7 @@ type Value<'v> = Spanned<DeValue<'v>>;
 
 impl Reader<'_> {
     fn place(&self, span: Range<usize>) -> ConfigPlace {
-        ConfigPlace::File(FilePlace::of(self.file, self.text, span.start))
+        ConfigPlace::File(self.places.at(span.start))
     }
 
     fn syntax(&mut self, error: &toml::de::Error) {

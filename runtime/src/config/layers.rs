@@ -1,12 +1,12 @@
 //! All sources of configuration, one over the other.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc};
+use std::{ffi::OsString, sync::Arc};
 
 use super::{
-    Base, Resolved,
+    Base, Resolved, Source,
     document::{Document, Key, Table},
     environment::{self, Environment},
-    resolve::{NONE, Resolver, built_in, nothing, policy},
+    resolve::{NONE, Resolver, built_in, nothing, policy, settings_of_policies},
 };
 use crate::{
     error::{ConfigError, Subject},
@@ -15,15 +15,6 @@ use crate::{
     nearest::nearest,
     policy::settings::PolicySettings,
 };
-
-/// Which source: each is there once, in the order in which they came first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// The text that the program gave.
-    Text,
-    /// A file.
-    File(PathBuf),
-}
 
 /// The files and texts, later ones over earlier ones, and the environment over them all.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +37,7 @@ impl Layers {
     pub(crate) fn with(&self, source: Source, text: &str) -> (Option<Self>, Vec<ConfigError>) {
         let file = match &source {
             Source::Text => None,
-            Source::File(path) => Some(path.to_string_lossy()),
+            Source::File(file) => Some(file.name().to_string_lossy()),
         };
         let (document, mistakes) = super::file::read(text, file.as_deref());
         let Some(document) = document.map(Arc::new) else {
@@ -111,8 +102,13 @@ impl Layers {
     }
 
     /// What is wrong with what is said of policies of one kind that there are not, and of its presets.
-    pub(crate) fn mistakes_of<S: PolicySettings>(&self, names: &[PolicyName]) -> Vec<ConfigError> {
-        let mut mistakes = self.strangers::<S>(names);
+    /// `used_by` knows the policy of a function.
+    pub(crate) fn mistakes_of<S: PolicySettings>(
+        &self,
+        names: &[PolicyName],
+        used_by: impl Fn(&str) -> Option<PolicyName>,
+    ) -> Vec<ConfigError> {
+        let mut mistakes = self.strangers::<S>(names, used_by);
         mistakes.extend(self.namesakes(S::KIND, names));
         let presets = self.documents.iter().flat_map(|(_, d)| &d.presets);
         for ((_, name), table) in presets.filter(|((kind, _), _)| *kind == S::KIND) {
@@ -123,15 +119,25 @@ impl Layers {
         mistakes
     }
 
-    fn strangers<S: PolicySettings>(&self, names: &[PolicyName]) -> Vec<ConfigError> {
+    /// `names` are in order.
+    fn strangers<S: PolicySettings>(
+        &self,
+        names: &[PolicyName],
+        used_by: impl Fn(&str) -> Option<PolicyName>,
+    ) -> Vec<ConfigError> {
+        let meant = |name: &str| {
+            let near = || nearest(name, names.iter().map(PolicyName::as_str)).map(Into::into);
+            used_by(name).or_else(near)
+        };
         let unknown = |at, name: &str| ConfigError::UnknownPolicy {
             at: Box::new(at),
             kind: S::KIND,
             policy: name.into(),
-            nearest: nearest(name, names.iter().map(PolicyName::as_str)).map(Into::into),
+            nearest: meant(name),
         };
         let is_stranger = |(kind, name): &Key| {
-            *kind == S::KIND && !names.iter().any(|known| known == name.as_str())
+            let known = |known: &PolicyName| known.as_str().cmp(name);
+            *kind == S::KIND && names.binary_search_by(known).is_err()
         };
         let mut mistakes = Vec::new();
         let in_files = self.documents.iter().flat_map(|(_, d)| &d.policies);
@@ -141,8 +147,13 @@ impl Layers {
             let meant: Resolved<S> = self.part(Subject::Policy(name.as_str().into()), table);
             mistakes.extend(meant.mistakes);
         }
-        let in_variables = self.environment.strangers(S::KIND, names);
-        mistakes.extend(in_variables.map(|(at, name)| unknown(at, &name)));
+        let settings = settings_of_policies::<S>();
+        for stranger in self.environment.strangers(S::KIND, names) {
+            let misspelt = stranger.misspelt(S::KIND, names, &settings);
+            let unknown = || unknown(stranger.at(), &stranger.policy());
+            mistakes.push(misspelt.unwrap_or_else(unknown));
+        }
+        mistakes.extend(self.environment.misspelt(S::KIND, names, &settings));
         mistakes
     }
 

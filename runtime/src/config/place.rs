@@ -32,6 +32,14 @@ pub struct FilePlace {
 
 #[cfg(feature = "config")]
 impl ConfigPlace {
+    /// Whether who looks at one sees the other.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => one.file == other.file,
+            _ => false,
+        }
+    }
+
     /// The line of a file.
     pub(super) fn line(&self) -> Option<u32> {
         match self {
@@ -51,19 +59,37 @@ impl ConfigPlace {
     }
 }
 
+/// The places of one text.
 #[cfg(feature = "config")]
-impl FilePlace {
-    /// The place of a byte of `text`.
-    pub(super) fn of(file: Option<&str>, text: &str, byte: usize) -> Self {
-        let before = text.get(..byte).unwrap_or(text);
-        let line = before.rsplit('\n').next().unwrap_or_default();
+pub(super) struct Places<'t> {
+    file: Option<&'t str>,
+    text: &'t str,
+    /// Where lines begin, found once: each key and value has a place.
+    lines: Vec<usize>,
+}
+
+#[cfg(feature = "config")]
+impl<'t> Places<'t> {
+    pub(super) fn of(file: Option<&'t str>, text: &'t str) -> Self {
+        let ends = text.match_indices('\n').map(|(end, _)| end + 1);
+        let lines = std::iter::once(0).chain(ends).collect();
+        Self { file, text, lines }
+    }
+
+    /// The place of a byte.
+    pub(super) fn at(&self, byte: usize) -> FilePlace {
+        let line = self.lines.partition_point(|begin| *begin <= byte).max(1);
+        let before = self
+            .text
+            .get(self.lines[line - 1]..byte)
+            .unwrap_or_default();
         // No editor shows the mark that some begin a file with.
-        let line = line.strip_prefix('\u{feff}').unwrap_or(line);
-        let number = |n: usize| u32::try_from(n + 1).unwrap_or(u32::MAX);
-        Self {
-            file: file.map(str::to_owned),
-            line: number(before.matches('\n').count()),
-            column: number(line.chars().count()),
+        let before = before.strip_prefix('\u{feff}').unwrap_or(before);
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        FilePlace {
+            file: self.file.map(str::to_owned),
+            line: number(line),
+            column: number(before.chars().count() + 1),
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) const ENABLED: &str = "enabled";
 /// Holds a breaker open or closed.
 pub(crate) const FORCE: &str = "force";
 /// The value of a setting that is taken away.
-pub(super) const NONE: &str = "none";
+pub(crate) const NONE: &str = "none";
 
 /// Works out one policy, or one preset.
 pub(super) struct Resolver<'l, S> {
@@ -317,14 +317,7 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
     }
 
     fn unknown(&mut self, entry: &Entry) {
-        let mut settings: Vec<_> = S::DESCRIBED.iter().map(|each| each.name).collect();
-        if matches!(self.subject, Subject::Policy(_)) {
-            settings.push(ENABLED);
-            settings.extend(is_breaker::<S>().then_some(FORCE));
-        }
-        if !settings.contains(&PRESET) {
-            settings.push(PRESET);
-        }
+        let settings = settings_of::<S>(&self.subject);
         let meant = nearest(&entry.key, settings.iter().copied());
         self.failed.extend(meant);
         self.mistakes.push(ConfigError::UnknownSetting {
@@ -381,6 +374,24 @@ fn implied<S: PolicySettings>(preset: &S) -> impl Iterator<Item = &'static str> 
     let changed = pairs.filter(|(said, default)| said.value != default.value);
     let names = changed.map(|(said, _)| said.name);
     names.filter(move |name| !says.is_written(name))
+}
+
+/// The settings that there are.
+fn settings_of<S: PolicySettings>(subject: &Subject) -> Vec<&'static str> {
+    let mut settings: Vec<_> = S::DESCRIBED.iter().map(|each| each.name).collect();
+    if matches!(subject, Subject::Policy(_)) {
+        settings.push(ENABLED);
+        settings.extend(is_breaker::<S>().then_some(FORCE));
+    }
+    if !settings.contains(&PRESET) {
+        settings.push(PRESET);
+    }
+    settings
+}
+
+/// The settings of any policy of this kind.
+pub(super) fn settings_of_policies<S: PolicySettings>() -> Vec<&'static str> {
+    settings_of::<S>(&Subject::Policy("".into()))
 }
 
 fn is_breaker<S: PolicySettings>() -> bool {

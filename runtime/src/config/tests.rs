@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::{Base, Layers, Source};
+use super::{Base, ConfigFile, Layers, Source};
 use crate::{
     algorithm::backoff::Backoff,
     name::PolicyName,
@@ -78,7 +78,7 @@ fn resolve<S: PolicySettings>(base: S, first: &str, second: &str) -> super::Reso
     let layers = Layers::of([]);
     let layers = layers.with(Source::Text, first).0.unwrap();
     let layers = layers
-        .with(Source::File("second".into()), second)
+        .with(Source::File(ConfigFile::at("second")), second)
         .0
         .unwrap();
     let base = Base {

@@ -302,6 +302,12 @@ impl Read for Jitter {
         if is_number {
             return f64::read(given).map(Self::Fraction);
         }
+        // As of a number that is one.
+        if let Given::Text(text) = given
+            && text.parse::<f64>().is_ok()
+        {
+            return Err(given.wrong(&format!("the number without quotes: {text}")));
+        }
         let choices = [Self::Full, Self::Equal, Self::Decorrelated, Self::None];
         let chosen = choose(given, &JITTERS, &choices);
         chosen.map_err(|error| format!("{error}, or a fraction such as 0.1"))

@@ -23,31 +23,13 @@ use crate::{
 struct Catalog {
     sites: Vec<&'static Site>,
     names: Names,
-    /// Who declares a policy: a program with a thousand sites is asked for each of them.
-    declared: BTreeMap<Key, Vec<(&'static Site, &'static Declared)>>,
+    /// Who declares a policy. A load asks for each that there is: to look through all sites each time would
+    /// take seconds where they are thousands.
+    declared: BTreeMap<PolicyKind, Declarations>,
 }
 
-type Key = (PolicyKind, PolicyName);
-
-impl Catalog {
-    /// Of sites in their order.
-    fn of(sites: Vec<&'static Site>) -> Self {
-        let names = Names::of(&sites);
-        let mut declared: BTreeMap<Key, Vec<_>> = BTreeMap::new();
-        for &site in &sites {
-            let policies = site.policies.iter().enumerate();
-            for (index, policy) in policies.filter(|(_, policy)| !policy.supplied) {
-                let key = (policy.kind(), names.get(site, index));
-                declared.entry(key).or_default().push((site, policy));
-            }
-        }
-        Self {
-            sites,
-            names,
-            declared,
-        }
-    }
-}
+/// Of one kind, by name: those that declare it, in the order of their places.
+type Declarations = BTreeMap<PolicyName, Vec<(&'static Site, &'static Declared)>>;
 
 fn catalog() -> &'static Catalog {
     static CATALOG: OnceLock<Catalog> = OnceLock::new();
@@ -57,8 +39,26 @@ fn catalog() -> &'static Catalog {
             .map(|r| r.0)
             .collect();
         sites.sort_by_key(|site| site.order());
-        Catalog::of(sites)
+        let names = Names::of(&sites);
+        Catalog {
+            declared: declarations_of(&sites, &names),
+            names,
+            sites,
+        }
     })
+}
+
+fn declarations_of(sites: &[&'static Site], names: &Names) -> BTreeMap<PolicyKind, Declarations> {
+    let mut all = BTreeMap::<_, Declarations>::new();
+    for &site in sites {
+        let named = site.policies.iter().enumerate();
+        for (index, declared) in named.filter(|(_, declared)| !declared.supplied) {
+            let of_kind = all.entry(declared.kind()).or_default();
+            let of_name = of_kind.entry(names.get(site, index)).or_default();
+            of_name.push((site, declared));
+        }
+    }
+    all
 }
 
 /// Every site, in the order of their places.
@@ -75,19 +75,22 @@ pub(crate) fn name_of(site: &Site, index: usize) -> PolicyName {
 /// The declarations of one kind and name, in the order of their places.
 fn declarations<P: Shelved>(
     name: &PolicyName,
-) -> impl Iterator<Item = (&'static Site, &'static P::Settings)> {
+) -> impl Iterator<Item = (&'static Site, &'static P::Settings)> + use<P> {
     declared::<P>(name).map(|(site, _, settings)| (site, settings))
 }
 
 fn declared<P: Shelved>(
     name: &PolicyName,
-) -> impl Iterator<Item = (&'static Site, &'static Declared, &'static P::Settings)> {
-    let key = (kind_of::<P>(), name.clone());
-    let declared = catalog().declared.get(&key).into_iter().flatten();
-    declared.filter_map(|(site, declared)| {
-        let settings = P::declared(&declared.settings)?;
-        Some((*site, *declared, settings))
-    })
+) -> impl Iterator<Item = (&'static Site, &'static Declared, &'static P::Settings)> + use<P> {
+    let of_kind = catalog().declared.get(&kind_of::<P>());
+    let of_name = of_kind.and_then(|of_kind| of_kind.get(name));
+    of_name
+        .into_iter()
+        .flatten()
+        .filter_map(|(site, declared)| {
+            let settings = P::declared(&declared.settings)?;
+            Some((*site, *declared, settings))
+        })
 }
 
 /// Whether any site declares a policy of that kind and name.
@@ -188,10 +191,23 @@ pub(crate) fn dissenter<P: Shelved>(
         .find_map(|(site, settings)| Some((site, difference(settings, installed)?)))
 }
 
+/// The policy of one kind of a function that is called so, by its path or by the end of it.
+#[cfg(feature = "config")]
+pub(crate) fn used_by<P: Shelved>(function: &str) -> Option<PolicyName> {
+    let is_it = |site: &&&Site| {
+        let before = site.function.strip_suffix(function);
+        before.is_some_and(|before| before.is_empty() || before.ends_with("::"))
+    };
+    sites().iter().filter(is_it).find_map(|site| {
+        let is_of_kind =
+            |declared: &Declared| !declared.supplied && P::declared(&declared.settings).is_some();
+        let index = site.policies.iter().position(is_of_kind)?;
+        Some(name_of(site, index))
+    })
+}
+
 /// The names of one kind that sites use, in order.
-pub(crate) fn names<P: Shelved>() -> Vec<PolicyName> {
-    let keys = catalog().declared.keys();
-    keys.filter(|(kind, _)| *kind == kind_of::<P>())
-        .map(|(_, name)| name.clone())
-        .collect()
+pub(crate) fn names<P: Shelved>() -> impl Iterator<Item = PolicyName> {
+    let of_kind = catalog().declared.get(&kind_of::<P>());
+    of_kind.into_iter().flat_map(BTreeMap::keys).cloned()
 }

@@ -6,27 +6,31 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
+#[cfg(feature = "cli")]
+use super::listing::Definition;
 #[allow(clippy::wildcard_imports)]
 use super::policies::*;
 use super::{
+    catalog,
     in_force::{defined, names},
     registry::Registry,
     shelf::{Shelf, Shelved},
 };
 use crate::{
-    config::{Base, ENABLED, FORCE, Layers, Resolved, Source, text_of},
+    config::{Base, ConfigFile, ENABLED, FORCE, Layers, Resolved, Source},
     error::{ConfigError, ConfigErrors},
     event::{Event, Reconfigured, SettingChange},
     lock::lock,
     name::PolicyName,
     policy::{
         Later, kind_of,
-        settings::{PolicySettings, Setting},
+        settings::{PRESET, PolicySettings, Setting},
     },
 };
 #[cfg(feature = "cli")]
 use crate::{
     kind::PolicyKind,
+    place::Place,
     policy::spelling::{Described, Spelt as _},
 };
 
@@ -106,17 +110,18 @@ impl Registry {
     /// with places that name the file.
     ///
     /// Of several files the later ones go over the earlier ones, in the order in which they were first
-    /// loaded; a file that is loaded again takes its old place.
+    /// loaded; a file that is loaded again takes its old place, however its path is spelt (links in it are
+    /// not followed to tell).
     ///
     /// # Errors
     /// A file that cannot be read, and all that [`configure_toml`](Self::configure_toml) finds.
     pub fn configure_file(&self, path: impl AsRef<Path>) -> Result<(), ConfigErrors> {
-        let path = path.as_ref();
-        let text = text_of(path).map_err(ConfigErrors::one)?;
-        self.configure(Source::File(path.to_owned()), &text)
+        let file = ConfigFile::at(path.as_ref());
+        let text = file.text().map_err(ConfigErrors::one)?;
+        self.configure(Source::File(file), &text)
     }
 
-    fn configure(&self, source: Source, text: &str) -> Result<(), ConfigErrors> {
+    pub(crate) fn configure(&self, source: Source, text: &str) -> Result<(), ConfigErrors> {
         self.configure_if(source, text, || true)
     }
 
@@ -142,6 +147,7 @@ impl Registry {
         for change in changes {
             self.sink().tell(&Event::Reconfigured(change));
         }
+        self.retry_refused();
         Ok(())
     }
 
@@ -273,7 +279,7 @@ fn differences(before: &[Setting], after: &[Setting]) -> Vec<SettingChange> {
 fn unwritten(name: &str) -> &'static str {
     match name {
         ENABLED => "true",
-        FORCE => "none",
+        FORCE | PRESET => "none",
         _ => "",
     }
 }
@@ -287,6 +293,8 @@ pub(crate) struct Listed {
     pub(crate) settings: Vec<Setting>,
     /// Given by each call, and not to be configured.
     pub(crate) brought: &'static [&'static str],
+    /// Where a builder made it, if one did.
+    pub(crate) installed: Option<Place>,
 }
 
 #[cfg(feature = "cli")]
@@ -294,8 +302,13 @@ fn list<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> Vec<Listed> {
     let listed = |name: PolicyName| {
         let defined = defined(shelf, &name);
         let varying = defined.base.varying;
+        let installed = match &defined.definition {
+            Definition::Installed { place } => Some(place.clone()),
+            _ => None,
+        };
         let resolved = registry.in_force::<P>(&name, defined);
         Listed {
+            installed,
             kind: kind_of::<P>(),
             settings: resolved.shown(),
             name,
@@ -331,7 +344,8 @@ macro_rules! configure {
                 let mut mistakes = layers.mistakes();
                 $(
                     let known = names(&self.shelves().$handle);
-                    mistakes.extend(layers.mistakes_of::<$Settings>(&known));
+                    let used_by = catalog::used_by::<$Policy>;
+                    mistakes.extend(layers.mistakes_of::<$Settings>(&known, used_by));
                 )*
                 mistakes
             }

@@ -40,12 +40,30 @@ macro_rules! describe {
             let name = || name_of(site, index);
             match declared.settings {
                 _ if declared.supplied => supplied(declared),
-                $(AnySettings::$Policy(_) => described(registry, &registry.shelves().$handle, declared, name()),)*
+                $(AnySettings::$Policy(_) => {
+                    described(registry, &registry.shelves().$handle, name(), declared.varying)
+                })*
             }
+        }
+
+        /// The policies that were installed and that no site joins.
+        #[cfg(feature = "cli")]
+        pub(super) fn installed(registry: &Registry) -> Vec<SitePolicy> {
+            let mut all = Vec::new();
+            $(all.extend(alone(registry, &registry.shelves().$handle));)*
+            all
         }
     };
 }
 policies!(describe);
+
+#[cfg(feature = "cli")]
+fn alone<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> Vec<SitePolicy> {
+    let names = shelf.names().into_iter();
+    let alone = names.filter(|name| !catalog::declares::<P>(name));
+    let described = |name| described(registry, shelf, name, false);
+    alone.map(described).collect()
+}
 
 fn supplied(declared: &Declared) -> SitePolicy {
     SitePolicy {
@@ -59,15 +77,15 @@ fn supplied(declared: &Declared) -> SitePolicy {
 fn described<P: Shelved>(
     registry: &Registry,
     shelf: &Shelf<P>,
-    declared: &Declared,
     name: PolicyName,
+    varying: bool,
 ) -> SitePolicy {
     let defined = in_force::defined(shelf, &name);
     let (base, definition) = (defined.base.settings, defined.definition.clone());
     let resolved = registry.in_force::<P>(&name, defined);
     let keeps_preset = !resolved.origins.contains_key(PRESET);
     let describe = |Setting { name, value }: Setting| {
-        let is_brought = declared.varying && resolved.settings.brought().contains(&name);
+        let is_brought = varying && resolved.settings.brought().contains(&name);
         let (value, origin) = match resolved.origins.get(name) {
             _ if is_brought => ("of the call".to_owned(), Origin::Call),
             Some(origin) => (value, origin.clone()),

@@ -63,10 +63,9 @@ pub(super) fn defined<P: Shelved>(shelf: &Shelf<P>, name: &PolicyName) -> Define
     }
 }
 
-/// The names of one kind that there are.
+/// The names of one kind that there are, in order.
 pub(super) fn names<P: Shelved>(shelf: &Shelf<P>) -> Vec<PolicyName> {
-    let mut all = catalog::names::<P>();
-    all.extend(shelf.names());
+    let mut all: Vec<_> = catalog::names::<P>().chain(shelf.names()).collect();
     all.sort();
     all.dedup();
     all

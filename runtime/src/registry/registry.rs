@@ -287,6 +287,12 @@ impl Registry {
         describe::sites(self)
     }
 
+    /// The policies that were installed and that no function joins, as sites list theirs.
+    #[cfg(feature = "cli")]
+    pub(crate) fn installed(&self) -> Vec<listing::SitePolicy> {
+        describe::installed(self)
+    }
+
     /// What every policy is set to, counts, and stands at, those never called included. From the first
     /// snapshot on, metrics show those, too.
     #[must_use]
@@ -508,6 +514,13 @@ impl Registry {
         let mut watches = lock(&self.0.watches);
         watches.retain(Watch::is_wanted);
         watches.push(watch);
+    }
+
+    /// Has watched files that were refused looked at again: what they counted on may be there now.
+    #[cfg(feature = "config")]
+    pub(super) fn retry_refused(&self) {
+        let watches = lock(&self.0.watches).clone();
+        watches.iter().for_each(|watch| watch.retry(self));
     }
 
     #[cfg(feature = "config")]

@@ -2,25 +2,25 @@
 
 use std::{
     collections::BTreeSet,
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, Weak},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use notify_debouncer_mini::{
     Config, DebounceEventResult, Debouncer, new_debouncer_opt,
-    notify::{self, RecursiveMode},
+    notify::{self, RecursiveMode, Watcher as _, WatcherKind},
 };
 
 use super::{
     changes::Changes,
     registry::{Registry, WeakRegistry},
-    trail,
+    trail::Trail,
 };
 use crate::{
-    config::{Source, text_of},
+    config::{ConfigFile, Source},
     error::{ConfigError, ConfigErrors},
     event::{ConfigRejected, Event},
     lock::lock,
@@ -43,18 +43,33 @@ const LOOKS: u32 = 10;
 pub struct Watch(Arc<Inner>);
 
 struct Inner {
-    path: PathBuf,
+    file: ConfigFile,
     registry: WeakRegistry,
     /// What was read last, good or bad.
-    last: Mutex<Option<String>>,
+    last: Mutex<Option<Last>>,
     /// What tells of changes; none before it began, and once it was stopped.
     watcher: Mutex<Option<Watcher>>,
 }
 
+/// What the file says.
+#[derive(Debug, Clone, PartialEq)]
+struct Read {
+    text: Result<String, ConfigError>,
+    /// When it was written, as far as that is known.
+    modified: Option<SystemTime>,
+}
+
+struct Last {
+    read: Read,
+    /// It is not in force.
+    is_refused: bool,
+}
+
 struct Watcher {
     changes: Debouncer<Changes>,
-    /// Those that are watched.
-    directories: BTreeSet<PathBuf>,
+    trail: Trail,
+    /// Whatever is watched of it.
+    watched: BTreeSet<PathBuf>,
 }
 
 impl Registry {
@@ -62,14 +77,16 @@ impl Registry {
     /// operator edits it, and the program goes on under the new settings.
     ///
     /// A file with mistakes changes nothing, and is told as [`ConfigRejected`](Event::ConfigRejected) with
-    /// every mistake and its place. So is one that is gone: its settings stay. Changes are gathered for
+    /// every mistake and its place. So is one that is gone: its settings stay. One that was refused is tried
+    /// again when it is saved again, and when another source is loaded that it may have waited for. Changes are gathered for
     /// 100 ms, and the file is taken once it has stayed the same for another 50 ms. To be safe from a half
     /// of it being read, write another file and rename it over this one. Links are followed, also
     /// when they come to lead elsewhere, as those of a mounted `ConfigMap` do; so is a directory that is
-    /// made again.
+    /// made again, and on Linux one that takes the name of another anywhere on the way.
     ///
     /// The file is watched as long as the registry is there, or until [`Watch::stop`]; dropping the `Watch`
-    /// does not end it. Network file systems may not tell of changes that other machines make.
+    /// does not end it. A path that begins in the current directory keeps to the one of now. Network file
+    /// systems may not tell of changes that other machines make.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), steadfast::ConfigErrors> {
@@ -83,21 +100,25 @@ impl Registry {
     /// the file is not watched.
     pub fn watch(&self, path: impl AsRef<Path>) -> Result<Watch, ConfigErrors> {
         let inner = Arc::new(Inner {
-            path: path.as_ref().to_owned(),
+            file: ConfigFile::at(path.as_ref()),
             registry: self.downgrade(),
             last: Mutex::new(None),
             watcher: Mutex::new(None),
         });
         // Before it is read: no change may be missed.
         inner.begin().map_err(|error| inner.unwatchable(&error))?;
-        let text = text_of(&inner.path).map_err(ConfigErrors::one)?;
+        let read = Read::of(&inner.file);
+        let text = read.text.clone().map_err(ConfigErrors::one)?;
         let watch = Watch(inner);
-        let source = Source::File(watch.0.path.clone());
+        let source = Source::File(watch.0.file.clone());
         // Else a later text has been loaded meanwhile, by whom changes are told.
         let is_first = || {
             let mut last = lock(&watch.0.last);
             let is_first = last.is_none();
-            last.get_or_insert_with(|| text.clone());
+            last.get_or_insert(Last {
+                read,
+                is_refused: false,
+            });
             is_first
         };
         match self.configure_if(source, &text, is_first) {
@@ -114,10 +135,15 @@ impl Registry {
 }
 
 impl Watch {
-    /// The file.
+    /// The file, as its path was given.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0.path
+        self.0.file.name()
+    }
+
+    /// Loads the file if it was refused before, and is not wrong any more.
+    pub(super) fn retry(&self, registry: &Registry) {
+        self.0.retry(registry);
     }
 
     /// Whether it goes on.
@@ -139,7 +165,17 @@ impl Watch {
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Watch").field(&self.0.path).finish()
+        f.debug_tuple("Watch").field(&self.path()).finish()
+    }
+}
+
+impl Read {
+    fn of(file: &ConfigFile) -> Self {
+        let modified = fs::metadata(file.path()).and_then(|file| file.modified());
+        Self {
+            modified: modified.ok(),
+            text: file.text(),
+        }
     }
 }
 
@@ -147,40 +183,62 @@ impl Watcher {
     /// Watches the directories in which it is decided what the file says: it may be replaced at any time,
     /// and so may what leads to it.
     fn follow(&mut self, path: &Path) -> notify::Result<()> {
-        let mut watched = Ok(());
+        let mut followed = Ok(());
         for _ in 0..LOOKS {
-            let directories = trail::directories(path);
-            for left in self.directories.difference(&directories) {
+            let trail = Trail::to(path);
+            let beside = beside(&trail);
+            let wanted: BTreeSet<_> = trail.directories.union(&beside).cloned().collect();
+            for left in self.watched.difference(&wanted) {
                 // If it is no more, nor is its watch.
                 drop(self.changes.watcher().unwatch(left));
             }
+            self.watched = wanted;
             // Also those that are watched: it may be another one of the same name.
-            watched = directories.iter().try_for_each(|directory| {
-                let watcher = self.changes.watcher();
-                watcher.watch(directory, RecursiveMode::NonRecursive)
-            });
-            let is_settled = watched.is_ok() && trail::directories(path) == directories;
-            self.directories = directories;
+            followed = trail
+                .directories
+                .iter()
+                .try_for_each(|each| self.watch(each));
+            for each in &beside {
+                // As far as the program may look at it.
+                drop(self.watch(each));
+            }
+            let is_settled = followed.is_ok() && Trail::to(path) == trail;
+            self.trail = trail;
             if is_settled {
                 break;
             }
         }
-        watched
+        followed
+    }
+
+    fn watch(&mut self, path: &Path) -> notify::Result<()> {
+        let watcher = self.changes.watcher();
+        watcher.watch(path, RecursiveMode::NonRecursive)
+    }
+}
+
+/// What is watched where it may be. Others than inotify would be told of all that happens below `/`.
+fn beside(trail: &Trail) -> BTreeSet<PathBuf> {
+    match Changes::kind() {
+        WatcherKind::Inotify => trail.beside(),
+        _ => BTreeSet::new(),
     }
 }
 
 impl Inner {
     fn begin(self: &Arc<Self>) -> notify::Result<()> {
         let this: Weak<Self> = Arc::downgrade(self);
-        let changed = move |_: DebounceEventResult| {
+        let changed = move |changes: DebounceEventResult| {
+            let this = this.upgrade();
             // Whatever it is, even an error: the file says what holds.
-            if let Some(this) = this.upgrade() {
+            if let Some(this) = this.filter(|this| this.is_touched_by(&changes)) {
                 this.load();
             }
         };
         let watcher = Watcher {
             changes: new_debouncer_opt(Config::default().with_timeout(GATHERED), changed)?,
-            directories: BTreeSet::new(),
+            trail: Trail::default(),
+            watched: BTreeSet::new(),
         };
         *lock(&self.watcher) = Some(watcher);
         self.follow()
@@ -188,8 +246,19 @@ impl Inner {
 
     fn follow(&self) -> notify::Result<()> {
         let mut watcher = lock(&self.watcher);
-        let follow = |watcher: &mut Watcher| watcher.follow(&self.path);
+        let follow = |watcher: &mut Watcher| watcher.follow(self.file.path());
         watcher.as_mut().map_or(Ok(()), follow)
+    }
+
+    fn is_touched_by(&self, changes: &DebounceEventResult) -> bool {
+        let Ok(changes) = changes else {
+            return true;
+        };
+        let watcher = lock(&self.watcher);
+        watcher.as_ref().is_some_and(|watcher| {
+            let mut changes = changes.iter();
+            changes.any(|change| watcher.trail.is_touched_at(&change.path))
+        })
     }
 
     fn is_wanted(&self) -> bool {
@@ -202,19 +271,10 @@ impl Inner {
         };
         // Before it is read, as at the beginning. If it leads elsewhere meanwhile, that is told again.
         let followed = self.follow().map_err(|error| self.unwatchable(&error));
-        let loaded = match self.settled() {
-            Ok(text) if lock(&self.last).as_ref() == Some(&text) => Ok(()),
-            Ok(text) => {
-                lock(&self.last).replace(text.clone());
-                let source = Source::File(self.path.clone());
-                registry.configure_if(source, &text, || self.is_wanted())
-            }
-            // Told once.
-            Err(_) if lock(&self.last).is_none() => Ok(()),
-            Err(error) => {
-                lock(&self.last).take();
-                Err(ConfigErrors::one(error))
-            }
+        let read = self.settled();
+        let loaded = match self.is_news(&read) {
+            true => self.take(&registry, read),
+            false => Ok(()),
         };
         let rejected = [loaded.err(), followed.err()].into_iter().flatten();
         for errors in rejected.filter(|_| self.is_wanted()) {
@@ -223,25 +283,86 @@ impl Inner {
         }
     }
 
-    /// The text, once it stays the same.
-    fn settled(&self) -> Result<String, ConfigError> {
-        let mut text = text_of(&self.path);
+    /// What is refused is news again once it is saved again: the reason may lie elsewhere.
+    fn is_news(&self, read: &Read) -> bool {
+        let last = lock(&self.last);
+        last.as_ref().is_none_or(|last| {
+            last.read.text != read.text || (last.is_refused && last.read != *read)
+        })
+    }
+
+    fn take(&self, registry: &Registry, read: Read) -> Result<(), ConfigErrors> {
+        let text = read.text.clone();
+        *lock(&self.last) = Some(Last {
+            read,
+            is_refused: false,
+        });
+        let load = |text: &String| {
+            let source = Source::File(self.file.clone());
+            registry.configure_if(source, text, || self.is_wanted())
+        };
+        let loaded = text
+            .as_ref()
+            .map_err(|error| ConfigErrors::one(error.clone()));
+        let loaded = loaded.and_then(load);
+        if loaded.is_err() {
+            self.refuse(&text);
+        }
+        loaded
+    }
+
+    /// Marks that this is not in force, if it is what was read last.
+    fn refuse(&self, text: &Result<String, ConfigError>) {
+        let mut last = lock(&self.last);
+        if let Some(last) = last.as_mut().filter(|last| last.read.text == *text) {
+            last.is_refused = true;
+        }
+    }
+
+    /// Tries again to load what was refused. What is wrong with it was told.
+    fn retry(&self, registry: &Registry) {
+        let refused = {
+            let mut last = lock(&self.last);
+            let refused = last
+                .as_mut()
+                .filter(|last| last.is_refused && last.read.text.is_ok());
+            // From now on: whatever is loaded with it asks all who were refused, too.
+            refused.map(|last| {
+                last.is_refused = false;
+                last.read.text.clone()
+            })
+        };
+        let Some(text) = refused else { return };
+        let is_last = || {
+            let last = lock(&self.last);
+            last.as_ref().is_some_and(|last| last.read.text == text)
+        };
+        if let Ok(says) = &text {
+            let source = Source::File(self.file.clone());
+            let is_wanted = || self.is_wanted() && is_last();
+            if registry.configure_if(source, says, is_wanted).is_err() {
+                self.refuse(&text);
+            }
+        }
+    }
+
+    /// What it says, once it stays the same.
+    fn settled(&self) -> Read {
+        let mut read = Read::of(&self.file);
         for _ in 0..READS {
             thread::sleep(SETTLED);
-            let again = text_of(&self.path);
-            let is_settled = text == again;
-            text = again;
+            let again = Read::of(&self.file);
+            let is_settled = read == again;
+            read = again;
             if is_settled {
                 break;
             }
         }
-        text
+        read
     }
 
     fn unwatchable(&self, error: &notify::Error) -> ConfigErrors {
-        ConfigErrors::one(ConfigError::File {
-            file: self.path.display().to_string(),
-            problem: format!("it cannot be watched: {error}"),
-        })
+        let problem = format!("it cannot be watched: {error}");
+        ConfigErrors::one(self.file.wrong(problem))
     }
 }

@@ -3,7 +3,8 @@
 use std::{env, process::ExitCode, time::Duration};
 
 use steadfast::{
-    Rate, Rejection, bulkhead, circuit_breaker, fallback, rate_limited, retry, timeout,
+    CircuitBreaker, ConfigError, Rate, RateLimiter, Rejection, bulkhead, circuit_breaker, fallback,
+    rate_limited, retry, timeout,
 };
 
 #[retry("quotes", max_attempts = 4, base_delay = "100ms", max_delay = "2s")]
@@ -34,11 +35,23 @@ mod copies {
     }
 }
 
+fn install() -> Result<(), ConfigError> {
+    RateLimiter::builder("by hand")
+        .rate(Rate::per_second(5))
+        .install()?;
+    CircuitBreaker::builder("by hand").window(50).install()?;
+    Ok(())
+}
+
 fn main() -> ExitCode {
     // They are there to be listed.
     drop((
         order(1, Rate::per_second(1), Duration::ZERO),
         copies::quote(),
     ));
+    if let Err(error) = install() {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
     steadfast::cli::run(env::args_os().skip(1))
 }

@@ -20,7 +20,7 @@ settings! {
     preset: RetryPreset,
     /// Attempts in all, the first included; at least 1. Default: 3.
     max_attempts: u32,
-    /// How the delay grows. Default: [`Backoff::Exponential`].
+    /// How the delay grows. Default: exponential.
     backoff: Backoff,
     /// The delay that the backoff starts from, longer than zero. Default: 1 s.
     base_delay: Duration,
@@ -28,7 +28,7 @@ settings! {
     max_delay: Duration,
     /// What an exponential delay is multiplied by each time, at least 1. Default: 2.
     multiplier: f64,
-    /// How the delays are spread out. Default: [`Jitter::Full`].
+    /// How the delays are spread out. Default: full.
     jitter: Jitter,
     /// No delay is begun that would end later than this after the first attempt began. A running
     /// attempt is not cut off: that is a timeout's work. Default: no limit.

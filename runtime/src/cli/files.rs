@@ -1,0 +1,63 @@
+//! The files that the arguments name.
+
+use std::{collections::BTreeMap, io, path::Path};
+
+use crate::{
+    config::{ConfigFile, Source},
+    error::{ConfigError, ConfigErrors},
+    registry::Registry,
+};
+
+/// Stands for the standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// What files say, read once: what comes through a pipe cannot be had again.
+#[derive(Default)]
+pub(super) struct Files(BTreeMap<String, String>);
+
+impl Files {
+    /// Puts them in force one after the other, and answers with what is wrong with them.
+    pub(super) fn load<'f>(
+        &mut self,
+        registry: &Registry,
+        paths: impl Iterator<Item = &'f Path>,
+    ) -> Vec<ConfigError> {
+        let mut mistakes = Vec::new();
+        let mut loaded = Vec::new();
+        for path in paths {
+            let file = ConfigFile::at(path);
+            if loaded.contains(&file) {
+                continue;
+            }
+            for mistake in self.load_one(registry, &file).err().into_iter().flatten() {
+                // What is wrong in the environment is wrong with every file.
+                if !mistakes.contains(&mistake) {
+                    mistakes.push(mistake);
+                }
+            }
+            loaded.push(file);
+        }
+        mistakes
+    }
+
+    fn load_one(&mut self, registry: &Registry, file: &ConfigFile) -> Result<(), ConfigErrors> {
+        let bytes = match file.name() == Path::new(STANDARD_INPUT) {
+            true => file.bytes_of(io::stdin().lock()),
+            false => file.bytes(),
+        };
+        let bytes = bytes.map_err(ConfigErrors::one)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        self.0.insert(file.name().display().to_string(), text);
+        let text = file.decode(bytes).map_err(ConfigErrors::one)?;
+        registry.configure(Source::File(file.clone()), &text)
+    }
+
+    /// A line of a file, from 1.
+    pub(super) fn line(&self, file: &str, number: u32) -> &str {
+        let text = self.0.get(file).map_or("", String::as_str);
+        let line = text.lines().nth(number.saturating_sub(1) as usize);
+        // No editor shows the mark that some begin a file with.
+        let line = line.unwrap_or_default();
+        line.strip_prefix('\u{feff}').unwrap_or(line)
+    }
+}
