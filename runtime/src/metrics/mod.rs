@@ -75,7 +75,8 @@
 //! thread. Without a recorder that is a look whether there is one, and 16 bytes in the function's future; without
 //! the feature `metrics`, nothing.
 //!
-//! Number and sum of a function's times are exact. Each time is told to within 0.8 %, and exactly where none
+//! Number and sum of a function's times are exact (a call that ends in the very microsecond in which they are
+//! brought may be in the sum a round before it is in the number). Each time is told to within 0.8 %, and exactly where none
 //! but the same came in that quarter of a second on its thread. For that, each thread that calls the function
 //! keeps 2 kB for each factor of two that its times spread over: 8 kB where they lie between 5 and 50 ms.
 //!

@@ -106,7 +106,7 @@ impl Spread {
         let octave = self.octave(octave);
         self.nanos.add_shared(0, nanos);
         octave.counts.add_shared(cell, 1);
-        octave.touch(cell);
+        octave.touch_shared(cell);
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
@@ -147,8 +147,8 @@ impl Spread {
         let untold = untold as f64;
         let most = roughly * HALF_A_CELL;
         let exactly = untold.clamp(roughly - most, roughly + most);
+        // A part of a sum of such, and not below zero.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        // it is a part of a sum of such
         self.told.store(told.wrapping_add(exactly as u64), Relaxed);
         exactly
     }
@@ -167,6 +167,11 @@ impl Octave {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn touch(&self, cell: usize) {
         self.touched[cell / LINE].store(true, Release);
+    }
+
+    /// The same where several do: a store would hide what the one before it came after.
+    fn touch_shared(&self, cell: usize) {
+        self.touched[cell / LINE].swap(true, Release);
     }
 
     fn news(&self, mut tell: impl FnMut(usize, u64)) {
