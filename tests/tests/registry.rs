@@ -90,6 +90,30 @@ async fn a_policy_without_a_name_is_the_function_s_own() {
 }
 
 #[tokio::test]
+async fn methods_of_one_name_share_no_state() {
+    struct Of<T>(T);
+    impl Of<u8> {
+        #[circuit_breaker(failure_threshold = 1)]
+        async fn call(&self, result: Result<u8, Rejection>) -> Result<u8, Rejection> {
+            result.map(|_| self.0)
+        }
+    }
+    impl Of<u16> {
+        #[circuit_breaker(failure_threshold = 1)]
+        async fn call(&self) -> Result<u16, Rejection> {
+            Ok(self.0)
+        }
+    }
+    let _test = steadfast::test::isolated();
+    Of(1_u8).call(failure().map(|()| 0)).await.unwrap_err();
+    assert!(matches!(
+        Of(1_u8).call(Ok(0)).await,
+        Err(Rejection::CircuitOpen(_))
+    ));
+    Of(1_u16).call().await.unwrap();
+}
+
+#[tokio::test]
 async fn instantiations_of_a_generic_function_share_its_policy() {
     #[rate_limited(rate = "2/h")]
     async fn generic<T>(value: T) -> Result<T, Rejection> {

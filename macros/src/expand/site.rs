@@ -17,7 +17,8 @@ pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
     let layers = &context.stack.layers;
     let name = format!("::{}", context.function.item.signature.ident);
-    let order = Literal::u32_unsuffixed(order::next());
+    let mut order = Literal::u32_unsuffixed(order::next());
+    order.set_span(here);
     let declarations = layers.iter().map(|layer| declaration(context, layer));
     let policies = layers
         .iter()

@@ -28,13 +28,6 @@ pub(crate) struct Counted {
     used: u32,
 }
 
-impl Counted {
-    /// Later than every mark that was given out.
-    pub(crate) fn front(&self) -> u64 {
-        self.window.saturating_add(1)
-    }
-}
-
 impl FixedWindow {
     /// `since_epoch` is how long ago the Unix epoch was at `now`.
     pub(crate) fn new(rate: Rate, now: Nanos, since_epoch: u128) -> Result<Self, Unrepresentable> {
@@ -46,6 +39,17 @@ impl FixedWindow {
 
     pub(crate) fn count(&self) -> u32 {
         self.count
+    }
+
+    /// Later than every mark that was given out.
+    pub(crate) fn front(&self, state: &Counted, now: Nanos) -> u64 {
+        let newest = now.max(self.grid.start(state.window));
+        newest.0.saturating_add(1)
+    }
+
+    /// Whether its windows are the others'.
+    pub(crate) fn has_windows_of(&self, other: &Self) -> bool {
+        self.grid == other.grid
     }
 
     /// Goes on under these rules: what was taken in the window that runs under the `old` ones counts in
@@ -78,7 +82,7 @@ impl FixedWindow {
                 0 => Duration::ZERO,
                 _ => self.grid.start(state.window + 1).since(now),
             },
-            mark: state.window,
+            mark: at.0,
         }
     }
 
@@ -95,7 +99,7 @@ impl FixedWindow {
     /// Permits of a window that has ended are gone; those of the present one come back.
     pub(crate) fn refund(&self, state: &mut Counted, now: Nanos, mark: u64, cost: u32) {
         self.roll(state, now);
-        if mark == state.window {
+        if self.grid.index(Nanos(mark)) == state.window {
             state.used = state.used.saturating_sub(cost);
         }
     }

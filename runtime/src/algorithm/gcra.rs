@@ -154,11 +154,12 @@ impl Gcra {
     }
 
     /// What counts as refunded after a change from `old` rules to these, under which marks go up to
-    /// `furthest`: so that no mark from before holds more permits than it did. Where units were smaller
+    /// `furthest`: so that no mark from before holds more permits than it did, and all together no more than
+    /// [can be owed](Gcra::most) here: what is forgiven is as good as given back. Where units were smaller
     /// before, it holds none.
     pub(crate) fn moved(&self, old: &Self, refunded: u64, furthest: u64, now: Nanos) -> u64 {
         let front = match self.pace.is_as_fine_as(&old.pace) {
-            true => old.pace.at(now),
+            true => old.pace.at(now).max(furthest.saturating_sub(self.most)),
             false => furthest,
         };
         refunded.wrapping_add(front).wrapping_sub(self.pace.at(now))

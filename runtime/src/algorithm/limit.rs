@@ -55,19 +55,6 @@ impl Outlook<'_> {
     }
 }
 
-impl LimitState {
-    /// No earlier than any mark that was given out.
-    fn front(&self) -> u64 {
-        match self {
-            Self::Bucket(bucket) => bucket.front(),
-            Self::FixedWindow(counted) => counted.front(),
-            Self::SlidingLog(log) => log.front(),
-            Self::SlidingCounter(counters) => counters.front(),
-            Self::Adaptive(adapted) => adapted.front(),
-        }
-    }
-}
-
 impl Limit {
     /// A bucket of `burst` permits, for both the token and the leaky bucket.
     pub(crate) fn bucket(rate: Rate, burst: u32) -> Result<Self, Unrepresentable> {
@@ -238,6 +225,36 @@ impl Limit {
         }
     }
 
+    /// No earlier than any mark that was given out.
+    fn front(&self, state: &LimitState, now: Nanos) -> u64 {
+        match (self, state) {
+            (Self::FixedWindow(fixed), LimitState::FixedWindow(state)) => fixed.front(state, now),
+            (Self::SlidingCounter(counter), LimitState::SlidingCounter(state)) => {
+                counter.front(state, now)
+            }
+            (_, LimitState::Bucket(bucket)) => bucket.front(),
+            (_, LimitState::SlidingLog(log)) => log.front(),
+            (_, LimitState::Adaptive(adapted)) => adapted.front(),
+            _ => now.0.saturating_add(1),
+        }
+    }
+
+    /// Whether what was given out under `old` rules is not what counts under these, although its marks may
+    /// say so: those of windows are the time alone.
+    pub(crate) fn begins_anew(&self, old: &Self) -> bool {
+        match (self, old) {
+            (Self::FixedWindow(new), Self::FixedWindow(old)) => !new.has_windows_of(old),
+            (Self::SlidingCounter(new), Self::SlidingCounter(old)) => !new.has_windows_of(old),
+            (Self::SlidingLog(_), Self::SlidingLog(_)) => false,
+            _ => self.counts_windows(),
+        }
+    }
+
+    /// Its marks are times.
+    pub(crate) fn counts_windows(&self) -> bool {
+        !matches!(self, Self::Bucket(_) | Self::Adaptive(_))
+    }
+
     /// Turns a state under `old` rules into one under these: what was taken stays taken where both count
     /// in the same way, else it starts empty.
     ///
@@ -262,7 +279,7 @@ impl Limit {
                 new.carry(old, state, now)
             }
             _ => {
-                *front = (*front).max(state.front());
+                *front = (*front).max(old.front(state, now));
                 *state = match self {
                     Self::Bucket(bucket) => LimitState::Bucket(Bucket::behind(*front, bucket, now)),
                     Self::Adaptive(adaptive) => {

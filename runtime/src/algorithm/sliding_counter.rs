@@ -38,11 +38,6 @@ struct Found {
 }
 
 impl Counters {
-    /// Later than every mark that was given out.
-    pub(crate) fn front(&self) -> u64 {
-        self.window.saturating_add(1)
-    }
-
     /// The following window, after `more` permits in this one.
     fn next(self, more: u32) -> Self {
         Self {
@@ -63,6 +58,17 @@ impl SlidingCounter {
 
     pub(crate) fn count(&self) -> u32 {
         self.count
+    }
+
+    /// Later than every mark that was given out.
+    pub(crate) fn front(&self, state: &Counters, now: Nanos) -> u64 {
+        let newest = now.max(self.grid.start(state.window));
+        newest.0.saturating_add(1)
+    }
+
+    /// Whether its windows are the others'.
+    pub(crate) fn has_windows_of(&self, other: &Self) -> bool {
+        self.grid == other.grid
     }
 
     /// Goes on under these rules. Where windows have another length, what the present and the last one
@@ -93,7 +99,7 @@ impl SlidingCounter {
                     .map(|ready| ready.since(now)),
             },
             reset_after: self.reset_after(state, now),
-            mark: state.window,
+            mark: at.0,
         }
     }
 
@@ -131,9 +137,10 @@ impl SlidingCounter {
 
     pub(crate) fn refund(&self, state: &mut Counters, now: Nanos, mark: u64, cost: u32) {
         self.roll(state, now);
-        if mark == state.window {
+        let window = self.grid.index(Nanos(mark));
+        if window == state.window {
             state.used = state.used.saturating_sub(cost);
-        } else if mark + 1 == state.window {
+        } else if window.saturating_add(1) == state.window {
             state.last = state.last.saturating_sub(cost);
         }
     }
@@ -297,7 +304,7 @@ mod tests {
                 let index = now / SECOND;
                 if let (true, Some((mark, cost))) = (back, last.take()) {
                     counter.refund(&mut state, Nanos(now), mark, cost);
-                    *table.entry(mark).or_default() -= i128::from(cost);
+                    *table.entry(mark / SECOND).or_default() -= i128::from(cost);
                 }
                 let before = table.get(&(index - 1)).copied().unwrap_or(0);
                 let used = table.entry(index).or_default();

@@ -399,9 +399,10 @@ impl Registry {
     ///
     /// It takes no longer than the longest timeout of a check. Each check is a task of its own: one that
     /// panics or hangs is unhealthy and hurts no other. It must not block its thread, though, which no
-    /// timeout can end (`tokio::task::spawn_blocking` is for that): on a runtime of one thread all would
-    /// wait for it. While a run that was given up has not ended, its check is not asked again. Inside a
-    /// check it tells of policies and store alone: a check that asked itself would never end.
+    /// timeout can end: on a runtime of one thread all would wait for it. `tokio::task::spawn_blocking` is
+    /// for that, with a time limit inside: what runs there goes on when its check is given up, and each look
+    /// starts another. A run that was given up and blocks its thread keeps its check from being asked again.
+    /// Inside a check it tells of policies and store alone: a check that asked itself would never end.
     ///
     /// Checks need a Tokio runtime with time enabled; without, they are unhealthy and say so.
     ///

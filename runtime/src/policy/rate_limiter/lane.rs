@@ -27,6 +27,8 @@ pub(super) struct Lane {
     own: Option<Box<Own>>,
     /// No later lie the marks of algorithms that are not in force any more.
     front: u64,
+    /// From when on there are the windows that there are: what was taken before holds nothing of them.
+    since: Nanos,
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +100,7 @@ impl Lane {
             line: None,
             own: None,
             front: 0,
+            since: Nanos(0),
         }
     }
 
@@ -108,6 +111,7 @@ impl Lane {
             line: None,
             own: None,
             front,
+            since: Nanos(0),
         }
     }
 
@@ -173,7 +177,7 @@ impl Lane {
     fn tuned(&mut self, rules: &Rules, now: Nanos, rate: Rate, old: &Limit) -> Own {
         let limit = rules.at_rate(rate);
         if let Some(new) = &limit {
-            new.carry(old, &mut self.state, now, &mut self.front);
+            self.carry(old, new, now);
         }
         Own {
             rate,
@@ -182,13 +186,19 @@ impl Lane {
         }
     }
 
+    fn carry(&mut self, old: &Limit, new: &Limit, now: Nanos) {
+        new.carry(old, &mut self.state, now, &mut self.front);
+        if new.begins_anew(old) {
+            // Of what is taken at this very moment nobody could tell whether it was before.
+            self.since = Nanos(now.0.saturating_add(1));
+        }
+    }
+
     /// Goes over to other rules: what was taken stays taken, as far as both count alike, and those who
     /// wait are judged again.
     pub(super) fn change(&mut self, old: &Rules, new: &Rules, now: Nanos) -> Aftermath {
         match self.own.as_ref().map(|own| (own.rate, own.limit)) {
-            None => new
-                .limit
-                .carry(&old.limit, &mut self.state, now, &mut self.front),
+            None => self.carry(&old.limit, &new.limit, now),
             Some((rate, limit)) => {
                 let own = self.tuned(new, now, rate, &limit);
                 self.own = Some(Box::new(own));
@@ -474,7 +484,8 @@ impl Lane {
 
     /// Gives permits back.
     pub(super) fn refund(&mut self, rules: &Rules, now: Nanos, mark: u64, cost: u32) -> Aftermath {
-        if let Some(limit) = Self::limit(&self.own, rules) {
+        let is_held = |limit: &&Limit| !limit.counts_windows() || mark >= self.since.0;
+        if let Some(limit) = Self::limit(&self.own, rules).filter(is_held) {
             limit.refund(&mut self.state, now, mark, cost);
         }
         Aftermath {
@@ -854,6 +865,79 @@ mod tests {
                         _ => u64::from(rate) * (2 + elapsed.as_secs()),
                     };
                     prop_assert!(sum <= bound, "{sum} in {elapsed:?}");
+                }
+            }
+        }
+
+        /// Permits that come back late, from before any number of changes: what is in force lets through no
+        /// more for that.
+        #[test]
+        fn what_comes_back_late_is_nobody_elses(
+            steps in prop::collection::vec(
+                (0u8..8, any::<prop::sample::Index>(), 1u32..5, 0u64..700, 0usize..5, 1u32..12),
+                1..120,
+            ),
+        ) {
+            let of = |algorithm, count, long| {
+                let rate = Rate::new(count, Duration::from_secs(if long { 3 } else { 1 }));
+                let settings = RateLimiterSettings::new().rate(rate);
+                Rules::switched(&match algorithm {
+                    0 => settings,
+                    1 => settings.algorithm(Algorithm::FixedWindow),
+                    2 => settings.algorithm(Algorithm::SlidingWindow),
+                    3 => settings.algorithm(Algorithm::SlidingWindowCounter),
+                    _ => settings.algorithm(Algorithm::Adaptive),
+                }, Switch::On)
+            };
+            let mut now = START;
+            let (mut rules, mut lane) = (of(0, 5, false), Lane::new(&of(0, 5, false), now));
+            let (mut in_force, mut changes) = ((0, 5, false), 0);
+            // Which change it was taken after, when, its mark, and its cost.
+            let mut held: Vec<(u32, Nanos, u64, u32)> = Vec::new();
+            let mut taken: Vec<(Nanos, u32)> = Vec::new();
+            for (step, index, cost, millis, algorithm, count) in steps {
+                match step {
+                    0..=2 => {
+                        let decision = lane.take(&rules, now, cost);
+                        if decision.allowed {
+                            held.push((changes, now, decision.mark, cost));
+                            taken.push((now, cost));
+                        }
+                    }
+                    3 | 4 => now = now.after(Duration::from_millis(millis)),
+                    5 => {
+                        in_force = (algorithm, count, millis % 2 == 0);
+                        let new = of(algorithm, count, in_force.2);
+                        lane.change(&rules, &new, now).run();
+                        rules = new;
+                        changes += 1;
+                        taken.clear();
+                    }
+                    _ if held.is_empty() => {}
+                    _ => {
+                        let (since, at, mark, cost) = held.swap_remove(index.index(held.len()));
+                        lane.refund(&rules, now, mark, cost).run();
+                        if since == changes {
+                            let own = taken.iter().position(|one| *one == (at, cost)).unwrap();
+                            taken.remove(own);
+                        }
+                    }
+                }
+                let (algorithm, count, long) = in_force;
+                let per = if long { 3_000 } else { 1_000 };
+                let mut sum = 0;
+                for &(at, cost) in taken.iter().rev() {
+                    sum += u64::from(cost);
+                    let elapsed = now.since(at).as_millis() as u64;
+                    let windows = match algorithm {
+                        2 => elapsed / per + 1,
+                        _ => elapsed / per + 2,
+                    };
+                    let bound = match algorithm {
+                        0 | 4 => u64::from(count) + u64::from(count) * elapsed / per,
+                        _ => u64::from(count) * windows,
+                    };
+                    prop_assert!(sum <= bound, "{sum} in {elapsed} ms of {in_force:?}");
                 }
             }
         }
