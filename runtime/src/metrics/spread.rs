@@ -352,3 +352,53 @@ mod tests {
         }
     }
 }
+
+#[cfg(all(test, steadfast_loom))]
+mod models {
+    use loom::{sync::Arc, thread};
+
+    use super::*;
+
+    fn told(octave: &Octave) -> u64 {
+        let mut told = 0;
+        octave.news(|_, count| told += count);
+        told
+    }
+
+    /// Whoever looks meanwhile or afterwards finds a call once. No more than one, since loom lets a later
+    /// store go before a swap that has read an earlier one, where the memory model has it follow.
+    #[test]
+    fn a_time_of_a_thread_is_told_once() {
+        loom::model(|| {
+            let octave = Arc::new(Octave::new());
+            let writer = Arc::clone(&octave);
+            let thread = thread::spawn(move || {
+                writer.counts.add(0, 1);
+                writer.touch(0);
+            });
+            let meanwhile = told(&octave);
+            thread.join().unwrap();
+            assert_eq!(meanwhile + told(&octave), 1);
+        });
+    }
+
+    /// The same of threads that share their cells.
+    #[test]
+    fn each_time_of_threads_that_share_is_told_once() {
+        loom::model(|| {
+            let octave = Arc::new(Octave::new());
+            let threads = [0, 1].map(|cell| {
+                let writer = Arc::clone(&octave);
+                thread::spawn(move || {
+                    writer.counts.add_shared(cell, 1);
+                    writer.touch_shared(cell);
+                })
+            });
+            let meanwhile = told(&octave);
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            assert_eq!(meanwhile + told(&octave), 2);
+        });
+    }
+}
