@@ -16,8 +16,8 @@ use syn::spanned::Spanned;
 pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
     let layers = &context.stack.layers;
-    let name = format!("::{}", context.function.item.signature.ident);
-    let mut order = Literal::u32_unsuffixed(order::next());
+    let name = context.function.item.signature.ident.to_string();
+    let mut order = Literal::u32_unsuffixed(order::next(&name));
     order.set_span(here);
     let declarations = layers.iter().map(|layer| declaration(context, layer));
     let policies = layers
@@ -30,6 +30,7 @@ pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
                 quote_spanned!(here=> (#krate::#policy, #inner))
             }
         });
+    let name = format!("::{name}");
     quote_spanned! {here=>
         static __SITE: #krate::__private::Site = #krate::__private::Site {
             function: ::core::concat!(::core::module_path!(), #name),

@@ -14,8 +14,8 @@ pub struct Site {
     pub line: u32,
     /// The column of the attributes.
     pub column: u32,
-    /// Its place among all functions of its crate, in the order of the source: those that one macro call
-    /// writes share line and column.
+    /// Its place among the functions of its name in its crate, in the order of the source: those that one
+    /// macro call writes share line and column.
     pub order: u32,
     /// The package that it is compiled in.
     pub package: &'static str,
