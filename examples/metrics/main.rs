@@ -52,6 +52,8 @@ impl Args {
 async fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse()?;
     let exporter = Exporter::serve(args.port)?;
+    // Shows what has not been called yet, too.
+    let _ = steadfast::registry().snapshot();
     println!("http://127.0.0.1:{}/metrics", exporter.port());
     let day = shop::open();
     match args.seconds {

@@ -19,7 +19,7 @@
 /// |---|---|---|
 /// | `preset` | `fast_api`, `slow_batch`, `critical` or `streaming`: what the other settings are where they are not written; [`RetryPreset`](crate::RetryPreset) has the values | none |
 /// | `max_attempts` | attempts in all, the first included | 3 |
-/// | `backoff` | `exponential`, `linear`, `fixed`, or a path or closure `fn(retry: u32) -> Duration` (the first retry is 1) ◦ | `exponential` |
+/// | `backoff` | `exponential`, `linear`, `fixed`, or a path or closure `fn(retry: u32) -> Duration` (the first retry is 1) ◦, beside which `multiplier`, and `base_delay` unless `jitter = decorrelated`, are of no effect | `exponential` |
 /// | `base_delay` | the delay *d* before the first retry | `"1s"` |
 /// | `multiplier` | *m*: the n-th delay is d·mⁿ⁻¹ (exponential), d·n (linear), d (fixed) | 2.0 |
 /// | `max_delay` | upper bound of every delay, jitter included | `"60s"` |

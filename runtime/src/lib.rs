@@ -196,8 +196,8 @@
 //!   `"none"` takes away what is written further down.
 //! - **`enabled = false`** is as if the policy were not there; **`force = "open"`** or `"closed"` holds a
 //!   breaker there; **`preset`** names one that is built in, or one of `[preset.<kind>.<name>]`: naming it is
-//!   as writing out all that it says, and what is written beside it goes before. One that a later source
-//!   names takes the place of an earlier one's.
+//!   as writing out all that its table says, and what is written beside it goes before. One that a later
+//!   source names takes the place of an earlier one's. One of your own may start from one that is built in.
 //! - **Several files** go over each other in the order in which they were first loaded. What depends on each
 //!   other (a preset, and who starts from it) belongs in one file: each is checked with the others as they
 //!   are. A watched one that was refused is tried again when another one is loaded.
@@ -213,6 +213,35 @@
 //!
 //! The feature `cli` makes a command of it, `steadfast::cli`, that lists what is protected and checks a file
 //! before it matters.
+//!
+//! # What is protected, and how it is doing
+//!
+//! Every annotated function that is linked into the program is known before it is called:
+//! [`Registry::sites`] lists them with their stacks, with each setting in force, and with where it comes from.
+//! [`Registry::validate`] finds every mistake in what they say.
+//!
+//! A policy without a name is called by the path of its function, `shop::client::order`; a second unnamed
+//! timeout of one function adds `#2`. Functions that share a path (methods of one name in several `impl`s of a
+//! module) are told apart by their places, `shop::client::order@src/client.rs:40`, and those of one macro
+//! call by their order in it besides, from 0: `shop::client::order@src/client.rs:40:1#0`. Such a name changes
+//! with the line: give a policy a name of its own where files, dashboards and alerts speak of it.
+//!
+//! [`Registry::health`] folds the policies' states, the store, and [checks of your
+//! own](Registry::register_check) into one answer, whose form as JSON stays as it is:
+//!
+//! ```json
+//! {
+//!   "status": "degraded",
+//!   "policies": [
+//!     {"kind": "circuit_breaker", "name": "quotes", "status": "degraded", "detail": "open"}
+//!   ],
+//!   "store": {"status": "healthy", "detail": "up"},
+//!   "checks": [
+//!     {"name": "database", "status": "healthy", "detail": null, "critical": true, "took_ms": 1.204}
+//!   ],
+//!   "took_ms": 1.31
+//! }
+//! ```
 //!
 //! # Testing your code
 //!

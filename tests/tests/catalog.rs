@@ -102,6 +102,72 @@ fn settings_are_spelt_as_in_the_attribute_and_say_where_they_come_from() {
     }
 }
 
+trait Written {
+    fn written(&self) -> Result<(), Rejection>;
+}
+
+macro_rules! write_for {
+    ($($Type:ty = $nth:literal,)*) => {$(
+        impl Written for $Type {
+            #[circuit_breaker(failure_threshold = $nth)]
+            #[bulkhead("of one macro call", max_concurrent = $nth)]
+            fn written(&self) -> Result<(), Rejection> {
+                Ok(())
+            }
+        }
+    )*};
+}
+write_for! {
+    u8 = 1, u16 = 2, u32 = 3, u64 = 4, i8 = 5, i16 = 6, i32 = 7, i64 = 8,
+    f32 = 9, f64 = 10, char = 11, bool = 12,
+}
+
+#[test]
+fn functions_that_one_macro_call_writes_keep_the_order_of_the_source() {
+    let sites = steadfast::registry().sites();
+    let written = sites
+        .iter()
+        .filter(|site| site.function == "catalog::written");
+    let mut count = 0;
+    for (nth, site) in written.enumerate() {
+        let breaker = site.policy(PolicyKind::CircuitBreaker).unwrap();
+        let name = breaker.name.as_deref().unwrap();
+        assert!(name.ends_with(&format!("#{nth}")), "{name}");
+        let expected = (nth + 1).to_string();
+        assert_eq!(setting(breaker, "failure_threshold").0, expected, "{name}");
+        // Which of those that disagree is the first does not depend on the linker either.
+        let bulkhead = site.policy(PolicyKind::Bulkhead).unwrap();
+        assert_eq!(setting(bulkhead, "max_concurrent").0, "1");
+        count += 1;
+    }
+    assert_eq!(count, 12);
+}
+
+macro_rules! pass {
+    ($($item:item)*) => {
+        $($item)*
+    };
+}
+const BEFORE: u32 = line!();
+pass! {
+    #[retry(max_attempts = 2)]
+    fn passed_first() -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    /// Documented.
+    #[retry(max_attempts = 2)]
+    fn passed_second() -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+#[test]
+fn functions_that_pass_through_a_macro_have_lines_of_their_own() {
+    assert_eq!(site("catalog::passed_first").line, BEFORE + 2);
+    assert_eq!(site("catalog::passed_second").line, BEFORE + 8);
+}
+
 #[circuit_breaker("joined")]
 async fn joins() -> Result<(), Rejection> {
     Ok(())
@@ -206,6 +272,54 @@ fn what_each_call_says_is_said_to_be_so() {
     assert_eq!(setting(&limiter, "max_wait").0, "5ms");
     let timeout = policy("catalog::bounded");
     assert_eq!(setting(&timeout, "after"), ("of the call", &Origin::Call));
+}
+
+#[retry(preset = critical, backoff = |retry| Duration::from_millis(retry.into()), max_delay = "10ms")]
+async fn own_backoff() -> Result<(), Rejection> {
+    Ok(())
+}
+
+#[retry("decorrelated", backoff = |_| Duration::ZERO, jitter = decorrelated, base_delay = "2s")]
+async fn decorrelated() -> Result<(), Rejection> {
+    Ok(())
+}
+
+#[test]
+fn what_a_backoff_function_says_is_said_to_be_of_the_call() {
+    let retry = policy("catalog::own_backoff");
+    for name in ["backoff", "base_delay", "multiplier"] {
+        assert_eq!(setting(&retry, name), ("of the call", &Origin::Call));
+    }
+    assert_eq!(setting(&retry, "max_delay").0, "10ms");
+    assert_eq!(setting(&retry, "max_attempts"), ("10", &Origin::Preset));
+    let decorrelated = policy("catalog::decorrelated");
+    assert_eq!(setting(&decorrelated, "backoff").1, &Origin::Call);
+    assert_eq!(setting(&decorrelated, "base_delay").0, "2s");
+}
+
+#[test]
+fn beside_a_backoff_function_the_configuration_sets_what_has_an_effect() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let told = |text: &str| match registry.configure_toml(text) {
+        Ok(()) => Vec::new(),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    };
+    let head = "[retry.\"catalog::own_backoff\"]\n";
+    let of_no_effect = told(&format!(
+        "{head}backoff = \"fixed\"\nbase_delay = \"1ms\"\nmultiplier = 3.0"
+    ));
+    assert_eq!(of_no_effect.len(), 3, "{of_no_effect:#?}");
+    for told in of_no_effect {
+        assert!(told.contains("the attribute gives a function"), "{told}");
+    }
+    for good in [
+        "max_delay = \"1us\"",
+        "preset = \"slow_batch\"\nmax_delay = \"5ms\"",
+        "jitter = \"decorrelated\"\nbase_delay = \"1ms\"",
+    ] {
+        assert_eq!(told(&format!("{head}{good}")), [""; 0], "{good}");
+    }
 }
 
 #[timeout("9s")]

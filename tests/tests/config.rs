@@ -244,6 +244,141 @@ fn a_preset_is_written_over_and_its_name_is_listed() {
     assert_eq!(critical("max_delay").0, "30s");
 }
 
+#[circuit_breaker("own window", failure_threshold = 2, half_open_requests = 1)]
+async fn own_window() -> Result<u32, Rejection> {
+    Ok(1)
+}
+
+#[circuit_breaker("busy", preset = high_volume)]
+async fn busy() -> Result<u32, Rejection> {
+    Ok(1)
+}
+
+/// What is listed of a breaker under this text.
+fn breaker_under(text: &str, function: &str, settings: &[(&str, &str)]) {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    registry.configure_toml(text).unwrap();
+    for (setting, value) in settings {
+        let (listed, origin) = listed(&registry, function, PolicyKind::CircuitBreaker, setting);
+        assert_eq!(listed, *value, "{setting} ({origin}) under\n{text}");
+    }
+}
+
+#[test]
+fn the_minimum_of_a_preset_gives_way_to_the_window_that_is_written() {
+    let forty = [
+        ("window", "40"),
+        ("minimum_calls", "40"),
+        ("failure_rate", "0.5"),
+    ];
+    let own = "[preset.circuit_breaker.mine]\npreset = \"high_volume\"\n";
+    for text in [
+        // As in an attribute.
+        "[circuit_breaker.busy]\nwindow = 40",
+        "[circuit_breaker.busy]\npreset = \"high_volume\"\nwindow = 40",
+        &format!("{own}window = 40\n[circuit_breaker.busy]\npreset = \"mine\""),
+        &format!("{own}[circuit_breaker.busy]\npreset = \"mine\"\nwindow = 40"),
+        &format!("{own}window = 900\n[circuit_breaker.busy]\npreset = \"mine\"\nwindow = 40"),
+    ] {
+        breaker_under(text, "config::busy", &forty);
+    }
+    // Also where a setting is taken away, so that the preset is as if it were written out.
+    let text = "[circuit_breaker.busy]\nmax_recovery_timeout = \"none\"\nwindow = 40";
+    breaker_under(text, "config::busy", &forty);
+}
+
+#[test]
+fn the_minimum_of_a_preset_goes_with_the_rate_that_is_taken_away() {
+    for text in [
+        "[circuit_breaker.busy]\nfailure_rate = \"none\"",
+        "[circuit_breaker.busy]\npreset = \"low_volume\"\nfailure_rate = \"none\"",
+        "[preset.circuit_breaker.mine]\npreset = \"high_volume\"\nfailure_rate = \"none\"\n\
+         [circuit_breaker.busy]\npreset = \"mine\"",
+    ] {
+        let threshold = if text.contains("low_volume") {
+            "3"
+        } else {
+            "5"
+        };
+        let expected = [
+            ("failure_rate", "none"),
+            ("minimum_calls", "none"),
+            ("failure_threshold", threshold),
+        ];
+        breaker_under(text, "config::busy", &expected);
+    }
+}
+
+#[test]
+fn a_minimum_that_is_written_never_gives_way() {
+    let test = steadfast::test::isolated();
+    let preset =
+        "[preset.circuit_breaker.mine]\nfailure_rate = 0.5\nminimum_calls = 60\nwindow = 40\n";
+    for (text, line) in [
+        (
+            "[circuit_breaker.busy]\nminimum_calls = 60\nwindow = 40".to_owned(),
+            "line 2",
+        ),
+        (
+            format!("{preset}[circuit_breaker.busy]\npreset = \"mine\""),
+            "line 6",
+        ),
+    ] {
+        let told = mistakes(&test.registry(), &text);
+        assert!(told[0].starts_with(line) && told.len() == 1, "{told:?}");
+        assert!(told[0].contains("must not exceed"), "{told:?}");
+    }
+}
+
+#[test]
+fn a_preset_of_the_file_says_what_follows_from_its_settings_too() {
+    let text = "[circuit_breaker.\"own window\"]\npreset = \"high_volume\"";
+    let documented = [
+        ("failure_threshold", "none"),
+        ("failure_rate", "0.5"),
+        ("window", "10s"),
+        ("minimum_calls", "100"),
+        ("recovery_timeout", "5s"),
+        ("recovery_jitter", "0.2"),
+        ("half_open_requests", "10"),
+        ("success_threshold", "10"),
+        ("half_open_timeout", "5s"),
+    ];
+    breaker_under(text, "config::own_window", &documented);
+    let text = format!("{text}\nhalf_open_requests = 4\nfailure_threshold = 7");
+    let beside = [("half_open_requests", "4"), ("failure_threshold", "7")];
+    breaker_under(&text, "config::own_window", &beside);
+}
+
+#[test]
+fn a_preset_starts_from_one_that_is_built_in() {
+    let test = steadfast::test::isolated();
+    let text = "[preset.retry.one]\npreset = \"two\"\n[preset.retry.two]\npreset = \"one\"\n\
+                [preset.timeout.one]\npreset = \"one\"";
+    let told = mistakes(&test.registry(), text);
+    assert_eq!(told.len(), 3, "{told:#?}");
+    assert!(
+        told[0].contains(
+            "starts from one that is built in (fast_api, slow_batch, critical, streaming), and `two` is not"
+        ),
+        "{told:#?}"
+    );
+    assert!(told[2].contains("cannot start from `one`"), "{told:#?}");
+}
+
+#[test]
+fn words_without_quotes_and_presets_misspelt_are_told_apart() {
+    let test = steadfast::test::isolated();
+    let told = mistakes(&test.registry(), "[retry.quotes]\npreset = fast_api");
+    assert_eq!(
+        told,
+        ["line 2, column 10: write a word in quotes, and a flag as `true` or `false`"]
+    );
+    let told = mistakes(&test.registry(), "[presets.retry.mine]\nmax_attempts = 2");
+    assert!(told[0].contains("did you mean `preset`?"), "{told:?}");
+}
+
 #[test]
 fn a_preset_of_the_file_is_used_by_its_name() {
     let test = steadfast::test::isolated();

@@ -14,7 +14,8 @@ use std::{
 };
 
 use steadfast::{
-    Bulkhead, CircuitBreaker, Health, HealthStatus, MemoryStore, PolicyHealth, Registry, Verdict,
+    Bulkhead, CircuitBreaker, Health, HealthStatus, MemoryStore, PolicyHealth, Registry, Rejection,
+    Verdict, circuit_breaker, rate_limited,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -137,6 +138,22 @@ async fn a_bulkhead_is_degraded_while_it_would_refuse_the_next_caller() {
     assert_eq!(now().await.0, Healthy);
 }
 
+#[tokio::test]
+async fn a_key_that_is_full_is_told_and_says_nothing_of_the_others() {
+    let test = steadfast::test::isolated();
+    let bulkhead = Bulkhead::builder("tenants").max_concurrent(2);
+    let bulkhead = bulkhead.install().unwrap();
+    let taken = ["a", "a", "b"].map(|tenant| bulkhead.try_acquire_for(tenant).unwrap());
+    assert_eq!(
+        of_policy(&test.registry(), "tenants").await,
+        (
+            Healthy,
+            "3 in flight, 0 waiting, 1 of 2 keys full".to_owned()
+        )
+    );
+    drop(taken);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_full_bulkhead_is_healthy_while_callers_may_wait() {
     let test = steadfast::test::isolated();
@@ -168,6 +185,66 @@ async fn a_store_that_is_away_is_degraded() {
     assert!(down.detail.unwrap().starts_with("down: "));
     store.restore();
     assert_eq!(test.registry().health().await.status, Healthy);
+}
+
+#[rate_limited("of the fleet", rate = "5/s", shared)]
+async fn shared() -> Result<(), Rejection> {
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_store_that_is_missing_is_degraded_once_it_is_needed() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    assert_eq!(registry.health().await.store, None, "nobody has needed it");
+    shared().await.unwrap_err();
+    let health = registry.health().await;
+    let missing = "none is set, and `shared` policies need one";
+    registry.validate().unwrap_err();
+    assert_eq!(health.store, Some(verdict(Degraded, missing)));
+    assert_eq!(health.status, Degraded);
+    let off = "[rate_limiter.\"of the fleet\"]\nenabled = false";
+    registry.configure_toml(off).unwrap();
+    assert_eq!(registry.health().await.store, None, "it is switched off");
+    registry.validate().unwrap();
+    registry.configure_toml("").unwrap();
+    registry.set_store(MemoryStore::new()).unwrap();
+    assert_eq!(registry.health().await.store, Some(verdict(Healthy, "up")));
+}
+
+#[circuit_breaker("held", failure_threshold = 2)]
+async fn held() -> Result<(), Rejection> {
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_circuit_that_the_configuration_holds_open_is_degraded_before_its_first_call() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let load = |text| registry.configure_toml(text).unwrap();
+    load("[circuit_breaker.held]\nforce = \"closed\"");
+    assert!(registry.health().await.policies.is_empty());
+    load("[circuit_breaker.held]\nforce = \"open\"");
+    let now = of_policy(&registry, "held").await;
+    assert_eq!(now, (Degraded, "forced_open".to_owned()));
+    held().await.unwrap_err();
+    load("");
+    assert_eq!(
+        of_policy(&registry, "held").await,
+        (Healthy, "closed".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn a_policy_that_is_switched_off_is_not_listed() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    held().await.unwrap();
+    assert_eq!(registry.health().await.policies.len(), 1);
+    let off = "[circuit_breaker.held]\nenabled = false\nforce = \"open\"";
+    registry.configure_toml(off).unwrap();
+    let health = registry.health().await;
+    assert_eq!((health.policies.len(), health.status), (0, Healthy));
 }
 
 fn verdict(status: HealthStatus, detail: &str) -> Verdict {
@@ -321,6 +398,71 @@ async fn a_check_that_blocks_its_thread_is_not_started_twice() {
     };
     tokio::time::timeout(FAR, is_well).await.unwrap();
     assert_eq!(runs.load(Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_asks_for_the_health_of_all_does_not_ask_itself() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    CircuitBreaker::builder("quotes").install().unwrap();
+    let runs = Arc::new(AtomicU32::new(0));
+    let asks = |name: &str| {
+        let (registry, runs) = (registry.clone(), Arc::clone(&runs));
+        test.registry().register_check(name, move || {
+            let (registry, runs) = (registry.clone(), Arc::clone(&runs));
+            // A fault would start more and more of them, and no time would ever pass.
+            assert!(runs.fetch_add(1, Relaxed) < 100);
+            async move {
+                tokio::task::yield_now().await;
+                let inner = registry.health().await;
+                assert_eq!((inner.policies.len(), inner.checks.len()), (1, 0));
+                inner.status
+            }
+        })
+    };
+    let _checks = (asks("one"), asks("two"));
+    for looks in 1..=2 {
+        let health = registry.health().await;
+        let found: Vec<_> = health.checks.iter().map(|check| check.status).collect();
+        assert_eq!((found, runs.load(Relaxed)), (vec![Healthy; 2], 2 * looks));
+    }
+}
+
+#[tokio::test]
+async fn the_login_of_a_url_is_left_out_of_what_a_check_says() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let _checks = [
+        registry.register_check("error", || async {
+            Err::<(), _>("postgres://ann:s3cret@db/shop: refused")
+        }),
+        registry.register_check("verdict", || async {
+            Verdict::degraded("slow: amqp://ann:s3cret@mq")
+        }),
+    ];
+    let health = registry.health().await;
+    let said = health.checks.iter().map(|check| check.detail.as_deref());
+    let said: Vec<_> = said.map(Option::unwrap).collect();
+    assert_eq!(
+        said,
+        ["postgres://***@db/shop: refused", "slow: amqp://***@mq"]
+    );
+    assert!(!format!("{health:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn checks_of_one_name_are_all_asked_and_all_listed() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let first = registry.register_check("database", || async { Healthy });
+    let _second = registry.register_check("database", || async { Unhealthy });
+    let statuses = || async {
+        let checks = registry.health().await.checks;
+        checks.iter().map(|check| check.status).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses().await, [Healthy, Unhealthy]);
+    drop(first);
+    assert_eq!(statuses().await, [Unhealthy]);
 }
 
 #[tokio::test]

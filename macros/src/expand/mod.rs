@@ -8,6 +8,7 @@ mod context;
 mod group;
 mod judge;
 mod layer;
+mod order;
 mod retry;
 mod setting;
 mod site;

@@ -3,10 +3,11 @@
 use super::{
     context::{Context, at},
     group::is_permit,
+    order,
     setting::setters,
 };
 use crate::model::layer::{Layer, Policy};
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::spanned::Spanned;
 
@@ -16,6 +17,7 @@ pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
     let (here, krate) = (context.here, &context.krate);
     let layers = &context.stack.layers;
     let name = format!("::{}", context.function.item.signature.ident);
+    let order = Literal::u32_unsuffixed(order::next());
     let declarations = layers.iter().map(|layer| declaration(context, layer));
     let policies = layers
         .iter()
@@ -33,6 +35,7 @@ pub(crate) fn statics(context: &Context<'_>) -> TokenStream {
             file: ::core::file!(),
             line: ::core::line!(),
             column: ::core::column!(),
+            order: #order,
             package: ::core::env!("CARGO_PKG_NAME"),
             policies: &[#(#declarations),*],
         };
@@ -52,6 +55,7 @@ fn declaration(context: &Context<'_>, layer: &Layer) -> TokenStream {
     let kind = Ident::new(layer.kind.declaration(), here);
     let settings = format_ident!("{}Settings", layer.kind.policy(), span = here);
     let setters = setters(&layer.settings, &context.krate);
+    let of_function = has_backoff(layer).then(|| quote_spanned!(here=> .of_function()));
     let supplied = layer
         .with
         .is_some()
@@ -62,13 +66,19 @@ fn declaration(context: &Context<'_>, layer: &Layer) -> TokenStream {
         None => quote_spanned!(here=> ::core::option::Option::None),
     };
     quote_spanned! {here=>
-        #krate::__private::Declared::#kind(#name, #krate::__private::#settings::new() #setters) #supplied #varying
+        #krate::__private::Declared::#kind(#name, #krate::__private::#settings::new() #setters #of_function) #supplied #varying
     }
 }
 
-/// Is what the policy must know an expression of the site?
+/// Does a function of the site say how long to wait?
+fn has_backoff(layer: &Layer) -> bool {
+    matches!(&layer.policy, Policy::Retry(retry) if retry.backoff.is_some())
+}
+
+/// Does the site bring with each call what is a setting elsewhere?
 fn is_varying(layer: &Layer) -> bool {
     match &layer.policy {
+        Policy::Retry(_) => has_backoff(layer),
         Policy::RateLimited(limited) => limited.rate.is_some(),
         Policy::Timeout(timeout) => timeout.after.is_some(),
         _ => false,

@@ -1,6 +1,7 @@
 //! What `#[circuit_breaker]` may say.
 
 use super::{
+    retry,
     setting::{Choice, Range},
     shared::shared,
 };
@@ -12,7 +13,7 @@ const CANCELLED: Choice = Choice {
     words: &[("ignore", "Ignore"), ("failure", "Failure")],
 };
 
-const PRESET: Choice = Choice {
+pub(super) const PRESET: Choice = Choice {
     of: "CircuitPreset",
     words: &[("low_volume", "LowVolume"), ("high_volume", "HighVolume")],
 };
@@ -27,7 +28,7 @@ pub(crate) struct CircuitBreaker {
 
 impl CircuitBreaker {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
-        reader.named("preset", PRESET);
+        reader.preset(PRESET, ("#[retry]", retry::PRESET));
         reader.count("failure_threshold", "5");
         reader.number("failure_rate", Range::SHARE, "0.5");
         reader.window("window");

@@ -1,6 +1,9 @@
 //! What `#[retry]` may say.
 
-use super::setting::{Choice, Range};
+use super::{
+    circuit_breaker,
+    setting::{Choice, Range},
+};
 use crate::parse::reader::Reader;
 use proc_macro2::Group;
 use syn::{
@@ -29,7 +32,7 @@ const JITTER: Choice = Choice {
     ],
 };
 
-const PRESET: Choice = Choice {
+pub(super) const PRESET: Choice = Choice {
     of: "RetryPreset",
     words: &[
         ("fast_api", "FastApi"),
@@ -53,7 +56,7 @@ pub(crate) struct Retry {
 
 impl Retry {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
-        reader.named("preset", PRESET);
+        reader.preset(PRESET, ("#[circuit_breaker]", circuit_breaker::PRESET));
         reader.count("max_attempts", "3");
         let backoff = reader.choice_or_function("backoff", BACKOFF, "retry");
         reader.duration("base_delay", "100ms");

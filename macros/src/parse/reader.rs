@@ -47,8 +47,11 @@ impl<'e> Reader<'e> {
     }
 
     /// The settings, once every argument has been asked for; says what nobody asked for.
-    pub(crate) fn finish(self) -> Settings {
+    pub(crate) fn finish(mut self) -> Settings {
         for argument in &self.arguments {
+            if let Some(meant) = argument.key().and_then(|key| meant(key, &self.known)) {
+                self.settings.note(meant);
+            }
             let message = match argument.key() {
                 Some(key) if key == "shared" => stateless(&self.owner),
                 Some(key) => unknown(&self.owner, key, &self.known),
@@ -350,20 +353,35 @@ impl<'e> Reader<'e> {
         }
     }
 
-    /// One of a few words, which may stand in quotes, as in a configuration file.
-    pub(crate) fn named(&mut self, name: &'static str, choice: Choice) {
-        let Some((key, source)) = self.setting(name, choice.words[0].0) else {
+    /// One of the presets, which may stand in quotes, as in a configuration file. `others` are those of
+    /// another attribute.
+    pub(crate) fn preset(&mut self, presets: Choice, (owner, others): (&str, Choice)) {
+        let name = "preset";
+        let Some((key, source)) = self.setting(name, presets.words[0].0) else {
             return;
         };
-        let quoted = match literal(&source) {
+        let written = match literal(&source) {
             Some(Literal::Text(text)) => Some(text.value()),
-            _ => None,
+            _ => word(&source).map(ToString::to_string),
         };
-        let value = match quoted {
-            Some(word) => variant(name, &word, choice),
-            None => chosen(name, &source, choice),
+        let read = match written {
+            Some(word) => variant(name, &word, presets).map_err(|unknown| {
+                let names = presets.names();
+                let is_near = nearest(&word.to_lowercase(), &names).is_some();
+                match others.variant(&word) {
+                    Some(_) => format!(
+                        "`{word}` is a preset of `{owner}`: `{name}` is one of {} here",
+                        list(&names)
+                    ),
+                    None if is_near => unknown,
+                    None => format!(
+                        "{unknown}\na preset of your own is named in the configuration, not here"
+                    ),
+                }
+            }),
+            None => chosen(name, &source, presets),
         };
-        match value {
+        match read {
             Ok(value) => self.set(key, source, value, Shape::Plain),
             Err(message) => self.errors.on(source, message),
         }
@@ -443,13 +461,24 @@ fn stateless(owner: &str) -> String {
 
 fn unknown(owner: &str, key: &Ident, known: &[&str]) -> String {
     let word = key.to_string();
+    if matches!(&*word, "enabled" | "force") {
+        return format!(
+            "`{word}` is for the configuration, a file or a variable: `{owner}` has no such argument"
+        );
+    }
     let all = list(known);
-    match elsewhere(&word, known).or_else(|| nearest(&word, known)) {
+    match meant(key, known) {
         Some(meant) => {
             format!("`{word}` is unknown: write `{meant}`\nthe arguments of `{owner}` are {all}")
         }
         None => format!("`{word}` is unknown: the arguments of `{owner}` are {all}"),
     }
+}
+
+/// The argument that was probably meant.
+fn meant<'a>(key: &Ident, known: &[&'a str]) -> Option<&'a str> {
+    let word = key.to_string();
+    elsewhere(&word, known).or_else(|| nearest(&word, known))
 }
 
 /// What an argument is called here that people know by another name.
@@ -579,6 +608,9 @@ fn is_choice(source: &Expr, choice: Choice) -> bool {
     if let Some(Literal::Text(_)) = literal(source) {
         return true;
     }
+    if spelt_out(source, choice).is_some() {
+        return true;
+    }
     let Some(word) = word(source).map(ToString::to_string) else {
         return false;
     };
@@ -586,7 +618,24 @@ fn is_choice(source: &Expr, choice: Choice) -> bool {
     !is_constant && nearest(&word, &choice.names()).is_some()
 }
 
+/// The word for a value that is spelt as a builder takes it: `Backoff::Fixed`.
+fn spelt_out(source: &Expr, choice: Choice) -> Option<&'static str> {
+    let Expr::Path(path) = bare(source) else {
+        return None;
+    };
+    let mut segments = path.path.segments.iter().rev();
+    let (variant, of) = (segments.next()?, segments.next()?);
+    let mut words = choice.words.iter();
+    let meant = words.find(|(_, name)| variant.ident == *name && of.ident == choice.of);
+    meant.map(|(word, _)| *word)
+}
+
 fn chosen(name: &str, source: &Expr, choice: Choice) -> Result<Value, String> {
+    if let Some(bare) = spelt_out(source, choice) {
+        return Err(format!(
+            "`{name}` takes a bare word: write `{name} = {bare}`"
+        ));
+    }
     let written = match (word(source), literal(source)) {
         (Some(word), _) => word.to_string(),
         (None, Some(Literal::Text(text))) => {

@@ -45,6 +45,25 @@ fn unknown_words_name_the_nearest_and_list_the_others() {
 }
 
 #[test]
+fn what_is_misspelt_is_not_missing() {
+    for (attributes, meant) in [
+        ("#[timeout(aftr = \"2s\")]", "`after`"),
+        ("#[rate_limited(rat = \"5/s\")]", "`rate`"),
+        ("#[rate_limited(limit = \"5/s\")]", "`rate`"),
+        (
+            "#[circuit_breaker(failure_rat = 0.5, minimum_calls = 10)]",
+            "`failure_rate`",
+        ),
+    ] {
+        let message = message(attributes);
+        assert!(
+            message.contains(&format!("write {meant}\n")),
+            "{attributes}: {message}"
+        );
+    }
+}
+
+#[test]
 fn the_form_of_an_argument() {
     let cases = [
         (
@@ -151,6 +170,22 @@ fn numbers_durations_rates_and_words() {
         (
             "#[retry(jitter = \"full\")]",
             "`jitter` takes a bare word: write `jitter = full`",
+        ),
+        (
+            "#[retry(jitter = Jitter::Full)]",
+            "`jitter` takes a bare word: write `jitter = full`",
+        ),
+        (
+            "#[retry(backoff = steadfast::Backoff::Fixed)]",
+            "`backoff` takes a bare word: write `backoff = fixed`",
+        ),
+        (
+            "#[retry(preset = RetryPreset::FastApi)]",
+            "`preset` takes a bare word: write `preset = fast_api`",
+        ),
+        (
+            "#[retry(preset = ours)]",
+            "`ours` is unknown: `preset` is one of `fast_api`, `slow_batch`, `critical` and `streaming`\na preset of your own is named in the configuration, not here",
         ),
         (
             "#[retry(jitter = ful)]",

@@ -116,6 +116,15 @@ impl Adaptive {
         })
     }
 
+    /// The same for one whose settings have changed: see [`Gcra::overdrawn`].
+    #[must_use]
+    pub(crate) fn overdrawn(self) -> Self {
+        Self {
+            rules: self.rules.overdrawn(),
+            ..self
+        }
+    }
+
     pub(crate) fn count(&self) -> u32 {
         self.count
     }

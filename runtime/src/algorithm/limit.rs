@@ -11,7 +11,7 @@ use super::{
     fixed_window::{Counted, FixedWindow},
     gcra::{Bucket, Gcra},
     sliding_counter::{Counters, SlidingCounter},
-    sliding_log::{Log, SlidingLog},
+    sliding_log::{self, Log, SlidingLog},
 };
 
 /// The rules of a limit. Its state is a [`LimitState`], one per key.
@@ -36,6 +36,23 @@ pub(crate) enum LimitState {
     SlidingLog(Box<Log>),
     SlidingCounter(Counters),
     Adaptive(Box<Adapted>),
+}
+
+/// When those who stand in a line can be served.
+#[derive(Debug)]
+pub(crate) enum Outlook<'s> {
+    Log(sliding_log::Outlook<'s>),
+    Of(&'s Limit, &'s LimitState, Nanos),
+}
+
+impl Outlook<'_> {
+    /// As [`Limit::ready_at`].
+    pub(crate) fn ready_at(&self, ahead: u64, cost: u32) -> Option<Nanos> {
+        match self {
+            Self::Log(outlook) => outlook.ready_at(ahead, cost),
+            Self::Of(limit, state, now) => limit.ready_at(state, *now, ahead, cost),
+        }
+    }
 }
 
 impl LimitState {
@@ -83,6 +100,7 @@ impl Limit {
     pub(crate) fn overdrawn(self) -> Self {
         match self {
             Self::Bucket(bucket) => Self::Bucket(bucket.overdrawn()),
+            Self::Adaptive(adaptive) => Self::Adaptive(adaptive.overdrawn()),
             other => other,
         }
     }
@@ -199,6 +217,17 @@ impl Limit {
                 adaptive.ready_at(state, now, ahead, cost)
             }
             _ => Some(now),
+        }
+    }
+
+    /// What there is to say to a whole line of callers, as of `now`: each is told for less than by
+    /// [`ready_at`](Self::ready_at).
+    pub(crate) fn outlook<'s>(&'s self, state: &'s LimitState, now: Nanos) -> Outlook<'s> {
+        match (self, state) {
+            (Self::SlidingLog(log), LimitState::SlidingLog(state)) => {
+                Outlook::Log(log.outlook(state, now))
+            }
+            _ => Outlook::Of(self, state, now),
         }
     }
 
@@ -436,6 +465,20 @@ mod tests {
                 let ready = now.after(wait);
                 prop_assert!(!limit.take(&mut state.clone(), Nanos(ready.0 - 1), cost).allowed);
                 prop_assert!(limit.take(&mut state, ready, cost).allowed);
+            }
+        }
+
+        #[test]
+        fn an_outlook_says_the_same(
+            kind in 0usize..5, count in 1u32..12, lowered in 1u32..12, steps in steps(),
+            line in prop::collection::vec((0u64..40, 0u32..14), 1..10),
+        ) {
+            let (mut state, now) = drive(&limit(kind, count), steps);
+            let lowered = limit(kind, lowered);
+            lowered.carry(&limit(kind, count), &mut state, now, &mut 0);
+            let outlook = lowered.outlook(&state, now);
+            for (ahead, cost) in line {
+                prop_assert_eq!(outlook.ready_at(ahead, cost), lowered.ready_at(&state, now, ahead, cost));
             }
         }
 

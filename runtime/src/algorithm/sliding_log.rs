@@ -93,21 +93,47 @@ impl SlidingLog {
 
     /// When `cost` could be taken after `ahead` others, each as early as it can.
     pub(crate) fn ready_at(&self, log: &Log, now: Nanos, ahead: u64, cost: u32) -> Option<Nanos> {
+        let nth = |before| log.nth(before);
+        self.ready(log, self.live(log, now), ahead, cost, nth)
+    }
+
+    /// The same for many, without going through the log for each.
+    pub(crate) fn outlook<'l>(&'l self, log: &'l Log, now: Nanos) -> Outlook<'l> {
+        let up_to = |sum: &mut u32, &(_, cost): &(Nanos, u32)| {
+            *sum += cost;
+            Some(*sum)
+        };
+        Outlook {
+            rules: self,
+            log,
+            live: self.live(log, now),
+            sums: log.entries.iter().scan(0, up_to).collect(),
+        }
+    }
+
+    /// `nth` as [`Log::nth`].
+    fn ready(
+        &self,
+        log: &Log,
+        (now, live): (Nanos, u32),
+        ahead: u64,
+        cost: u32,
+        nth: impl Fn(u32) -> Option<Nanos>,
+    ) -> Option<Nanos> {
         if cost > self.count {
             return None;
         }
-        let (now, live) = self.live(log, now);
         // Permit m of all, past and to come, follows permit m - count by at least one window.
         let count = u128::from(self.count);
         let last = (u128::from(live) + u128::from(ahead) + u128::from(cost)).max(1) - 1;
         let mut windows = u64::try_from(last / count).unwrap_or(u64::MAX);
-        let mut nth = (last % count) as u32;
-        let first = if nth < live {
+        let mut follows = (last % count) as u32;
+        let first = if follows < live {
             // There are more than the count where that was lowered.
-            let over = (live - 1 - nth) / self.count;
-            nth += over * self.count;
+            let over = (live - 1 - follows) / self.count;
+            follows += over * self.count;
             windows -= u64::from(over);
-            log.nth(log.used - live + nth).unwrap_or(now)
+            nth(log.used - live + follows).unwrap_or(now)
         } else {
             now
         };
@@ -131,6 +157,28 @@ impl SlidingLog {
 
     pub(crate) fn is_unused(&self, log: &Log, now: Nanos) -> bool {
         self.live(log, now).1 == 0
+    }
+}
+
+/// What a log says of the times to come: made once, for a whole line of callers.
+#[derive(Debug)]
+pub(crate) struct Outlook<'l> {
+    rules: &'l SlidingLog,
+    log: &'l Log,
+    /// As of [`SlidingLog::live`].
+    live: (Nanos, u32),
+    /// The permits up to each entry, its own included.
+    sums: Vec<u32>,
+}
+
+impl Outlook<'_> {
+    /// As [`SlidingLog::ready_at`].
+    pub(crate) fn ready_at(&self, ahead: u64, cost: u32) -> Option<Nanos> {
+        let nth = |before| {
+            let entry = self.sums.partition_point(|sum| *sum <= before);
+            self.log.entries.get(entry).map(|&(at, _)| at)
+        };
+        self.rules.ready(self.log, self.live, ahead, cost, nth)
     }
 }
 

@@ -45,7 +45,7 @@ fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Res
         kind,
         name,
         settings,
-        varying,
+        brought,
         installed,
     } = policy;
     writeln!(out)?;
@@ -64,7 +64,7 @@ fn print_policy(policy: &Listed, sites: &[Site], out: &mut dyn Write) -> io::Res
     for Described { name, doc, shape } in described(*kind) {
         let setting = settings.iter().find(|setting| setting.name == *name);
         let is_said =
-            |setting: &&Setting| *varying != Some(*name) && !is_own_preset(*kind, setting);
+            |setting: &&Setting| !brought.contains(name) && !is_own_preset(*kind, setting);
         let Some(setting) = setting.filter(is_said) else {
             continue;
         };

@@ -61,11 +61,14 @@ fn table(of: impl IntoIterator<Item = (String, Value)>) -> Value {
 fn of_kind(kind: PolicyKind, policies: &[Listed]) -> Value {
     let of_kind = policies.iter().filter(|policy| policy.kind == kind);
     let reference = json!({ "$ref": format!("#/definitions/{kind}") });
-    let policy = |policy: &Listed| match policy.varying {
-        None => (policy.name.to_string(), reference.clone()),
+    let policy = |policy: &Listed| match policy.brought {
+        [] => (policy.name.to_string(), reference.clone()),
         // What each call brings is not to be said here.
-        Some(varying) => {
-            let not = json!({ "not": { "required": [varying] } });
+        brought => {
+            let any = brought
+                .iter()
+                .map(|setting| json!({ "required": [setting] }));
+            let not = json!({ "not": { "anyOf": any.collect::<Vec<_>>() } });
             (
                 policy.name.to_string(),
                 json!({ "allOf": [&reference, not] }),

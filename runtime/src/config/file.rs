@@ -65,6 +65,10 @@ impl Reader<'_> {
             problem if problem.starts_with("invalid unquoted key") => {
                 format!("{problem}: write a name of other characters in quotes")
             }
+            // The word only begins like one.
+            problem if problem.starts_with("invalid boolean") => {
+                "write a word in quotes, and a flag as `true` or `false`".to_owned()
+            }
             problem => problem.to_owned(),
         };
         self.wrong(self.place(span), problem);
@@ -79,7 +83,7 @@ impl Reader<'_> {
         for (key, value) in document {
             if key.get_ref() == PRESETS {
                 self.read_presets(value);
-            } else if let Some(kind) = self.kind(key.get_ref(), key.span(), Some(PRESETS)) {
+            } else if let Some(kind) = self.kind(key, &[PRESETS]) {
                 let policies = self.tables(kind, value, &format!("[{kind}.name]"));
                 self.document.policies.extend(policies);
             }
@@ -91,29 +95,26 @@ impl Reader<'_> {
             return;
         };
         for (key, value) in kinds {
-            if let Some(kind) = self.kind(key.get_ref(), key.span(), None) {
+            if let Some(kind) = self.kind(key, &[]) {
                 let presets = self.tables(kind, value, &format!("[preset.{kind}.name]"));
                 self.document.presets.extend(presets);
             }
         }
     }
 
-    /// `other`: what else may stand here.
-    fn kind(
-        &mut self,
-        word: &str,
-        span: Range<usize>,
-        other: Option<&'static str>,
-    ) -> Option<PolicyKind> {
+    /// `others` are what may stand there besides kinds.
+    fn kind(&mut self, key: &Spanned<Cow<'_, str>>, others: &[&'static str]) -> Option<PolicyKind> {
+        let word = key.get_ref();
         let kind = PolicyKind::ALL
             .into_iter()
             .find(|kind| kind.as_str() == word);
         if kind.is_none() {
             let words = PolicyKind::ALL.map(PolicyKind::as_str);
+            let words = words.iter().chain(others).copied();
             self.mistakes.push(ConfigError::UnknownKind {
-                at: Box::new(self.place(span)),
-                kind: word.to_owned(),
-                nearest: nearest(word, words.into_iter().chain(other)),
+                at: Box::new(self.place(key.span())),
+                kind: word.to_string(),
+                nearest: nearest(word, words),
             });
         }
         kind

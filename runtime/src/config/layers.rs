@@ -179,6 +179,7 @@ impl Layers {
     /// Names that variables cannot tell apart, where there is one.
     fn namesakes(&self, kind: PolicyKind, names: &[PolicyName]) -> Vec<ConfigError> {
         let pairs = names.iter().enumerate().filter_map(|(nth, first)| {
+            // Few have a variable: they alone are compared with all others.
             let table = self.environment.table(kind, first)?;
             let spelt = environment::spelt(first);
             let is_same = |other: &&PolicyName| environment::spelt(other) == spelt;

@@ -77,6 +77,7 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
     pub(super) fn finish(mut self) -> Resolved<S> {
         self.leave_out_what_calls_bring();
         self.refuse_needless_none();
+        self.fit();
         self.check();
         self.resolved()
     }
@@ -90,6 +91,7 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
 
     /// The same where anything may stand beside it.
     pub(super) fn finish_alone(mut self) -> Resolved<S> {
+        self.fit();
         self.check_each();
         self.resolved()
     }
@@ -227,6 +229,10 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
         let mut preset = S::default();
         // It is one of the words.
         drop(preset.write(PRESET, &given));
+        for setting in implied(&preset) {
+            self.draft.settings.clear(setting);
+            self.draft.note_preset(setting);
+        }
         self.start_with(preset.unfolded());
         // Known by its name in the settings, too.
         drop(self.draft.settings.write(PRESET, &given));
@@ -242,16 +248,36 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
 
     /// Its value is that of each call, whatever is written here.
     fn leave_out_what_calls_bring(&mut self) {
-        let Some(required) = S::default().missing().filter(|_| self.base.varying) else {
+        if !self.base.varying {
             return;
-        };
-        let written = self.draft.entry(required).cloned();
-        // A preset may say it, for others.
-        self.draft.give_back(required, &self.base.settings);
-        if let Some(entry) = written {
-            let problem = "each call brings its own: the attribute gives an expression that sees the \
-                           parameters; leave it out here";
-            self.wrong(&entry, problem.to_owned());
+        }
+        for &setting in self.draft.settings.brought() {
+            let written = self.draft.entry(setting).cloned();
+            // A preset may say it, for others.
+            if written.is_some() || S::default().missing() == Some(setting) {
+                self.draft.give_back(setting, &self.base.settings);
+            }
+            if let Some(entry) = written {
+                let problem = format!(
+                    "each call brings its own: the attribute gives {}; leave it out here",
+                    S::BROUGHT_BY
+                );
+                self.wrong(&entry, problem);
+            }
+        }
+    }
+
+    /// Has what nobody has written give way to what is.
+    fn fit(&mut self) {
+        let is_presets = |setting: &str| self.is_presets(setting);
+        self.draft.settings = self.draft.settings.fitted(is_presets, self.base.varying);
+    }
+
+    fn is_presets(&self, setting: &str) -> bool {
+        let origins = &self.draft.origins;
+        match origins.get(setting) {
+            Some(origin) => *origin == Origin::Preset,
+            None => !origins.contains_key(PRESET) && self.base.settings.is_preset(setting),
         }
     }
 
@@ -309,9 +335,26 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
         });
     }
 
+    fn on_preset_of_own(&mut self, entry: &Entry, name: &str) {
+        let problem = match built_in::<S>() {
+            [] => format!(
+                "a preset cannot start from `{name}`, nor from any other: write out what it says"
+            ),
+            built_in => format!(
+                "a preset starts from one that is built in ({}), and `{name}` is not: write out what it says",
+                built_in.join(", ")
+            ),
+        };
+        self.wrong(entry, problem);
+    }
+
     fn unknown_preset(&mut self, entry: &Entry, name: &str) {
+        let own = self.layers.presets_of(S::KIND);
         let mut presets = match self.subject {
-            Subject::Policy(_) => self.layers.presets_of(S::KIND),
+            Subject::Policy(_) => own,
+            Subject::Preset(_) if own.iter().any(|each| each == name) => {
+                return self.on_preset_of_own(entry, name);
+            }
             Subject::Preset(_) => Vec::new(),
         };
         presets.extend(built_in::<S>().iter().map(|&word| word.to_owned()));
@@ -326,6 +369,16 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
             presets,
         });
     }
+}
+
+/// What follows from what a preset says is no default any more, and said by it as well: a rate takes the
+/// place of a threshold, for example.
+fn implied<S: PolicySettings>(preset: &S) -> impl Iterator<Item = &'static str> {
+    let says = preset.unfolded();
+    let pairs = says.effective().into_iter().zip(S::default().effective());
+    let changed = pairs.filter(|(said, default)| said.value != default.value);
+    let names = changed.map(|(said, _)| said.name);
+    names.filter(move |name| !says.is_written(name))
 }
 
 /// The settings that there are.

@@ -20,7 +20,7 @@ pub(crate) struct Base<S> {
     pub(crate) settings: S,
     /// Where that is.
     pub(crate) place: Option<Place>,
-    /// What is required is an expression at every site: each call brings its own.
+    /// Every site brings with each call what is a setting elsewhere.
     pub(crate) varying: bool,
 }
 

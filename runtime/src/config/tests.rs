@@ -168,3 +168,60 @@ proptest! {
         is_good_or_told(&bases, &entries)?;
     }
 }
+
+/// The settings that an attribute would have which says the same, where they can be written there.
+fn as_in_attribute<S: PolicySettings>(text: &str) -> Option<S> {
+    let (document, _) = super::file::read(text, None);
+    let document = document.unwrap();
+    let (_, table) = document.policies.first_key_value().unwrap();
+    let mut settings = S::default();
+    for entry in &table.entries {
+        let is_none = entry.given.text() == Some("none");
+        if is_none || settings.write(&entry.key, &entry.given).is_err() {
+            return None;
+        }
+    }
+    Some(settings)
+}
+
+/// A preset in a file, with what is written beside it, is what it is in an attribute.
+fn is_as_in_attribute<S: PolicySettings>(
+    preset: &str,
+    entries: &[(prop::sample::Index, &str)],
+) -> Result<(), TestCaseError> {
+    let kind = S::KIND;
+    let entries: Vec<_> = entries
+        .iter()
+        .filter(|(setting, _)| setting.get(S::DESCRIBED).name != "preset")
+        .copied()
+        .collect();
+    let text = table::<S>(&format!("{kind}.p"), &entries) + &format!("preset = \"{preset}\"\n");
+    if let Some(settings) = as_in_attribute::<S>(&text) {
+        let resolved = resolve(S::default(), &text, "");
+        let is_good = resolved.mistakes.is_empty();
+        prop_assert_eq!(is_good, settings.check().is_ok(), "{}", text);
+        if is_good {
+            let [here, there] = [resolved.settings, settings].map(|each| each.effective());
+            prop_assert_eq!(here, there, "{}", text);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn a_preset_of_a_retry_is_the_same_in_a_file_as_in_an_attribute(
+        preset in select(RetryPreset::ALL.as_slice()),
+        entries in entries(),
+    ) {
+        is_as_in_attribute::<RetrySettings>(preset.as_str(), &entries)?;
+    }
+
+    #[test]
+    fn a_preset_of_a_breaker_is_the_same_in_a_file_as_in_an_attribute(
+        preset in select(CircuitPreset::ALL.as_slice()),
+        entries in entries(),
+    ) {
+        is_as_in_attribute::<CircuitBreakerSettings>(preset.as_str(), &entries)?;
+    }
+}

@@ -6,11 +6,13 @@ use std::{
 };
 
 use ::metrics::{Histogram, Key, Label, Recorder};
+use once_cell::race::OnceBox;
 
 use super::{
-    meter::METADATA,
+    meter::{Bond, METADATA},
     publisher::{attend_times, recording},
-    series::CALL_DURATION,
+    series::{CALL_DURATION, NANOS_PER_SECOND},
+    spread::Spreads,
 };
 use crate::{
     call::Call,
@@ -31,8 +33,14 @@ pub(crate) enum Came {
     Cancelled,
 }
 
-/// How many there are.
-const KINDS: usize = Came::Cancelled as usize + 1;
+const ALL: [Came; 6] = [
+    Came::Good,
+    Came::Error,
+    Came::Refused,
+    Came::TimedOut,
+    Came::Unmet,
+    Came::Cancelled,
+];
 
 impl Came {
     /// What OpenTelemetry calls `error.type`: absent where there is none.
@@ -54,34 +62,40 @@ pub(crate) struct Times {
     function: &'static str,
     /// By what it came to. What never happens has no series: each has as many as there are buckets. The
     /// first is there as soon as there is a recorder.
-    histograms: [OnceLock<Histogram>; KINDS],
+    histograms: [OnceLock<Histogram>; ALL.len()],
+    spreads: [OnceBox<Spreads>; ALL.len()],
+    bond: Bond,
 }
 
 impl Times {
     pub(crate) fn new(function: &'static str) -> Self {
         Self {
             function,
-            histograms: [const { OnceLock::new() }; KINDS],
+            histograms: [const { OnceLock::new() }; ALL.len()],
+            spreads: [const { OnceBox::new() }; ALL.len()],
+            bond: Bond::default(),
         }
     }
 
     pub(super) fn register(&self, recorder: &dyn Recorder) {
-        if self.histograms[Came::Good as usize].get().is_none() {
+        if self.histograms[Came::Good as usize].get().is_none() && self.bond.is_with(recorder) {
             CALL_DURATION.describe(recorder);
-            self.histogram(Came::Error, recorder);
-            self.histogram(Came::Good, recorder);
+            let _ = self.histogram(Came::Error, recorder);
+            let _ = self.histogram(Came::Good, recorder);
         }
     }
 
-    fn histogram(&self, came: Came, recorder: &dyn Recorder) -> &Histogram {
-        self.histograms[came as usize].get_or_init(|| {
-            let [function, error_type] = [CALL_DURATION.labels[0], CALL_DURATION.labels[1]];
-            let function = Label::from_static_parts(function, self.function);
-            let error = came.error_type();
-            let error = error.map(|error| Label::from_static_parts(error_type, error));
-            let labels: Vec<_> = [function].into_iter().chain(error).collect();
-            recorder.register_histogram(&Key::from_parts(CALL_DURATION.name, labels), &METADATA)
-        })
+    /// As the recorder has it now: one that nothing happened to for a while it may have forgotten.
+    fn histogram(&self, came: Came, recorder: &dyn Recorder) -> Histogram {
+        let [function, error_type] = [CALL_DURATION.labels[0], CALL_DURATION.labels[1]];
+        let function = Label::from_static_parts(function, self.function);
+        let error = came.error_type();
+        let error = error.map(|error| Label::from_static_parts(error_type, error));
+        let labels: Vec<_> = [function].into_iter().chain(error).collect();
+        let key = Key::from_parts(CALL_DURATION.name, labels);
+        let histogram = recorder.register_histogram(&key, &METADATA);
+        let _ = self.histograms[came as usize].set(histogram.clone());
+        histogram
     }
 
     /// A call begins.
@@ -98,16 +112,50 @@ impl Times {
 
     #[inline(never)]
     fn record(&self, begun: Nanos, came: Came) {
-        let took = clock::now().since(begun).as_secs_f64();
-        match self.histograms[came as usize].get() {
-            Some(histogram) => histogram.record(took),
+        let took = clock::now().0.saturating_sub(begun.0);
+        match self.spreads[came as usize].get() {
+            Some(spreads) => spreads.add(took),
             None => self.record_first(took, came),
         }
     }
 
     #[cold]
-    fn record_first(&self, took: f64, came: Came) {
-        recording(|recorder| self.histogram(came, recorder).record(took));
+    fn record_first(&self, took: u64, came: Came) {
+        // The recorder may be this thread's alone.
+        recording(|recorder| {
+            if self.bond.is_with(recorder) {
+                let _ = self.histogram(came, recorder);
+            }
+        });
+        let make = || Box::new(Spreads::new());
+        self.spreads[came as usize].get_or_init(make).add(took);
+    }
+
+    /// Brings what has come since to the recorder: in a round, so that nobody else does.
+    pub(super) fn publish(&self, recorder: Option<&dyn Recorder>) {
+        let recorder = recorder.filter(|&recorder| self.bond.is_with(recorder));
+        if let Some(recorder) = recorder {
+            self.register(recorder);
+        }
+        for came in ALL {
+            let known = self.histograms[came as usize].get();
+            let Some(spreads) = self.spreads[came as usize].get() else {
+                continue;
+            };
+            if known.is_none() && recorder.is_none() {
+                continue;
+            }
+            let news = spreads.news();
+            if news.is_empty() {
+                continue;
+            }
+            let now = recorder.map(|recorder| self.histogram(came, recorder));
+            if let Some(histogram) = now.as_ref().or(known) {
+                for (nanos, count) in news {
+                    histogram.record_many(nanos / NANOS_PER_SECOND, count);
+                }
+            }
+        }
     }
 }
 

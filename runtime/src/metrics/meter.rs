@@ -9,8 +9,12 @@ use std::{
 };
 
 use ::metrics::{Counter, Gauge, Histogram, Key, Label, Metadata, Recorder};
+use once_cell::race::OnceBox;
 
-use super::series::{Series, SeriesKind};
+use super::{
+    series::{Series, SeriesKind},
+    spread::Spreads,
+};
 use crate::{lock::lock, name::PolicyName};
 
 /// A number that a policy has, and the series that it goes to.
@@ -78,6 +82,19 @@ pub(crate) struct Levels(Arc<Mutex<HashMap<Key, Level>>>);
 type Level = Arc<AtomicI64>;
 
 impl Levels {
+    /// Whether they are those of the registry in force on this thread. In tests each has a clock of its own,
+    /// and so have its circuits: on another thread they are in another state.
+    #[cfg(feature = "test-util")]
+    fn are_of_this_thread(&self) -> bool {
+        Arc::ptr_eq(&self.0, &crate::event::Sink::current().levels().0)
+    }
+
+    #[cfg(not(feature = "test-util"))]
+    #[allow(clippy::unused_self)] // there is but one registry
+    fn are_of_this_thread(&self) -> bool {
+        true
+    }
+
     fn of(&self, key: &Key) -> Level {
         let mut levels = lock(&self.0);
         Arc::clone(levels.entry(key.clone()).or_default())
@@ -96,7 +113,23 @@ pub(crate) struct Meter {
     /// Those of its registry.
     levels: Levels,
     books: Mutex<Vec<Book>>,
+    /// There as soon as there is a recorder.
     told: OnceLock<Histogram>,
+    spreads: OnceBox<Spreads>,
+    bond: Bond,
+}
+
+/// The recorder that somebody's figures go to: the first that there was. In tests each thread may have its
+/// own, and brings there what has happened to the policies of others, too.
+#[derive(Debug, Default)]
+pub(super) struct Bond(OnceLock<usize>);
+
+impl Bond {
+    /// Whether it is this one.
+    pub(super) fn is_with(&self, recorder: &dyn Recorder) -> bool {
+        let this = std::ptr::from_ref(recorder).cast::<()>().addr();
+        *self.0.get_or_init(|| this) == this
+    }
 }
 
 /// One line's.
@@ -110,7 +143,7 @@ struct Book {
 enum Handle {
     Counter(Counter),
     Gauge(Gauge, Level),
-    Histogram(Histogram, f64),
+    Histogram(Histogram),
 }
 
 impl Meter {
@@ -122,14 +155,39 @@ impl Meter {
             levels: levels.clone(),
             books: Mutex::new(books),
             told: OnceLock::new(),
+            spreads: OnceBox::new(),
+            bond: Bond::default(),
         }
     }
 
-    /// Puts a value into the histogram of those that are told one by one.
-    pub(crate) fn tell(&self, value: f64) {
-        if let Some(told) = self.told.get() {
-            told.record(value);
+    /// Puts a value into the histogram of those that are told one by one: a time in nanoseconds, or a number.
+    pub(crate) fn tell(&self, value: u64) {
+        if self.told.get().is_some() {
+            let make = || Box::new(Spreads::new());
+            self.spreads.get_or_init(make).add(value);
         }
+    }
+
+    /// Takes to the recorder what was told.
+    fn publish_told(&self, recorder: Option<&dyn Recorder>) {
+        let (Some(series), Some(spreads)) = (self.lines.told, self.spreads.get()) else {
+            return;
+        };
+        let news = spreads.news();
+        if news.is_empty() {
+            return;
+        }
+        let now = recorder.map(|recorder| self.histogram(&series, recorder));
+        if let Some(histogram) = now.as_ref().or(self.told.get()) {
+            for (value, count) in news {
+                histogram.record_many(value / series.scale(), count);
+            }
+        }
+    }
+
+    /// As the recorder has it now: one that nothing happened to for a while it may have forgotten.
+    fn histogram(&self, series: &Series, recorder: &dyn Recorder) -> Histogram {
+        recorder.register_histogram(&key(series, self.name.as_ref(), &[]), &METADATA)
     }
 
     fn books(&self) -> MutexGuard<'_, Vec<Book>> {
@@ -139,9 +197,10 @@ impl Meter {
 
 /// Publishes what is new; finds the handles where there is a recorder and they are not known yet.
 ///
-/// A recorder is foreign code: nothing is locked while it runs.
+/// A recorder is foreign code: nothing of the policy is locked while it runs.
 pub(super) fn publish(policy: &dyn Metered, recorder: Option<&dyn Recorder>) {
     let meter = policy.meter();
+    let recorder = recorder.filter(|&recorder| meter.bond.is_with(recorder));
     if let Some(recorder) = recorder {
         register(policy, recorder);
     }
@@ -152,9 +211,10 @@ pub(super) fn publish(policy: &dyn Metered, recorder: Option<&dyn Recorder>) {
         let mut books = meter.books();
         // Read under the lock: what was read earlier is published earlier.
         let numbers = policy.read();
-        note(&mut books, &numbers)
+        meter.note(&mut books, &numbers, meter.levels.are_of_this_thread())
     };
-    news.into_iter().for_each(Handle::publish);
+    meter.bring(news, recorder);
+    meter.publish_told(recorder);
 }
 
 /// The same for the last time: a policy that is gone is in no state, and holds nothing.
@@ -166,26 +226,43 @@ pub(crate) fn close(policy: &dyn Metered) {
             *number = 0;
         }
     }
-    let news = note(&mut meter.books(), &numbers);
-    news.into_iter().for_each(Handle::publish);
+    let news = meter.note(&mut meter.books(), &numbers, true);
+    meter.bring(news, None);
+    meter.publish_told(None);
 }
 
-type News = (Handle, u64);
+type News = (&'static Line, Handle, u64);
 
-/// Notes what is published now: also where nothing is new, for a recorder may forget what nobody touches.
-fn note(books: &mut [Book], numbers: &[u64]) -> Vec<News> {
-    let mut news = Vec::new();
-    for (book, &number) in books.iter_mut().zip(numbers) {
-        if let Some(handle) = &book.handle {
-            let added = number.wrapping_sub(book.published);
-            if let Handle::Gauge(_, level) = handle {
-                level.fetch_add(added.cast_signed(), Relaxed);
+impl Meter {
+    /// Notes what is published now: also where nothing is new, for a recorder may forget what nobody touches.
+    fn note(&self, books: &mut [Book], numbers: &[u64], with_gauges: bool) -> Vec<News> {
+        let mut news = Vec::new();
+        for ((book, &number), line) in books.iter_mut().zip(numbers).zip(&self.lines.lines) {
+            if let Some(handle) = &book.handle {
+                if matches!(handle, Handle::Gauge(..)) && !with_gauges {
+                    continue;
+                }
+                let added = number.wrapping_sub(book.published);
+                if let Handle::Gauge(_, level) = handle {
+                    level.fetch_add(added.cast_signed(), Relaxed);
+                }
+                news.push((line, handle.clone(), added));
+                book.published = number;
             }
-            news.push((handle.clone(), added));
-            book.published = number;
+        }
+        news
+    }
+
+    fn bring(&self, news: Vec<News>, recorder: Option<&dyn Recorder>) {
+        for (line, handle, added) in news {
+            match (handle, recorder) {
+                (Handle::Histogram(_), Some(recorder)) if added > 0 => {
+                    Handle::Histogram(self.histogram(&line.series, recorder)).publish(line, added);
+                }
+                (handle, _) => handle.publish(line, added),
+            }
         }
     }
-    news
 }
 
 fn register(policy: &dyn Metered, recorder: &dyn Recorder) {
@@ -244,21 +321,19 @@ impl Handle {
                 let level = meter.levels.of(&key);
                 Self::Gauge(recorder.register_gauge(&key, &METADATA), level)
             }
-            SeriesKind::Histogram => {
-                Self::Histogram(recorder.register_histogram(&key, &METADATA), line.value)
-            }
+            SeriesKind::Histogram => Self::Histogram(recorder.register_histogram(&key, &METADATA)),
         }
     }
 
-    fn publish((handle, added): News) {
-        match handle {
+    fn publish(self, line: &Line, added: u64) {
+        match self {
             Self::Counter(counter) => counter.increment(added),
             // Who comes last has the newest level, or the next round has.
             #[allow(clippy::cast_precision_loss)] // of so many calls at once
             Self::Gauge(gauge, level) => gauge.set(level.load(Relaxed) as f64),
-            Self::Histogram(_, _) if added == 0 => {}
-            Self::Histogram(histogram, value) => {
-                histogram.record_many(value, usize::try_from(added).unwrap_or(usize::MAX));
+            Self::Histogram(_) if added == 0 => {}
+            Self::Histogram(histogram) => {
+                histogram.record_many(line.value, usize::try_from(added).unwrap_or(usize::MAX));
             }
         }
     }

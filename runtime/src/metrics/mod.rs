@@ -69,18 +69,28 @@
 //!
 //! Policies count per thread anyway; a thread called `steadfast-metrics` brings what is new to the recorder
 //! four times a second, so a figure is at most a quarter of a second old, whether there are calls, or any
-//! runtime, or not. [`publish`] does it at once. The calls themselves pay for `call_duration_seconds` alone
-//! (two readings of the clock and the recorder's histogram), and for what is rare: a wait at a limiter.
-//! Without a recorder that is a look whether there is one, and 16 bytes in the function's future; without the
-//! feature `metrics`, nothing.
+//! runtime, or not. [`publish`] does it at once: call it at the end of the program, before the exporter renders
+//! or pushes for the last time, or the last quarter of a second is missing. The calls themselves pay for
+//! `call_duration_seconds` alone, two readings of the clock and a count: the recorder's work is done by that
+//! thread. Without a recorder that is a look whether there is one, and 16 bytes in the function's future; without
+//! the feature `metrics`, nothing.
+//!
+//! Number and sum of a function's times are exact (a call that ends in the very microsecond in which they are
+//! brought may be in the sum a round before it is in the number). Each time is told to within 0.8 %, and exactly where none
+//! but the same came in that quarter of a second on its thread. For that, each thread that calls the function
+//! keeps 2 kB for each factor of two that its times spread over: 8 kB where they lie between 5 and 50 ms.
 //!
 //! Handles are found once per policy, never by name in a call. A recorder may be installed at any time: counts
 //! go on from the making of each policy, and only values of the two histograms of seconds that came before are
 //! lost. Resetting a policy, or the registry, changes no counter.
 //!
-//! Because handles are kept, a recorder must keep its side, too: with an `idle_timeout` of the Prometheus
-//! exporter, leave out histograms (`MetricKindMask::HISTOGRAM`), which it would drop for ever once nothing
-//! happened for a while. A recorder that is a type without any size is taken for none.
+//! A policy has series from its first call on; one whose first call fails comes with a count of 1, which
+//! Prometheus takes for no increase. [`Registry::snapshot`](crate::Registry::snapshot), called once at the start
+//! (after what the program installs itself), has all annotated functions shown from then on, with zeros.
+//!
+//! A recorder that forgets what nothing happens to for a while, as the Prometheus exporter with an
+//! `idle_timeout` does, keeps all counters and gauges; a histogram comes back with the next call, from zero. A
+//! recorder that is a type without any size is taken for none.
 //!
 //! # OpenTelemetry
 //!
@@ -94,6 +104,7 @@ mod duration;
 mod meter;
 mod publisher;
 mod series;
+mod spread;
 
 pub use duration::Timed;
 pub(crate) use duration::{Came, Functions, Times};

@@ -1,8 +1,9 @@
 //! Who brings the numbers to the recorder.
 
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, Once, Weak},
+    sync::{Arc, Mutex, MutexGuard, Once, Weak},
     thread,
     time::Duration,
 };
@@ -51,10 +52,18 @@ fn sources<T>(act: impl FnOnce(&mut Vec<Source>) -> T) -> T {
 /// Brings every figure to the recorder now, which happens four times a second anyway: for those who render
 /// what they have right after a test or at the end of the program, and for tests.
 ///
+/// When it returns, everything that was counted before is there, also what another thread was just bringing:
+/// it waits for that. A recorder that calls it from within gets nothing more than the round that is under way.
+/// In a test with a registry of its own, call it on the test's thread: only there it is known what time it is,
+/// and so in which state circuits are.
+///
 /// ```
 /// steadfast::metrics::publish();
 /// ```
 pub fn publish() {
+    let Some(_round) = Round::begin() else {
+        return;
+    };
     let present = sources(|sources| {
         sources.retain(Source::is_alive);
         sources.clone()
@@ -67,6 +76,36 @@ pub fn publish() {
     };
     if recording(|recorder| publish(Some(recorder))).is_none() {
         publish(None);
+    }
+}
+
+/// One at a time: what somebody has noted as published, and not yet told the recorder, would be missing for
+/// whoever comes after.
+struct Round {
+    _alone: MutexGuard<'static, ()>,
+}
+
+static ROUND: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    static IN_ROUND: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Round {
+    /// `None` within one of this thread's own.
+    fn begin() -> Option<Self> {
+        if IN_ROUND.replace(true) {
+            return None;
+        }
+        Some(Self {
+            _alone: lock(&ROUND),
+        })
+    }
+}
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        IN_ROUND.set(false);
     }
 }
 
@@ -85,8 +124,7 @@ impl Source {
                     meter::publish(&*policy, recorder);
                 }
             }
-            (Self::Function(times), Some(recorder)) => times.register(recorder),
-            (Self::Function(_), None) => {}
+            (Self::Function(times), recorder) => times.publish(recorder),
         }
     }
 }

@@ -78,6 +78,7 @@ pub const SERIES: &[Series] = &[
 ];
 
 const SECONDS: &str = "seconds";
+pub(super) const NANOS_PER_SECOND: f64 = 1e9;
 
 /// Those that OpenTelemetry advises for durations of requests, and longer ones for calls that are retried.
 const DURATIONS: &[f64] = &[
@@ -275,6 +276,14 @@ const fn series(name: &'static str, kind: SeriesKind, help: &'static str) -> Ser
 }
 
 impl Series {
+    /// How many of those that it is gathered in make one of its unit.
+    pub(super) fn scale(&self) -> f64 {
+        match self.unit {
+            SECONDS => NANOS_PER_SECOND,
+            _ => 1.0,
+        }
+    }
+
     /// Tells a recorder what it is.
     pub(super) fn describe(&self, recorder: &dyn Recorder) {
         let name = KeyName::from_const_str(self.name);

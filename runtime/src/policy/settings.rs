@@ -24,6 +24,10 @@ pub(crate) trait PolicySettings:
     /// The kind of policy.
     const KIND: PolicyKind;
 
+    /// How calls bring their own.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody is told
+    const BROUGHT_BY: &'static str = "an expression that sees the parameters";
+
     /// Every setting as it is in force, defaults filled in: what two sites of one name must agree on.
     fn effective(&self) -> Vec<Setting>;
 
@@ -37,6 +41,19 @@ pub(crate) trait PolicySettings:
     #[must_use]
     fn unfolded(self) -> Self {
         self
+    }
+
+    /// What nobody has written gives way, where it does not go with what is written: `is_presets` tells what
+    /// the preset says, `varying` whether each call brings its own.
+    #[cfg_attr(not(feature = "config"), allow(dead_code))] // nobody writes over it
+    #[must_use]
+    fn fitted(self, _is_presets: impl Fn(&str) -> bool, _varying: bool) -> Self {
+        self
+    }
+
+    /// What calls bring at a site that brings its own, and of which the settings are of no effect there.
+    fn brought(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// A required setting that is not written.

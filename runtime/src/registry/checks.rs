@@ -1,9 +1,10 @@
 //! The user's own health checks.
 
 use std::{
+    cell::Cell,
     fmt,
-    future::Future,
-    pin::Pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -14,7 +15,7 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::health::CheckHealth;
+use super::{health::CheckHealth, logins::without_logins};
 use crate::{
     clock::{self, Nanos},
     health::{HealthStatus, Verdict},
@@ -145,8 +146,11 @@ impl Checks {
         Some(checks.remove(place))
     }
 
-    /// Asks all of them at the same time.
+    /// Asks all of them at the same time; none from inside one, which would wait for itself.
     pub(super) async fn ask(&self) -> Vec<CheckHealth> {
+        if IS_INSIDE.get() {
+            return Vec::new();
+        }
         let checks = lock(&self.0).clone();
         // All are started before any is waited for.
         let runs: Vec<_> = checks
@@ -210,10 +214,10 @@ impl Check {
         let going = Arc::new(());
         let mark = Arc::downgrade(&going);
         let check = Arc::clone(self);
-        let task = Task::spawn(async move {
+        let task = Task::spawn(inside(async move {
             let _going = going;
             (check.ask)().await
-        })?;
+        }))?;
         let check = Arc::clone(self);
         Some(Run { task, check, mark })
     }
@@ -231,11 +235,35 @@ impl Check {
         CheckHealth {
             name: self.name.clone(),
             status: verdict.status.min(worst),
-            detail: verdict.detail,
+            detail: verdict.detail.as_deref().map(without_logins),
             critical,
             took,
         }
     }
+}
+
+thread_local! {
+    /// Whether this thread is inside a check.
+    static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Puts back what was before.
+struct Leave(bool);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        IS_INSIDE.set(self.0);
+    }
+}
+
+/// Runs a check so that what it calls knows.
+async fn inside<F: Future>(check: F) -> F::Output {
+    let mut check = pin!(check);
+    poll_fn(|context| {
+        let _leave = Leave(IS_INSIDE.replace(true));
+        check.as_mut().poll(context)
+    })
+    .await
 }
 
 /// A task that ends with whoever waits for it.

@@ -292,7 +292,7 @@ pub(crate) struct Listed {
     /// What is in force.
     pub(crate) settings: Vec<Setting>,
     /// Given by each call, and not to be configured.
-    pub(crate) varying: Option<&'static str>,
+    pub(crate) brought: &'static [&'static str],
     /// Where a builder made it, if one did.
     pub(crate) installed: Option<Place>,
 }
@@ -306,12 +306,16 @@ fn list<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> Vec<Listed> {
             Definition::Installed { place } => Some(place.clone()),
             _ => None,
         };
+        let resolved = registry.in_force::<P>(&name, defined);
         Listed {
             installed,
             kind: kind_of::<P>(),
-            settings: registry.in_force::<P>(&name, defined).shown(),
+            settings: resolved.shown(),
             name,
-            varying: varying.then(|| P::Settings::default().missing()).flatten(),
+            brought: match varying {
+                true => resolved.settings.brought(),
+                false => &[],
+            },
         }
     };
     names(shelf).into_iter().map(listed).collect()

@@ -11,12 +11,13 @@ pub struct Declared {
     pub(crate) settings: AnySettings,
     /// `with = ...`: the instance is not the registry's.
     pub(crate) supplied: bool,
-    /// The required setting is an expression that sees the parameters.
+    /// The site brings with each call what is a setting elsewhere: an expression that sees the parameters,
+    /// or a function.
     pub(crate) varying: bool,
 }
 
 impl Declared {
-    /// What a policy must know is said anew by each call.
+    /// Some of the policy's settings are said anew by each call.
     #[must_use]
     pub const fn varying(mut self) -> Self {
         self.varying = true;

@@ -85,10 +85,10 @@ fn described<P: Shelved>(
     let resolved = registry.in_force::<P>(&name, defined);
     let keeps_preset = !resolved.origins.contains_key(PRESET);
     let describe = |Setting { name, value }: Setting| {
-        let is_missing = resolved.settings.missing() == Some(name);
+        let is_brought = varying && resolved.settings.brought().contains(&name);
         let (value, origin) = match resolved.origins.get(name) {
+            _ if is_brought => ("of the call".to_owned(), Origin::Call),
             Some(origin) => (value, origin.clone()),
-            None if is_missing && varying => ("of the call".to_owned(), Origin::Call),
             None => (value, origin(&base, keeps_preset, &definition, name)),
         };
         SiteSetting {

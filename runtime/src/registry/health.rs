@@ -20,7 +20,7 @@ pub struct Health {
     pub status: HealthStatus,
     /// The policies that have been used and whose state tells something: breakers and bulkheads.
     pub policies: Vec<PolicyHealth>,
-    /// The store of shared state, where one is set.
+    /// The store of shared state, where one is set, or should be.
     pub store: Option<Verdict>,
     /// Your own checks, in the order of their registration.
     pub checks: Vec<CheckHealth>,
@@ -86,6 +86,11 @@ impl Health {
             took,
         }
     }
+}
+
+/// Where none is set, and somebody needs it.
+pub(super) fn of_no_store() -> Verdict {
+    Verdict::degraded("none is set, and `shared` policies need one")
 }
 
 /// `on_store_error` says how the policies get on without it, so it is never worse than degraded.

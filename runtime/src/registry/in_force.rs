@@ -13,7 +13,7 @@ use crate::{
     error::ConfigError,
     kind::PolicyKind,
     name::PolicyName,
-    policy::{kind_of, settings::PolicySettings},
+    policy::{Switch, kind_of, settings::PolicySettings},
 };
 
 /// What a policy is without configuration, and who says so.
@@ -109,13 +109,31 @@ impl Registry {
     }
 }
 
+impl Registry {
+    /// Makes the breakers that configuration holds open: they would refuse their first call.
+    #[cfg(feature = "config")]
+    pub(super) fn make_held(&self) {
+        let shelf = &self.shelves().circuit_breaker;
+        for name in catalog::names::<CircuitBreaker>() {
+            let is_held = || {
+                let defined = declared::<CircuitBreaker>(&name);
+                self.in_force::<CircuitBreaker>(&name, defined).switch == Switch::ForcedOpen
+            };
+            if shelf.find(&name).is_none() && is_held() {
+                self.obtain::<CircuitBreaker>(&name);
+            }
+        }
+    }
+}
+
 /// Every mistake in what one kind of policy is.
 fn mistakes<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> Vec<ConfigError> {
     let mut mistakes = Vec::new();
     for name in names(shelf) {
         let resolved = registry.in_force::<P>(&name, defined(shelf, &name));
+        let lacks_store = asks_store(&resolved) && registry.store_health().is_none();
         mistakes.extend(resolved.mistakes);
-        if resolved.settings.is_shared() && registry.store_health().is_none() {
+        if lacks_store {
             mistakes.push(ConfigError::NoStore {
                 kind: kind_of::<P>(),
                 policy: name,
@@ -123,6 +141,19 @@ fn mistakes<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> Vec<ConfigErro
         }
     }
     mistakes
+}
+
+/// Whether a policy that has been used needs a store.
+fn needs_store<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> bool {
+    shelf
+        .names()
+        .iter()
+        .any(|name| asks_store(&registry.in_force::<P>(name, defined(shelf, name))))
+}
+
+/// One that is switched off asks nobody.
+fn asks_store<S: PolicySettings>(resolved: &Resolved<S>) -> bool {
+    resolved.settings.is_shared() && resolved.switch != Switch::Off
 }
 
 macro_rules! in_force {
@@ -134,6 +165,12 @@ macro_rules! in_force {
                 let mut all = self.configuration_mistakes();
                 $(all.extend(mistakes::<$Policy>(self, &shelves.$handle));)*
                 all
+            }
+
+            /// Whether a policy that has been used needs a store.
+            pub(super) fn needs_store(&self) -> bool {
+                let shelves = self.shelves();
+                false $(|| needs_store::<$Policy>(self, &shelves.$handle))*
             }
 
             /// What is in force besides what the policy knows of itself.

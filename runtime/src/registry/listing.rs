@@ -109,7 +109,8 @@ pub enum Origin {
         /// The variable.
         variable: String,
     },
-    /// Each call brings its own: an expression that sees the parameters.
+    /// Each call brings its own: an expression that sees the parameters, or a `backoff` function, beside
+    /// which `base_delay` and `multiplier` are of no effect.
     Call,
 }
 

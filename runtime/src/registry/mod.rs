@@ -11,6 +11,7 @@ mod describe;
 mod health;
 mod in_force;
 pub(crate) mod listing;
+mod logins;
 mod names;
 mod policies;
 mod registry;

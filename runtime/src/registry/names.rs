@@ -81,7 +81,7 @@ fn own_name(site: &Site, rivals: &[&'static Site]) -> PolicyName {
     if neighbours.len() <= 1 {
         return format!("{function}@{file}:{line}").into();
     }
-    // Of one line, as from one macro call: the column, and the order in the program.
+    // Of one line, as from one macro call: the column, and the order in the source.
     let nth = neighbours.iter().position(|other| ptr::eq(**other, site));
     format!(
         "{function}@{file}:{line}:{column}#{}",

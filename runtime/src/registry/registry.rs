@@ -118,7 +118,7 @@ impl Registry {
         self.obtain(&catalog::name_of(site, index))
     }
 
-    fn obtain<P: Shelved>(&self, name: &PolicyName) -> &'static P {
+    pub(super) fn obtain<P: Shelved>(&self, name: &PolicyName) -> &'static P {
         let shelf = P::shelf(&self.0.shelves);
         if let Some(policy) = shelf.find(name) {
             return policy;
@@ -252,6 +252,10 @@ impl Registry {
     ///
     /// A function that joins a policy by name shows the settings of the place that defines it. A crate
     /// that the program depends on but never mentions is not linked: `use that_crate as _;` does it.
+    /// A linker other than Rust's takes of a static library only what is called: give it
+    /// `--whole-archive`.
+    ///
+    /// It is worked out anew each time, for a page or a command: some microseconds a function.
     ///
     /// ```
     /// use steadfast::{Definition, Origin, PolicyKind, retry, timeout};
@@ -289,7 +293,8 @@ impl Registry {
         describe::installed(self)
     }
 
-    /// What every policy is set to, counts, and stands at, those never called included.
+    /// What every policy is set to, counts, and stands at, those never called included. From the first
+    /// snapshot on, metrics show those, too.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.make_all();
@@ -350,14 +355,17 @@ impl Registry {
     /// | what | state | status |
     /// |---|---|---|
     /// | circuit breaker | `closed`; `disabled` by hand | healthy |
-    /// | | `open`, `half_open`; `forced_open` by hand | degraded |
+    /// | | `open`, `half_open`; `forced_open` by hand, or by configuration before its first call | degraded |
     /// | | with a `key`: some circuits are not closed (those that nobody has used for a whole recovery do not count) | degraded |
     /// | | `enforce = false`, whatever its state | healthy |
-    /// | bulkhead | the next caller would be refused: all places are taken, and nobody may wait, or no more may. Places of a `key` are not looked at | degraded |
+    /// | bulkhead | the next caller would be refused: all places are taken, and nobody may wait, or no more may | degraded |
+    /// | | with a `key`: how many are full is told, and says nothing of the others | healthy |
     /// | | otherwise; `enforce = false` | healthy |
+    /// | either, switched off by `enabled = false` | not listed: it is not there | |
     /// | rate limiter, retry, timeout, fallback | not listed: stepping in is their work, and leaves no state | |
     /// | store | up | healthy |
     /// | | connecting, down: `on_store_error` decides | degraded |
+    /// | | none is set, and a `shared` policy has been used | degraded |
     /// | your check | `Ok`, healthy | healthy |
     /// | | degraded | degraded |
     /// | | `Err`, unhealthy, a panic, no answer in time | unhealthy; degraded where it is [optional](HealthCheck::optional) |
@@ -392,7 +400,8 @@ impl Registry {
     /// It takes no longer than the longest timeout of a check. Each check is a task of its own: one that
     /// panics or hangs is unhealthy and hurts no other. It must not block its thread, though, which no
     /// timeout can end (`tokio::task::spawn_blocking` is for that): on a runtime of one thread all would
-    /// wait for it. While a run that was given up has not ended, its check is not asked again.
+    /// wait for it. While a run that was given up has not ended, its check is not asked again. Inside a
+    /// check it tells of policies and store alone: a check that asked itself would never end.
     ///
     /// Checks need a Tokio runtime with time enabled; without, they are unhealthy and say so.
     ///
@@ -401,13 +410,22 @@ impl Registry {
     pub async fn health(&self) -> Health {
         let start = clock::now();
         let policies = self.conditions();
-        let store = self.store_health();
+        let store = self.store_verdict();
         let checks = self.0.checks.ask().await;
         let took = clock::now().since(start);
-        Health::of(policies, store.as_ref().map(health::of_store), checks, took)
+        Health::of(policies, store, checks, took)
+    }
+
+    fn store_verdict(&self) -> Option<Verdict> {
+        match self.store_health() {
+            Some(store) => Some(health::of_store(&store)),
+            None => self.needs_store().then(health::of_no_store),
+        }
     }
 
     fn conditions(&self) -> Vec<PolicyHealth> {
+        #[cfg(feature = "config")]
+        self.make_held();
         let mut policies = Vec::new();
         self.0.shelves.for_each(|kind, name, policy| {
             if let Some(Verdict { status, detail }) = policy.condition() {
@@ -427,8 +445,10 @@ impl Registry {
     /// The check answers with a `Result` (an error is unhealthy, and its text says why), a
     /// [`HealthStatus`](crate::HealthStatus), or a [`Verdict`]. It is critical, which means that the
     /// program cannot do without, unless it is made [optional](HealthCheck::optional), and it has 500 ms
-    /// unless [told otherwise](HealthCheck::timeout). An error's text is part of the answer: mind what
-    /// it says, and who may read it.
+    /// unless [told otherwise](HealthCheck::timeout). Checks of one name are all asked, and all listed.
+    ///
+    /// An error's text is part of the answer: mind what it says, and who may read it. Of the URLs in it,
+    /// user and password are left out (`postgres://***@db/shop`); nothing else is known to be a secret.
     ///
     /// ```
     /// use steadfast::{HealthStatus, Verdict};
@@ -547,9 +567,11 @@ macro_rules! offer {
             )*
 
             /// Makes every policy that some site declares, so that a snapshot shows those that were
-            /// never called, too.
+            /// never called, too, and metrics from then on.
             fn make_all(&self) {
                 for site in catalog::sites() {
+                    #[cfg(feature = "metrics")]
+                    self.times(site.function);
                     for (index, declared) in site.policies.iter().enumerate() {
                         match declared.settings {
                             _ if declared.supplied => {}

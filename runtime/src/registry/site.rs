@@ -14,6 +14,9 @@ pub struct Site {
     pub line: u32,
     /// The column of the attributes.
     pub column: u32,
+    /// Its place among all functions of its crate, in the order of the source: those that one macro call
+    /// writes share line and column.
+    pub order: u32,
     /// The package that it is compiled in.
     pub package: &'static str,
     /// The stack, outermost first.
@@ -34,8 +37,8 @@ impl Site {
         }
     }
 
-    /// The order in which sites are asked: by place, the same in every run.
+    /// The order in which sites are asked: by place, the same in every run and every build.
     pub(crate) fn order(&self) -> impl Ord + use<> {
-        (self.file, self.line, self.column, self.function)
+        (self.file, self.line, self.column, self.order, self.function)
     }
 }

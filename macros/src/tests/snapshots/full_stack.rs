@@ -14,6 +14,7 @@ async fn quote(&self, symbol: &str) -> Result<Quote, QuoteError> {
         file: ::core::file!(),
         line: ::core::line!(),
         column: ::core::column!(),
+        order: 0,
         package: ::core::env!("CARGO_PKG_NAME"),
         policies: &[
             ::steadfast::__private::Declared::fallback(

@@ -6,6 +6,7 @@ fn quote(&self) -> Pin<Box<dyn Future<Output = Result<Quote, Error>> + Send + '_
             file: ::core::file!(),
             line: ::core::line!(),
             column: ::core::column!(),
+            order: 0,
             package: ::core::env!("CARGO_PKG_NAME"),
             policies: &[
                 ::steadfast::__private::Declared::timeout(

@@ -13,6 +13,7 @@ async fn send(
         file: ::core::file!(),
         line: ::core::line!(),
         column: ::core::column!(),
+        order: 0,
         package: ::core::env!("CARGO_PKG_NAME"),
         policies: &[
             ::steadfast::__private::Declared::circuit_breaker(

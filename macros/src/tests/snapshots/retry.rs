@@ -4,6 +4,7 @@ pub async fn place(&self, order: Order) -> Result<Receipt, Error> {
         file: ::core::file!(),
         line: ::core::line!(),
         column: ::core::column!(),
+        order: 0,
         package: ::core::env!("CARGO_PKG_NAME"),
         policies: &[
             ::steadfast::__private::Declared::retry(

@@ -4,6 +4,7 @@ fn read(path: &Path) -> io::Result<String> {
         file: ::core::file!(),
         line: ::core::line!(),
         column: ::core::column!(),
+        order: 0,
         package: ::core::env!("CARGO_PKG_NAME"),
         policies: &[
             ::steadfast::__private::Declared::retry(

@@ -1,6 +1,10 @@
 //! A bucket whose rate follows how the calls it let through end, on all instances.
 
-use super::{Answer, Commit, NEVER, Ratio, Rules, Standing, bucket::convert, ceil, micros};
+use super::{
+    Answer, Commit, NEVER, Ratio, Rules, Standing,
+    bucket::{MOST, convert},
+    ceil, micros,
+};
 use crate::rate::Rate;
 
 /// A bucket of one period's permits at the present rate, which is stepped once per interval.
@@ -150,8 +154,9 @@ impl Rules for Adapting {
             permit: self.permit(),
         };
         if let Some(state) = state {
-            let debt = convert(state.debt, state.permit, present.permit, self.ratio.burst)
-                .min(self.ratio.burst * present.permit);
+            // As of a bucket: it may be more than this one holds.
+            let most = MOST / present.permit;
+            let debt = convert(state.debt, state.permit, present.permit, most).min(MOST);
             present = AdaptingState {
                 debt,
                 permit: present.permit,

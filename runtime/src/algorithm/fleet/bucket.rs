@@ -37,7 +37,7 @@ pub(crate) struct BucketView {
 /// Where the count of all permits begins anew: debts are less than half of it.
 const ROUND: i64 = 1 << 52;
 /// The largest debt that is counted.
-const MOST: i64 = ROUND / 2 - 1;
+pub(super) const MOST: i64 = ROUND / 2 - 1;
 
 impl BucketState {
     /// What of the debt is left now.

@@ -13,6 +13,10 @@ pub(crate) struct Counters {
     pub(crate) tick: i64,
 }
 
+/// The largest product of permits and ticks: of one that is, of one that was, and of one more call that
+/// costs all there is, the sum stays under 2^53.
+const MOST: i64 = LONGEST / 4 * 5;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CountersState {
     start: i64,
@@ -74,24 +78,27 @@ impl Rules for Counters {
 
     fn view(&self, state: Option<&CountersState>, now: i64) -> CountersView {
         let per = self.per;
-        let start = now / per * per;
         let (mut used, mut last, mut changed) = (0, 0, false);
         if let Some(state) = state {
-            if state.start > now || (state.per != per && state.start + 2 * state.per > now) {
-                // The clock was set back, or windows have another length: all of it counts, from now on.
-                (used, last, changed) = (state.used, state.last, true);
-            } else if state.per == per && state.start == start {
+            // By its own windows; and whatever those are, what counts in them counts in the present ones
+            // from now on. The same after the clock was set back.
+            let began = now / state.per * state.per;
+            if state.start > now || state.start == began {
                 (used, last) = (state.used, state.last);
-            } else if state.per == per && state.start == start - per {
+            } else if state.start == began - state.per {
                 last = state.used;
             }
+            changed = state.start > now || (state.per != per && used + last > 0);
         }
+        // They may be more than the count, where others have a larger one: cut down to it, they would be
+        // forgiven for those, too.
+        let most = MOST / self.ticks();
         CountersView {
             now,
             state: CountersState {
-                start,
-                used: used.min(self.count),
-                last: last.min(self.count),
+                start: now / per * per,
+                used: used.min(most),
+                last: last.min(most),
                 per,
             },
             changed,

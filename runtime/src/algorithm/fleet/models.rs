@@ -71,6 +71,15 @@ fn batches() -> impl Strategy<Value = Vec<(i64, Vec<i64>, i64)>> {
     prop::collection::vec(batch, 1..80)
 }
 
+fn extreme() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(1), Just(u32::MAX), 1u32..20, 1u32..]
+}
+
+fn extreme_time() -> impl Strategy<Value = u64> {
+    let second = 1_000_000_000;
+    prop_oneof![Just(1), Just(second), Just(u64::MAX), 1..3 * second, 1u64..]
+}
+
 fn bucket(count: u32, burst: u32) -> Bucket {
     Bucket(Ratio::new(
         Rate::new(count, Duration::from_secs(1)),
@@ -399,6 +408,33 @@ proptest! {
         prop_assert!(check(log, now, cost));
         prop_assert!(check(Counters::new(per, count), now, cost));
     }
+
+    /// From any settings to any others, too: in between, everything is taken.
+    #[test]
+    fn numbers_stay_below_it_from_one_extreme_to_another(
+        rates in prop::collection::vec((extreme(), extreme_time()), 2..5), now in START..2 * START, passed in 0i64..3 * PER,
+    ) {
+        const MOST: i64 = 1 << 53;
+        fn check<R: Rules + Copy>(all: &[R], count: impl Fn(&R) -> i64, now: i64, passed: i64) -> bool {
+            let (mut kept, mut now) = (Kept::new(all[0]), now);
+            all.iter().chain(all).all(|rules| {
+                kept.rules = *rules;
+                now += passed;
+                let answers = [kept.take(now, 1), kept.take(now, count(rules)), kept.take(now, 0)];
+                answers.iter().all(|a| [a.retry, a.remaining, a.reset].iter().all(|n| (-1..MOST).contains(n)))
+            })
+        }
+        let rate = |&(count, per): &(u32, u64)| Rate::new(count, Duration::from_nanos(per));
+        let buckets: Vec<_> = rates.iter().map(|of| Bucket(Ratio::new(rate(of), of.0, 1))).collect();
+        prop_assert!(check(&buckets, |bucket| bucket.0.burst, now, passed));
+        let counters: Vec<_> = rates.iter().map(|of| Counters::new(super::micros(rate(of).per()), of.0.into())).collect();
+        prop_assert!(check(&counters, |counters| counters.count, now, passed));
+        let adapting: Vec<_> = rates.iter().map(|of| {
+            let (ratio, scale) = scaled(rate(of));
+            Adapting { ratio, scale, ..adapting(1, 1, 1) }
+        }).collect();
+        prop_assert!(check(&adapting, |adapting| adapting.ratio.burst, now, passed));
+    }
 }
 
 #[test]
@@ -437,4 +473,122 @@ fn one_who_waits_is_not_overtaken_in_a_batch() {
     let calls = [ask(5, 399_999), ask(1, 0)];
     let (decided, _) = decide(&rules, Some(state), START, calls, 0);
     assert!(decided.answers[1].is_allowed());
+}
+
+/// Calls of instances that go by different settings: which of them, when, and at which cost.
+fn mixed() -> impl Strategy<Value = Vec<(usize, i64, i64)>> {
+    let pass = prop_oneof![0i64..PER / 20, Just(0), 0i64..3 * PER];
+    prop::collection::vec((0usize..3, pass, 1i64..4), 1..200)
+}
+
+/// Asks one record by the settings of each, and returns what was let through, by whom.
+fn drive_mixed<R: Rules + Copy>(all: &[R], calls: &[(usize, i64, i64)]) -> Vec<(usize, i64, i64)> {
+    let (mut kept, mut now, mut taken) = (Kept::new(all[0]), START, Vec::new());
+    for &(who, pass, cost) in calls {
+        now += pass;
+        kept.rules = all[who % all.len()];
+        if kept.take(now, cost).is_allowed() {
+            taken.push((who, now, cost));
+        }
+    }
+    taken
+}
+
+/// While a change is rolled out, instances go by the old and by the new settings at one record.
+mod rolling_change {
+    use super::*;
+
+    fn by_all(taken: &[(usize, i64, i64)]) -> Taken {
+        taken.iter().map(|&(_, at, cost)| (at, cost)).collect()
+    }
+
+    /// Whichever settings are left after it, calls are let through again after so long.
+    fn nobody_is_stuck<R: Rules + Copy>(all: &[R], calls: &[(usize, i64, i64)], time: i64) {
+        let often = PER / 10;
+        for left in 0..all.len() {
+            let mut calls = calls.to_vec();
+            calls.extend((0..time / often).map(|_| (left, often, 1)));
+            let taken = drive_mixed(all, &calls);
+            let ends: i64 = calls.iter().map(|(_, pass, _)| pass).sum();
+            assert!(
+                taken
+                    .last()
+                    .is_some_and(|(_, at, _)| *at > START + ends - time)
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_bucket_gives_what_the_larger_gives(
+            sizes in prop::collection::vec((1u32..20, 1u32..20), 2..4), calls in mixed(), x in 0i64..3 * PER,
+        ) {
+            let all: Vec<_> = sizes.iter().map(|&(count, burst)| bucket(count, burst)).collect();
+            let (count, burst) = sizes.iter().fold((0, 0), |(a, b), &(c, d)| (c.max(a), d.max(b)));
+            let most = i64::from(burst) + i64::from(count) * x / PER;
+            prop_assert!(most_in(&by_all(&drive_mixed(&all, &calls)), x) <= most);
+            nobody_is_stuck(&all, &calls, 60 * PER);
+        }
+
+        #[test]
+        fn an_adaptive_limit_gives_what_the_larger_gives(
+            counts in prop::collection::vec(1u32..20, 2..4), calls in mixed(), x in 0i64..3 * PER,
+        ) {
+            let all: Vec<_> = counts.iter().map(|&count| adapting(count, 1, 0)).collect();
+            let count = counts.iter().copied().max().unwrap();
+            let most = i64::from(count) + i64::from(count) * x / PER;
+            prop_assert!(most_in(&by_all(&drive_mixed(&all, &calls)), x) <= most);
+            nobody_is_stuck(&all, &calls, 60 * PER);
+        }
+
+        #[test]
+        fn counts_of_windows_give_what_the_larger_gives(
+            counts in prop::collection::vec(1i64..20, 2..4), calls in mixed(),
+        ) {
+            let count = counts.iter().copied().max().unwrap();
+            let windows: Vec<_> = counts.iter().map(|&count| Window { per: PER, count }).collect();
+            prop_assert!(most_in(&by_all(&drive_mixed(&windows, &calls)), PER) <= 2 * count);
+            nobody_is_stuck(&windows, &calls, 5 * PER);
+            let logs: Vec<_> = counts.iter().map(|&count| Log { per: PER, count }).collect();
+            prop_assert!(most_in(&by_all(&drive_mixed(&logs, &calls)), PER - 1) <= count);
+            // Two counters: the larger alone would have let through each of them, too.
+            let counters: Vec<_> = counts.iter().map(|&count| Counters::new(PER, count)).collect();
+            let mut larger = Kept::new(Counters::new(PER, count));
+            for (_, at, cost) in drive_mixed(&counters, &calls) {
+                prop_assert!(larger.take(at, cost).is_allowed());
+            }
+        }
+
+        /// Windows of different lengths: no more than the old and the new ones let through together, twice
+        /// each in a window at worst; and both go on.
+        #[test]
+        fn windows_of_different_lengths_give_what_both_give_and_go_on(
+            sizes in prop::collection::vec((1i64..20, 1i64..5), 2..4), calls in mixed(), x in 0i64..5,
+        ) {
+            let x = x * PER;
+            let most: i64 = sizes.iter().map(|&(count, per)| 2 * count * (x / (per * PER) + 2)).sum();
+            let windows: Vec<_> = sizes.iter().map(|&(count, per)| Window { per: per * PER, count }).collect();
+            prop_assert!(most_in(&by_all(&drive_mixed(&windows, &calls)), x) <= most);
+            let logs: Vec<_> = sizes.iter().map(|&(count, per)| Log { per: per * PER, count }).collect();
+            prop_assert!(most_in(&by_all(&drive_mixed(&logs, &calls)), x) <= most);
+            let counters: Vec<_> = sizes.iter().map(|&(count, per)| Counters::new(per * PER, count)).collect();
+            prop_assert!(most_in(&by_all(&drive_mixed(&counters, &calls)), x) <= most);
+        }
+    }
+
+    /// Many calls of each, more often than windows end.
+    #[test]
+    fn two_counters_of_different_lengths_go_on() {
+        let all = [Counters::new(PER, 10), Counters::new(2 * PER, 30)];
+        let calls: Vec<_> = (0..2_000).map(|n| (n, PER / 50, 1)).collect();
+        let taken = drive_mixed(&all, &calls);
+        let late = taken
+            .iter()
+            .filter(|(_, at, _)| *at > START + 20 * PER)
+            .count();
+        assert!(
+            (100..=20 * (10 + 15) + 2 * (10 + 30)).contains(&late),
+            "{late} in 20 s"
+        );
+    }
 }

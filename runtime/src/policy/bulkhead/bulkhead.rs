@@ -637,6 +637,27 @@ impl Bulkhead {
         });
     }
 
+    /// How full it is, in words; with keys, how full they all are.
+    fn load(&self) -> String {
+        let BulkheadMetrics {
+            in_flight,
+            waiting,
+            max_concurrent,
+            ..
+        } = self.metrics();
+        let (mut full, mut all) = (0_u64, 0_u64);
+        if let Some(keys) = self.0.keys.get() {
+            keys.for_each(|gate| {
+                all += 1;
+                full += u64::from(Places::in_flight(&**gate) >= max_concurrent);
+            });
+        }
+        match all {
+            0 => format!("{in_flight} in flight, {waiting} waiting"),
+            _ => format!("{in_flight} in flight, {waiting} waiting, {full} of {all} keys full"),
+        }
+    }
+
     fn each(&self, mut act: impl FnMut(&dyn Places)) {
         act(self.places());
         if let Some(keys) = self.0.keys.get() {
@@ -743,8 +764,7 @@ impl Policy for Bulkhead {
             true => HealthStatus::Degraded,
             false => HealthStatus::Healthy,
         };
-        let detail = format!("{in_flight} in flight, {waiting} waiting");
-        Some(Verdict::new(status, detail))
+        Some(Verdict::new(status, self.load()))
     }
 
     /// Places that are taken stay taken, and waiters keep theirs: they belong to calls that run.

@@ -21,6 +21,9 @@ mod window;
 
 #[cfg(all(test, steadfast_loom))]
 mod models;
+#[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+mod reload_model;
 
 pub use breaker::CircuitBreaker;
 pub use cancelled::Cancelled;

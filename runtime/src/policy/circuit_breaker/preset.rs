@@ -35,7 +35,8 @@ use crate::policy::settings::spelt;
 /// | `half_open_timeout` | 1m | 30s | 5s |
 ///
 /// (– as without a preset, which holds for all other settings as well. Where a `window` of fewer calls is
-/// written, `minimum_calls` is no more than that.)
+/// written, `minimum_calls` is no more than that; where a file takes the `failure_rate` away, it goes with
+/// it.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

@@ -242,16 +242,22 @@ impl CircuitBreakerSettings {
         let Some(preset) = self.preset else {
             return self;
         };
-        let mut filled = self.or(preset.settings());
-        if let (None, Some(minimum), Some(Window::Count(calls))) =
-            (self.minimum_calls, filled.minimum_calls, filled.window)
+        let filled = self.or(preset.settings());
+        match self.minimum_calls {
+            Some(_) => filled,
+            None => filled.with_minimum_in_window(),
+        }
+    }
+
+    /// A minimum that nobody has written never keeps a window from meaning something.
+    const fn with_minimum_in_window(mut self) -> Self {
+        if let (Some(minimum), Some(Window::Count(calls))) = (self.minimum_calls, self.window)
             && calls > 0
             && calls < minimum
         {
-            // A minimum that nobody has written never keeps a window from meaning something.
-            filled.minimum_calls = Some(calls);
+            self.minimum_calls = Some(calls);
         }
-        filled
+        self
     }
 
     const fn has_rate(&self) -> bool {
@@ -363,6 +369,20 @@ impl PolicySettings for CircuitBreakerSettings {
         Self {
             preset: None,
             ..self.filled()
+        }
+    }
+
+    fn fitted(mut self, is_presets: impl Fn(&str) -> bool, _: bool) -> Self {
+        if !is_presets("minimum_calls") {
+            return self;
+        }
+        if !is_presets("failure_rate") && !self.filled().has_rate() {
+            // Of what was taken away.
+            self.minimum_calls = None;
+        }
+        match is_presets("window") {
+            true => self,
+            false => self.with_minimum_in_window(),
         }
     }
 

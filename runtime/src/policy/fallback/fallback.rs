@@ -322,6 +322,20 @@ impl Fallback {
         }));
     }
 
+    /// Keeps no more than what is in force says. Whoever is overtaken by others who change that sees it.
+    fn keep_bounds(&self) {
+        loop {
+            let terms = self.0.terms.get();
+            self.0.answers.set_max_entries(terms.max_entries);
+            if let Some(sharing) = &self.0.sharing {
+                sharing.change(terms.max_entries);
+            }
+            if std::ptr::eq(terms, self.0.terms.get()) {
+                return;
+            }
+        }
+    }
+
     fn note(&self, source: Source, counter: usize) {
         self.0.totals.add(counter, 1);
         let now = clock::now();
@@ -372,17 +386,9 @@ impl Policy for Fallback {
     /// remembered, the least valuable go. A call is answered by what is in force when it has failed.
     fn configure(&self, settings: &FallbackSettings, switch: Switch) -> Later {
         self.0.terms.set(Terms::new(*settings, switch));
-        // Without a lock, since what is forgotten is dropped: whoever is overtaken by others sees it.
-        loop {
-            let terms = self.0.terms.get();
-            self.0.answers.set_max_entries(terms.max_entries);
-            if let Some(sharing) = &self.0.sharing {
-                sharing.change(terms.max_entries);
-            }
-            if std::ptr::eq(terms, self.0.terms.get()) {
-                return Later::NOTHING;
-            }
-        }
+        let this = self.clone();
+        // What is forgotten is dropped, which is the user's code and may come back with other settings.
+        Later::new(move || this.keep_bounds())
     }
 
     fn observe(&self) -> Vec<(&'static str, Value)> {

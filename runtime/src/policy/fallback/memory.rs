@@ -4,6 +4,7 @@ use std::{
     any::{Any, TypeId},
     fmt,
     hash::{Hash, Hasher},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -13,7 +14,7 @@ use std::{
 
 #[cfg(feature = "redis")]
 use quick_cache::sync::{EntryAction, EntryResult};
-use quick_cache::{Equivalent, sync::Cache};
+use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, UnitWeighter, sync::Cache};
 
 use super::settings::Ages;
 use crate::clock::Nanos;
@@ -35,9 +36,12 @@ impl CacheKey {
     }
 }
 
+/// An answer of any type.
+type Answer = Arc<dyn Any + Send + Sync>;
+
 /// Answers by key and type, bounded in number; the least valuable go first.
 pub(super) struct Answers {
-    cache: Cache<Slot, Arc<dyn Any + Send + Sync>>,
+    cache: Cache<Slot, Answer, UnitWeighter, DefaultHashBuilder, Outside>,
     /// A bound that is less than one for each shard of the cache, which it therefore does not keep by
     /// itself; or all there can be.
     tight: AtomicUsize,
@@ -86,6 +90,33 @@ impl Equivalent<Slot> for Wanted<'_> {
     }
 }
 
+/// Answers are the user's, and so is what happens when they are dropped: it may come back in here, and does
+/// so when no lock is held.
+#[derive(Clone)]
+struct Outside;
+
+/// What has to go once the locks are gone.
+#[derive(Default)]
+struct Gone(Vec<(Slot, Answer)>);
+
+impl Lifecycle<Slot, Answer> for Outside {
+    type RequestState = Gone;
+
+    fn on_evict(&self, gone: &mut Gone, slot: Slot, answer: Answer) {
+        gone.0.push((slot, answer));
+    }
+}
+
+/// If one of them panics, that must neither keep the others nor hurt whoever only took their place: it goes
+/// no further than the panic hook.
+impl Drop for Gone {
+    fn drop(&mut self) {
+        for answer in self.0.drain(..) {
+            drop(catch_unwind(AssertUnwindSafe(|| drop(answer))));
+        }
+    }
+}
+
 /// An answer, and when it was got.
 pub(super) struct Remembered<T> {
     pub(super) value: T,
@@ -113,7 +144,13 @@ pub(super) struct Recalled<T> {
 
 impl Answers {
     pub(super) fn new(max_entries: u32) -> Self {
-        let cache = Cache::new(usize::try_from(max_entries).unwrap_or(usize::MAX));
+        let cache = Cache::with(
+            usize::try_from(max_entries).unwrap_or(usize::MAX),
+            max_entries.into(),
+            UnitWeighter,
+            DefaultHashBuilder::default(),
+            Outside,
+        );
         Self {
             first: (max_entries, cache.capacity()),
             cache,
@@ -150,8 +187,7 @@ impl Answers {
             let mut others = self.cache.iter().map(|(slot, _)| slot);
             let other = others.find(|slot| Some(slot) != new);
             match other {
-                // Dropped here, outside the locks: it is the user's.
-                Some(slot) => drop(self.cache.remove(&slot)),
+                Some(slot) => drop(Gone(self.cache.remove(&slot).into_iter().collect())),
                 None => return,
             }
         }
@@ -219,8 +255,9 @@ impl Answers {
         self.cache.len()
     }
 
+    /// Forgets all that there is now.
     pub(super) fn clear(&self) {
-        self.cache.clear();
+        drop(Gone(self.cache.drain().collect()));
     }
 }
 

@@ -1,6 +1,15 @@
 //! Other settings while answers are remembered.
 
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use tokio::time::advance;
@@ -118,6 +127,96 @@ async fn fewer_answers_are_kept_at_once_and_more_from_then_on() {
         good(&fallback, &n.to_string(), n).await;
     }
     assert!(fallback.metrics().entries > 4_900);
+}
+
+/// Does something when it is dropped.
+struct Answer(Arc<dyn Fn() + Send + Sync>);
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn remember(fallback: &Fallback, keys: u32, act: impl Fn() + Send + Sync + 'static) {
+    let act: Arc<dyn Fn() + Send + Sync> = Arc::new(act);
+    for key in 0..keys {
+        let answer = Answer(Arc::clone(&act));
+        fallback
+            .0
+            .answers
+            .remember(&CacheKey::new(&key), answer, Nanos(1 << 60));
+    }
+}
+
+/// Fails instead of waiting for ever.
+fn ends(act: impl FnOnce() + Send + 'static) {
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        act();
+        sender.send(()).unwrap();
+    });
+    let outcome = receiver.recv_timeout(Duration::from_secs(60));
+    assert_ne!(
+        outcome,
+        Err(mpsc::RecvTimeoutError::Timeout),
+        "it waits for itself"
+    );
+    thread.join().unwrap();
+}
+
+#[test]
+fn an_answer_that_comes_back_in_when_it_is_forgotten_finds_no_lock_taken() {
+    ends(|| {
+        let settings = settings(10 * SECOND, 20 * SECOND);
+        let fallback = fallback(settings.max_entries(1_000));
+        let (back, seen) = (fallback.clone(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&seen);
+        remember(&fallback, 1_000, move || {
+            count.fetch_add(1, Relaxed);
+            let entries = u32::try_from(back.metrics().entries).unwrap();
+            back.reconfigure(&settings.max_entries(entries.max(1)), Switch::On);
+        });
+        let before = fallback.metrics().entries as usize;
+        let evicted = seen.load(Relaxed);
+        fallback.reconfigure(&settings.max_entries(3), Switch::On);
+        let kept = fallback.metrics().entries as usize;
+        assert!(kept <= before && kept >= 1);
+        assert_eq!(seen.load(Relaxed) - evicted, before - kept);
+        fallback.reset();
+        assert_eq!(fallback.metrics().entries, 0);
+        assert_eq!(seen.load(Relaxed), 1_000);
+    });
+}
+
+#[cfg(feature = "config")]
+#[test]
+fn an_answer_that_loads_a_configuration_when_it_is_forgotten_waits_for_nobody() {
+    ends(|| {
+        let test = crate::test::isolated();
+        let registry = test.registry().clone();
+        let fallback = Fallback::builder("answers")
+            .fresh(SECOND)
+            .install()
+            .unwrap();
+        remember(&fallback, 50, move || registry.configure_toml("").unwrap());
+        let text = "[fallback.answers]\nmax_entries = 2";
+        test.registry().configure_toml(text).unwrap();
+    });
+}
+
+#[test]
+fn an_answer_that_panics_when_it_is_forgotten_keeps_no_other_and_hurts_nobody() {
+    let settings = settings(10 * SECOND, 20 * SECOND);
+    let fallback = fallback(settings.max_entries(1_000));
+    remember(&fallback, 100, || panic!("as a user's does"));
+    for most in [40, 7, 1] {
+        fallback.reconfigure(&settings.max_entries(most), Switch::On);
+        assert!(fallback.metrics().entries <= u64::from(most));
+    }
+    let reset = catch_unwind(AssertUnwindSafe(|| fallback.reset()));
+    assert!(reset.is_ok());
+    assert_eq!(fallback.metrics().entries, 0);
 }
 
 proptest! {

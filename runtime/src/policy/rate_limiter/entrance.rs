@@ -513,7 +513,7 @@ impl RateLimiter {
     fn has_waited(&self, call: &Call, time: Duration) {
         call.add_waited(time);
         #[cfg(feature = "metrics")]
-        self.0.meter.tell(time.as_secs_f64());
+        self.0.meter.tell(crate::clock::nanos(time));
     }
 
     /// Counts and tells how a request ended.

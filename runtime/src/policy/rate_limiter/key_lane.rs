@@ -282,7 +282,10 @@ mod tests {
     use crate::{
         call::Call,
         key::Shown,
-        policy::rate_limiter::{RateLimiter, RateLimiterSettings, Request},
+        policy::{
+            Switch,
+            rate_limiter::{Algorithm, RateLimiter, RateLimiterSettings, Request},
+        },
     };
 
     const START: Nanos = Nanos(1 << 60);
@@ -293,6 +296,27 @@ mod tests {
                 .rate(Rate::per_second(10))
                 .burst(burst),
         )
+    }
+
+    fn any_rules() -> impl Strategy<Value = Rules> {
+        let algorithms = prop::sample::select(Algorithm::ALL.to_vec());
+        let per = prop::sample::select(vec![300u64, 1_000, 2_000]);
+        (
+            algorithms,
+            1u32..12,
+            per,
+            prop::option::of(1u32..6),
+            prop::bool::weighted(0.1),
+        )
+            .prop_map(|(algorithm, count, per, burst, off)| {
+                let rate = Rate::new(count, Duration::from_millis(per));
+                let mut settings = RateLimiterSettings::new().rate(rate).algorithm(algorithm);
+                let is_bucket =
+                    matches!(algorithm, Algorithm::TokenBucket | Algorithm::LeakyBucket);
+                settings.burst = burst.filter(|_| is_bucket);
+                let switch = if off { Switch::Off } else { Switch::On };
+                Rules::switched(&settings, switch)
+            })
     }
 
     fn bucket(rules: &Rules) -> &Gcra {
@@ -448,6 +472,59 @@ mod tests {
                     taken.push((decision.mark, cost));
                 }
                 prop_assert_eq!(key.is_unused(&rules, now), lane.is_unused(&rules, now));
+            }
+        }
+
+        /// The same while the rules change, with calls that bring a rate of their own among them: and nothing
+        /// that is given back makes the key hold more than the lane does.
+        #[test]
+        fn behaves_like_a_lane_whatever_is_in_force(
+            steps in prop::collection::vec((0u8..9, 0u64..400_000_000, 0u32..7, any_rules()), 1..120),
+        ) {
+            let terms = Edition::default();
+            let mut rules = rules(3);
+            let (mut key, mut lane) = (KeyLane::new(&rules, || START), Lane::new(&rules, START));
+            let mut common = Common::new(terms);
+            let (mut now, mut taken, mut is_exact) = (START, Vec::new(), true);
+            for (step, passed, cost, other) in steps {
+                now = Nanos(now.0 + passed);
+                match step {
+                    0 => {
+                        key.change(&rules, common.refunded, &other, now).run();
+                        common = common.changed(terms, &rules, &other, now);
+                        lane.change(&rules, &other, now).run();
+                        rules = other;
+                    }
+                    1 if !rules.off => {
+                        let rate = Rate::new(cost, Duration::from_secs(1));
+                        key.retune(&rules, common.refunded, now, rate);
+                        lane.retune(&rules, now, Some(rate));
+                    }
+                    2 => {
+                        if let Some((here, there, cost)) = taken.pop() {
+                            key.lane(&rules, common.refunded).refund(&rules, now, here, cost).run();
+                            lane.refund(&rules, now, there, cost).run();
+                            is_exact = false;
+                        }
+                    }
+                    _ => {
+                        let expected = lane.take(&rules, now, cost);
+                        let reply = key.arrive(&rules, common.refunded, now, cost, None);
+                        let Arrival::Ended(decision) = reply.into_full_arrival(&rules, cost) else {
+                            panic!("nobody waits");
+                        };
+                        if is_exact {
+                            prop_assert_eq!(Decision { mark: 0, ..decision }, Decision { mark: 0, ..expected });
+                        } else if decision.allowed != expected.allowed {
+                            // A mark from before a change may hold less here: then they are two from now on.
+                            prop_assert!(!decision.allowed);
+                            return Ok(());
+                        }
+                        if decision.allowed && !decision.is_past() {
+                            taken.push((decision.mark, expected.mark, cost));
+                        }
+                    }
+                }
             }
         }
     }

@@ -203,20 +203,24 @@ impl Lane {
         let Self {
             state, line, own, ..
         } = self;
-        let Some(line) = line else {
+        let Some(line) = line.as_mut().filter(|line| !line.queue.is_empty()) else {
             return Aftermath::default();
         };
         let mut aftermath = Aftermath::default();
-        let (limit, tickets) = (Self::limit(own, rules), line.queue.tickets());
+        let limit = Self::limit(own, rules);
+        let stands = limit.map(|limit| limit.take(state, now, 0));
+        let outlook = limit.map(|limit| limit.outlook(state, now));
         let mut ahead = 0;
-        for ticket in tickets {
+        for ticket in line.queue.tickets() {
             let Some(waiter) = line.queue.get_mut(ticket) else {
                 continue;
             };
             let cost = waiter.weight;
             let stay = waiter.data.stay.under(rules);
             waiter.data.stay = stay;
-            let ready = limit.and_then(|limit| limit.ready_at(state, now, ahead, cost));
+            let ready = outlook
+                .as_ref()
+                .and_then(|outlook| outlook.ready_at(ahead, cost));
             let decision = match (rules.off, ready) {
                 (true, _) => rules.past(),
                 (_, Some(ready)) if ready <= stay.give_up.max(now) => {
@@ -224,7 +228,7 @@ impl Lane {
                     aftermath.served.push(waiter.waker.clone());
                     continue;
                 }
-                _ => refused(limit, state, now, ahead, cost),
+                _ => stands.map_or_else(|| nothing(cost), |stands| in_vain(stands, ready, now)),
             };
             if let Some(waiter) = line.queue.remove(ticket) {
                 aftermath.served.push(waiter.waker);
@@ -510,7 +514,11 @@ fn refused(
         return nothing(cost);
     };
     let stands = limit.take(state, now, 0);
-    let ready = limit.ready_at(state, now, ahead, cost);
+    in_vain(stands, limit.ready_at(state, now, ahead, cost), now)
+}
+
+/// The same, of one whose turn would come then.
+fn in_vain(stands: Decision, ready: Option<Nanos>, now: Nanos) -> Decision {
     Decision {
         allowed: false,
         retry_after: ready.map(|ready| ready.since(now)),
@@ -540,7 +548,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::policy::rate_limiter::{Algorithm, RateLimiterSettings};
+    use crate::policy::{
+        Switch,
+        rate_limiter::{Algorithm, RateLimiterSettings},
+    };
 
     const START: Nanos = Nanos(1 << 60);
 
@@ -615,7 +626,9 @@ mod tests {
             ) {
                 Arrival::Ended(decision) if decision.allowed => {
                     assert!(self.waiting.is_empty(), "overtook {}", self.waiting.len());
-                    self.passed.push((self.now, decision.mark, cost));
+                    if !decision.is_past() {
+                        self.passed.push((self.now, decision.mark, cost));
+                    }
                     Some(decision.mark)
                 }
                 Arrival::Ended(_) => None,
@@ -656,7 +669,9 @@ mod tests {
                         let waiting = self.waiting.remove(index);
                         if decision.allowed {
                             assert_eq!(index, 0, "overtook those before it");
-                            self.passed.push((self.now, decision.mark, waiting.cost));
+                            if !decision.is_past() {
+                                self.passed.push((self.now, decision.mark, waiting.cost));
+                            }
                         } else {
                             assert!(self.changed || self.now >= waiting.give_up);
                         }
@@ -777,8 +792,8 @@ mod tests {
             }
         }
 
-        /// The same while rules change: nobody overtakes, nobody is lost, and each time between two changes
-        /// keeps to the rules in force.
+        /// The same while rules change, are switched off, and stop letting anybody wait: nobody overtakes,
+        /// nobody is lost, and each time between two changes keeps to the rules in force.
         #[test]
         fn first_come_first_served_under_rules_that_change(
             steps in prop::collection::vec(
@@ -796,10 +811,13 @@ mod tests {
                     5 | 6 => line.pass(millis / 8),
                     7 if !line.waiting.is_empty() => line.leave(index.index(line.waiting.len())),
                     8 => {
+                        // Smaller than what some of those who wait ask for, at times.
                         (algorithm, rate, burst) = (other, count, cost);
-                        let settings = RateLimiterSettings::new()
-                            .rate(Rate::per_second(rate))
-                            .max_wait(Duration::from_millis(1 + millis));
+                        let settings = RateLimiterSettings::new().rate(Rate::per_second(rate));
+                        let settings = match millis % 5 {
+                            0 => settings,
+                            _ => settings.max_wait(Duration::from_millis(1 + millis)),
+                        };
                         let settings = match algorithm {
                             0 => settings.burst(burst),
                             1 => settings.algorithm(Algorithm::FixedWindow),
@@ -807,11 +825,18 @@ mod tests {
                             3 => settings.algorithm(Algorithm::SlidingWindowCounter),
                             _ => settings.algorithm(Algorithm::Adaptive),
                         };
-                        line.change(Rules::new(&settings));
+                        let switch = if millis % 7 == 0 { Switch::Off } else { Switch::On };
+                        let rules = Rules::switched(&settings, switch);
+                        line.change(rules.clone());
+                        if rules.off || rules.max_wait.is_none() {
+                            prop_assert_eq!(line.waiting.len(), 0, "nobody goes on waiting");
+                        }
                     }
                     _ => line.pass(1),
                 }
                 prop_assert_eq!(line.lane.waiting(), line.waiting.len());
+                let largest = line.rules.limit.largest();
+                prop_assert!(line.waiting.iter().all(|waiting| waiting.cost <= largest));
             }
             line.pass(500);
             prop_assert!(line.waiting.is_empty() && line.lane.waiting() == 0);

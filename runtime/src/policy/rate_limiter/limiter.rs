@@ -97,18 +97,23 @@ use crate::{
 /// |---|---|
 /// | buckets | as many permits are out as were, up to twice what the new bucket holds: while more are out than it holds, nobody gets one |
 /// | windows | their counts stay; where the time is another, those of the windows that run are those of the new ones that run. The exact one knows when each permit was taken, as far back as the longest time went |
-/// | adaptive | the present limit stays the same share of the rate |
+/// | adaptive | the present limit stays the same share of the rate, and its bucket goes on like any |
 /// | another algorithm | starts empty |
 ///
 /// So in a time in which settings change no more gets through than the old and the new limit let
-/// through together, as long as no bucket is more than twice the other. A permit that was taken before
+/// through together, as long as no bucket is more than twice the other. The same holds for a key whose calls
+/// bring different rates. A permit that was taken before
 /// and is given back after it gives back what it still holds or less; nothing where the algorithm is
 /// another, or the windows are.
 ///
 /// Those who wait are judged again, in their order: on a higher rate they leave earlier, on a lower one
 /// later, and whoever would have to wait longer than `max_wait` now is refused. With `enabled = false` they
-/// go on at once, and nothing is counted. Of a shared limit, what is out of a larger bucket has to flow
-/// back before anybody gets a permit of the smaller one; `retry_after` says when.
+/// go on at once, and nothing is counted.
+///
+/// Of a shared limit, what is out of a larger bucket has to flow back before anybody gets a permit of the
+/// smaller one; `retry_after` says when. So while a change is rolled out, and instances go by different
+/// settings, no more gets through than the largest of them lets through; of windows of different lengths, than
+/// all of them together.
 ///
 /// # Cancellation
 /// A dropped wait gives its place in the line back, and the next one moves up. A call of an annotated

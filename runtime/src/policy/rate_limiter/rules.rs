@@ -87,7 +87,8 @@ impl Rules {
 
     /// The limit of a key with a rate of its own. `None`: a rate that lets nothing through.
     ///
-    /// It comes from the program at run time; one beyond what can be counted is brought to that.
+    /// It comes from the program at run time; one beyond what can be counted is brought to that. The next
+    /// call may bring another, so what is owed stays owed as after other settings.
     pub(super) fn at_rate(&self, rate: Rate) -> Option<Limit> {
         let fixed = match period(rate) {
             Ok(_) => rate,
@@ -97,7 +98,7 @@ impl Rules {
             Err(Unrepresentable::TooFast) => Rate::OF_THE_CALL,
             Err(_) => return None,
         };
-        limit(&self.settings, fixed).ok()
+        limit(&self.settings, fixed).ok().map(Limit::overdrawn)
     }
 }
 

@@ -282,6 +282,10 @@ impl PolicySettings for RateLimiterSettings {
         ]
     }
 
+    fn brought(&self) -> &'static [&'static str] {
+        &["rate"]
+    }
+
     fn missing(&self) -> Option<&'static str> {
         self.rate.is_none().then_some("rate")
     }

@@ -276,7 +276,7 @@ impl Retry {
         #[cfg(feature = "metrics")]
         if index == BY_ATTEMPTS - 1 {
             // Of so many, only how many calls there were is known from the totals.
-            self.0.meter.tell(f64::from(attempts));
+            self.0.meter.tell(attempts.into());
         }
     }
 

@@ -190,6 +190,22 @@ impl RetrySettings {
         }
     }
 
+    /// Beside a function that says each delay: a `base_delay` that has no effect there is under any
+    /// `max_delay`.
+    #[must_use]
+    pub const fn of_function(mut self) -> Self {
+        let (base, max) = (self.base_in_force(), self.max_in_force());
+        if !self.is_decorrelated() && base.as_nanos() > max.as_nanos() {
+            self.base_delay = Some(max);
+        }
+        self
+    }
+
+    /// Its delays start from `base_delay`, whatever the backoff.
+    const fn is_decorrelated(&self) -> bool {
+        matches!(self.filled().jitter, Some(Jitter::Decorrelated))
+    }
+
     const fn base_in_force(&self) -> Duration {
         match self.filled().base_delay {
             Some(delay) => delay,
@@ -234,6 +250,22 @@ impl RetrySettings {
 
 impl PolicySettings for RetrySettings {
     const KIND: PolicyKind = PolicyKind::Retry;
+
+    const BROUGHT_BY: &'static str = "a function that says each delay";
+
+    fn brought(&self) -> &'static [&'static str] {
+        match self.is_decorrelated() {
+            true => &["backoff", "multiplier"],
+            false => &["backoff", "multiplier", "base_delay"],
+        }
+    }
+
+    fn fitted(self, _: impl Fn(&str) -> bool, varying: bool) -> Self {
+        match varying {
+            true => self.of_function(),
+            false => self,
+        }
+    }
 
     fn is_preset(&self, setting: &str) -> bool {
         let says = |preset: RetryPreset| preset.settings().is_written(setting);

@@ -37,6 +37,10 @@ impl PolicySettings for TimeoutSettings {
         vec![Setting::new("after", after)]
     }
 
+    fn brought(&self) -> &'static [&'static str] {
+        &["after"]
+    }
+
     fn missing(&self) -> Option<&'static str> {
         self.after.is_none().then_some("after")
     }

@@ -32,4 +32,14 @@ async fn f5(order: String, name: &str) -> Result<usize, Rejection> {
     Ok(order.len() + name.len())
 }
 
+#[retry(preset = RetryPreset::FastApi)]
+async fn f6(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
+#[retry(enabled = false)]
+async fn f7(order: String, name: &str) -> Result<usize, Rejection> {
+    Ok(order.len() + name.len())
+}
+
 fn main() {}

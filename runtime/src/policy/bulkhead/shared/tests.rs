@@ -644,6 +644,42 @@ async fn those_who_wait_are_judged_by_other_settings() {
     );
 }
 
+/// The store answers at once, and hands over a place: under no lock of the configuration's.
+#[cfg(feature = "config")]
+#[test]
+fn whoever_is_woken_by_a_reload_may_load_again() {
+    struct Loads(crate::Registry);
+    impl std::task::Wake for Loads {
+        fn wake(self: Arc<Self>) {
+            self.0.configure_toml("").unwrap();
+        }
+    }
+    let (done, is_done) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().build().unwrap();
+        let _in_it = runtime.enter();
+        let isolated = isolated();
+        let registry = isolated.registry();
+        registry.set_store(MemoryStore::at_rest()).unwrap();
+        let builder = Bulkhead::builder("b").shared(true).max_concurrent(1);
+        let bulkhead = builder.max_wait(60 * SECOND).install().unwrap();
+        let _held = bulkhead.acquire_blocking().unwrap();
+        let waker = Waker::from(Arc::new(Loads(registry.clone())));
+        let mut acquiring = pin!(bulkhead.acquire());
+        let mut context = Context::from_waker(&waker);
+        assert!(acquiring.as_mut().poll(&mut context).is_pending());
+        let text = "[bulkhead.b]\nmax_concurrent = 2";
+        registry.configure_toml(text).unwrap();
+        assert!(acquiring.as_mut().poll(&mut context).is_ready());
+        done.send(()).unwrap();
+    });
+    let outcome = is_done.recv_timeout(60 * SECOND);
+    let waits = Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+    assert_ne!(outcome, waits, "it waits for itself");
+    thread.join().unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_place_keeps_the_lease_that_it_was_taken_with() {
     let (store, fleet) = fleet(2, |b| b.max_concurrent(2).lease(2 * SECOND));

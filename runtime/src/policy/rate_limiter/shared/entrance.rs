@@ -436,8 +436,7 @@ impl RateLimiter {
         {
             let waited = call.waited_nanos().saturating_sub(before);
             if waited > 0 {
-                let waited = Duration::from_nanos(waited);
-                self.0.meter.tell(waited.as_secs_f64());
+                self.0.meter.tell(waited);
             }
         }
     }

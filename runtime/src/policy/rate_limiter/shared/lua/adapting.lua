@@ -17,10 +17,12 @@ if held then
   if #held ~= 64 then return foreign() end
   local unit
   at, debt, level, stepped, well, badly, share, unit = struct.unpack('>dddddddd', held)
+  local most = 2251799813685247
   if unit ~= permit then
-    debt = math.min(math.floor(debt / unit), count) * permit + math.ceil(debt % unit / unit * permit)
+    local fits = math.floor(most / permit)
+    debt = math.min(math.floor(debt / unit), fits) * permit + math.ceil(debt % unit / unit * permit)
   end
-  debt, level = math.min(debt, count * permit), math.min(math.max(level, lowest), whole)
+  debt, level = math.min(debt, most), math.min(math.max(level, lowest), whole)
   if at > now then at, stepped, changed = now, now, true end
   local steps = math.floor((now - stepped) / interval)
   if steps > 0 then

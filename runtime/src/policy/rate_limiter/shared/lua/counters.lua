@@ -5,15 +5,16 @@ local held = redis.call('GET', KEYS[1])
 if held then
   if #held ~= 32 then return foreign() end
   local s, u, l, p = struct.unpack('>dddd', held)
-  if s > now or (p ~= per and s + 2 * p > now) then
-    used, last, changed = u, l, true
-  elseif p == per and s == start then
+  local began = math.floor(now / p) * p
+  if s > now or s == began then
     used, last = u, l
-  elseif p == per and s == start - per then
+  elseif s == began - p then
     last = u
   end
+  changed = s > now or (p ~= per and used + last > 0)
 end
-used, last = math.min(used, count), math.min(last, count)
+local most = math.floor(2814749767106560 / ticks)
+used, last = math.min(used, most), math.min(last, most)
 local weight = last * (ticks - math.floor((now - start) / tick))
 local function passed_until(before, room)
   if before == 0 then return 0 end

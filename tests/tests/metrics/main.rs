@@ -1,6 +1,10 @@
 //! What a recorder gets of each policy.
 #![allow(missing_docs)]
 
+mod callers;
+mod exact;
+mod rounds;
+
 use std::{
     collections::BTreeMap,
     future::pending,
