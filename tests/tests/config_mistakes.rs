@@ -92,6 +92,32 @@ fn a_word_that_is_a_part_of_the_right_one_is_enough_to_name_it() {
 }
 
 #[test]
+fn a_mistake_is_told_whatever_goes_over_it() {
+    let test = steadfast::test::isolated();
+    let registry = test.registry();
+    let path = std::env::temp_dir().join(format!("steadfast-over-{}.toml", std::process::id()));
+    let load = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        registry.configure_file(&path)
+    };
+    // A text that came first stays below the file.
+    registry.configure_toml("").unwrap();
+    let over =
+        "[retry.quotes]\nmax_attempts = 8\nbase_delay = \"1s\"\n[bulkhead.quotes]\nmax_queue = 7";
+    load(over).unwrap();
+    let below = "[retry.quotes]\nmax_attempts = 0\nmax_dealy = \"1s\"\nbase_delay = \"90s\"";
+    let errors = registry.configure_toml(below).unwrap_err();
+    let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(told[0].starts_with("line 2, column 16: `max_attempts` of retry `quotes`: "));
+    assert!(told[1].starts_with("line 3, column 1: retry `quotes` has no setting `max_dealy`"));
+    // What is only wrong beside others is good beside these.
+    let below = "[retry.quotes]\nbase_delay = \"90s\"\n[bulkhead.quotes]\nmax_queue = \"none\"";
+    registry.configure_toml(below).unwrap();
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn values_of_two_sources_that_do_not_go_together_name_both() {
     let test = steadfast::test::isolated();
     let registry = test.registry();

@@ -58,16 +58,35 @@ impl Layers {
         base: Base<S>,
     ) -> Resolved<S> {
         let key: Key = (S::KIND, name.to_string());
+        let in_variables = self.environment.table(S::KIND, name);
+        let in_files = self.documents.iter();
+        let in_files = in_files.filter_map(|(_, document)| document.policies.get(&key));
+        let tables: Vec<_> = in_files.chain(in_variables.as_ref()).collect();
         let mut resolver = Resolver::new(self, policy(name), base);
-        for (_, document) in &self.documents {
-            if let Some(table) = document.policies.get(&key) {
-                resolver.add(table);
+        for table in &tables {
+            resolver.add(table);
+        }
+        let mut resolved = resolver.finish();
+        // What goes over a mistake does not make it good: it may be gone one day.
+        for table in tables.iter().rev().skip(1) {
+            for mistake in self.alone::<S>(name, table) {
+                if !resolved
+                    .mistakes
+                    .iter()
+                    .any(|told| told.at() == mistake.at())
+                {
+                    resolved.mistakes.push(mistake);
+                }
             }
         }
-        if let Some(table) = self.environment.table(S::KIND, name) {
-            resolver.add(&table);
-        }
-        resolver.finish()
+        resolved
+    }
+
+    /// What is wrong with a table of a policy, whatever else is said of it.
+    fn alone<S: PolicySettings>(&self, name: &PolicyName, table: &Table) -> Vec<ConfigError> {
+        let mut resolver = Resolver::new(self, policy(name), nothing::<S>());
+        resolver.add(table);
+        resolver.finish_alone().mistakes
     }
 
     /// What a preset of the configuration's own says: of several of one name, the last.

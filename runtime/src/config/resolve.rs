@@ -86,6 +86,11 @@ impl<'l, S: PolicySettings> Resolver<'l, S> {
     /// over, or there is more below it.
     pub(super) fn finish_part(mut self) -> Resolved<S> {
         self.refuse_needless_none();
+        self.finish_alone()
+    }
+
+    /// The same where anything may stand beside it.
+    pub(super) fn finish_alone(mut self) -> Resolved<S> {
         self.fit();
         self.check_each();
         self.resolved()

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fmt, fs,
+    fmt, fs, mem,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, Weak},
     thread,
@@ -47,6 +47,8 @@ struct Inner {
     registry: WeakRegistry,
     /// What was read last, good or bad.
     last: Mutex<Option<Last>>,
+    /// Why changes of it may be missed.
+    unwatched: Mutex<Option<ConfigErrors>>,
     /// What tells of changes; none before it began, and once it was stopped.
     watcher: Mutex<Option<Watcher>>,
 }
@@ -103,6 +105,7 @@ impl Registry {
             file: ConfigFile::at(path.as_ref()),
             registry: self.downgrade(),
             last: Mutex::new(None),
+            unwatched: Mutex::new(None),
             watcher: Mutex::new(None),
         });
         // Before it is read: no change may be missed.
@@ -270,13 +273,16 @@ impl Inner {
             return;
         };
         // Before it is read, as at the beginning. If it leads elsewhere meanwhile, that is told again.
-        let followed = self.follow().map_err(|error| self.unwatchable(&error));
+        let unwatched = self.follow().err().map(|error| self.unwatchable(&error));
+        let before = mem::replace(&mut *lock(&self.unwatched), unwatched.clone());
         let read = self.settled();
         let loaded = match self.is_news(&read) {
             true => self.take(&registry, read),
             false => Ok(()),
         };
-        let rejected = [loaded.err(), followed.err()].into_iter().flatten();
+        // Told once.
+        let unwatched = unwatched.filter(|now| before.as_ref() != Some(now));
+        let rejected = [loaded.err(), unwatched].into_iter().flatten();
         for errors in rejected.filter(|_| self.is_wanted()) {
             let event = Event::ConfigRejected(ConfigRejected { errors });
             registry.sink().tell(&event);
