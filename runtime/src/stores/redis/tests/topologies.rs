@@ -28,7 +28,7 @@ async fn until_added(store: &RedisStore, key: &str) -> i64 {
 #[tokio::test]
 async fn the_master_is_found_by_its_sentinels_also_after_a_failover() {
     let sentinels = Sentinels::start();
-    let store = RedisStore::connect(&sentinels.url()).await.unwrap();
+    let store = patient(&sentinels.url()).await;
     assert_eq!(sum(add(&store, "{k}", 1).await), 1);
     let old = sentinels.kill_master();
     let new = sentinels.wait_for_failover_from(old);
@@ -40,7 +40,7 @@ async fn the_master_is_found_by_its_sentinels_also_after_a_failover() {
 #[tokio::test]
 async fn a_master_that_lives_on_as_replica_is_left() {
     let sentinels = Sentinels::start();
-    let store = RedisStore::connect(&sentinels.url()).await.unwrap();
+    let store = patient(&sentinels.url()).await;
     assert_eq!(sum(add(&store, "{k}", 1).await), 1);
     let new = sentinels.fail_over();
     // Until its sentinels have told it, the old one takes writes.
