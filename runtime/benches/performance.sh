@@ -55,6 +55,12 @@ END
     echo
     # What is counted is shown, also where it is too much.
     { "$benches/instructions.sh" || true; } | code
+    cat <<END
+
+Settings that configuration can replace while calls run are read through one pointer per policy and call: one
+load and a choice. When that was introduced it added 0 to 12 of these instructions to a policy, 19 with a key,
+34 to the 334 of six attributes, against settings that were constants of the instance.
+END
 
     section "Memory"
     echo "Of a remembered key, besides the key; 100 000 keys fill their table, 15 000 have just made it grow."
