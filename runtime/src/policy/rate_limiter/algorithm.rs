@@ -59,7 +59,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    #[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+    #[cfg(all(test, not(steadfast_loom)))]
     pub(crate) const ALL: [Self; 6] = [
         Self::TokenBucket,
         Self::LeakyBucket,
