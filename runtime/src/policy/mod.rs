@@ -2,6 +2,9 @@
 
 pub(crate) mod bulkhead;
 pub(crate) mod circuit_breaker;
+#[cfg(all(test, not(steadfast_loom), feature = "test-util"))]
+#[allow(clippy::unwrap_used)] // clippy does not see that this module is for tests
+mod extremes;
 pub(crate) mod fallback;
 pub(crate) mod rate_limiter;
 pub(crate) mod reloadable;

@@ -78,7 +78,9 @@ use crate::{
 /// - A store that forgets everything closes the circuit. Generations rise all the same.
 ///
 /// Instances that share a name are expected to have the same settings; where they differ, as they do for a
-/// while when each loads its configuration again, those of whoever reports apply to its report.
+/// while when each loads its configuration again, those of whoever reports apply to its report. Windows of
+/// calls here and of time there empty each other: until all agree, rates open nothing, and
+/// `failure_threshold` alone does.
 ///
 /// # Configuration
 /// Settings can be replaced while calls run (feature `config`), and the state stays:

@@ -286,7 +286,7 @@ impl Lane {
             .as_ref()
             .is_some_and(|line| !line.queue.is_empty());
         if !in_line || cost == 0 {
-            return limit.take(&mut self.state, now, cost);
+            return taken(limit, &mut self.state, now, cost);
         }
         // Nobody overtakes.
         let stands = limit.take(&mut self.state, now, 0);
@@ -318,7 +318,7 @@ impl Lane {
         if ready > now {
             return Err(ready);
         }
-        let decision = limit.take(state, ready, cost);
+        let decision = taken(limit, state, ready, cost);
         if !decision.allowed {
             return Err(decision
                 .retry_after
@@ -484,8 +484,12 @@ impl Lane {
 
     /// Gives permits back.
     pub(super) fn refund(&mut self, rules: &Rules, now: Nanos, mark: u64, cost: u32) -> Aftermath {
-        let is_held = |limit: &&Limit| !limit.counts_windows() || mark >= self.since.0;
-        if let Some(limit) = Self::limit(&self.own, rules).filter(is_held) {
+        let (is_of_windows, mark) = (mark & OF_WINDOWS != 0, mark & !OF_WINDOWS);
+        let is_from_before = is_of_windows && mark < self.since.0;
+        if let Some(limit) = Self::limit(&self.own, rules)
+            && limit.counts_windows() == is_of_windows
+            && !is_from_before
+        {
             limit.refund(&mut self.state, now, mark, cost);
         }
         Aftermath {
@@ -510,6 +514,22 @@ impl Lane {
             next: self.first(),
             ..Aftermath::default()
         }
+    }
+}
+
+/// In a mark: it is a time, not a point on a bucket's line, which leaves this bit free.
+const OF_WINDOWS: u64 = 1 << 63;
+
+/// Takes permits, with a mark that says which kind of limit it is of: settings may change until they are
+/// given back.
+fn taken(limit: &Limit, state: &mut LimitState, now: Nanos, cost: u32) -> Decision {
+    let decision = limit.take(state, now, cost);
+    match limit.counts_windows() {
+        true => Decision {
+            mark: decision.mark | OF_WINDOWS,
+            ..decision
+        },
+        false => decision,
     }
 }
 
