@@ -36,6 +36,15 @@ impl Decision {
         }
     }
 
+    /// The same with a mark that lies so much further.
+    #[must_use]
+    pub(crate) fn further(self, shift: u64) -> Self {
+        Self {
+            mark: self.mark.saturating_add(shift),
+            ..self
+        }
+    }
+
     /// Whether there was no limit.
     pub(crate) fn is_past(&self) -> bool {
         self.allowed && self.mark == UNTAKEN

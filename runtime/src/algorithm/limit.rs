@@ -226,7 +226,7 @@ impl Limit {
     }
 
     /// No earlier than any mark that was given out.
-    fn front(&self, state: &LimitState, now: Nanos) -> u64 {
+    pub(crate) fn front(&self, state: &LimitState, now: Nanos) -> u64 {
         match (self, state) {
             (Self::FixedWindow(fixed), LimitState::FixedWindow(state)) => fixed.front(state, now),
             (Self::SlidingCounter(counter), LimitState::SlidingCounter(state)) => {
@@ -300,10 +300,14 @@ impl Limit {
         }
     }
 
-    /// Begins anew: what is refunded later was taken before.
+    /// Begins anew: what a bucket is refunded later was taken before. Of windows, whose marks are times, that
+    /// is for the state's owner to see to.
     pub(crate) fn restart(&self, state: &mut LimitState, now: Nanos) {
-        match state {
-            LimitState::Bucket(bucket) => bucket.restart(),
+        match (self, &mut *state) {
+            (_, LimitState::Bucket(bucket)) => bucket.restart(),
+            (Self::Adaptive(adaptive), LimitState::Adaptive(adapted)) => {
+                **adapted = adaptive.behind(adapted.front(), now);
+            }
             _ => *state = self.unused(now),
         }
     }

@@ -257,7 +257,8 @@ impl Meter {
         for (line, handle, added) in news {
             match (handle, recorder) {
                 (Handle::Histogram(_), Some(recorder)) if added > 0 => {
-                    Handle::Histogram(self.histogram(&line.series, recorder)).publish(line, added);
+                    // As the recorder has it now, too.
+                    Handle::of(line, self, recorder).publish(line, added);
                 }
                 (handle, _) => handle.publish(line, added),
             }
@@ -277,8 +278,7 @@ fn register(policy: &dyn Metered, recorder: &dyn Recorder) {
     }
     if let (Some(series), None) = (meter.lines.told, meter.told.get()) {
         series.describe(recorder);
-        let told = recorder.register_histogram(&key(&series, meter.name.as_ref(), &[]), &METADATA);
-        let _ = meter.told.set(told);
+        let _ = meter.told.set(meter.histogram(&series, recorder));
     }
 }
 

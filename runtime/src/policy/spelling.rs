@@ -168,7 +168,7 @@ impl Read for f64 {
             _ => None,
         };
         number.ok_or_else(|| match given {
-            Given::Text(text) if text.parse::<Self>().is_ok() => {
+            Given::Text(text) if text.parse().is_ok_and(Self::is_finite) => {
                 given.wrong(&format!("the number without quotes: {text}"))
             }
             _ => given.wrong("a number, such as 0.5"),
@@ -304,7 +304,7 @@ impl Read for Jitter {
         }
         // As of a number that is one.
         if let Given::Text(text) = given
-            && text.parse::<f64>().is_ok()
+            && text.parse().is_ok_and(f64::is_finite)
         {
             return Err(given.wrong(&format!("the number without quotes: {text}")));
         }

@@ -168,9 +168,9 @@ impl KeyLane {
     pub(super) fn lane(&mut self, rules: &Rules, refunded: u64) -> &mut Lane {
         if let Self::Bucket(state) = *self {
             let lane = match rules.limit {
-                Limit::Bucket(_) => Lane::of_bucket(Bucket::of(state, refunded), 0),
+                Limit::Bucket(_) => Lane::of_bucket(Bucket::of(state, refunded)),
                 // Of another algorithm, which makes its own state.
-                _ => Lane::of_bucket(Bucket::UNUSED, refunded),
+                _ => Lane::after_bucket(rules, refunded),
             };
             *self = Self::Lane(Box::new(lane));
         }
@@ -323,6 +323,31 @@ mod tests {
         match &rules.limit {
             Limit::Bucket(bucket) => bucket,
             _ => unreachable!("it was asked for"),
+        }
+    }
+
+    #[test]
+    fn windows_of_a_key_take_nothing_back_that_its_bucket_gave_out() {
+        let of = |algorithm| {
+            let rate = Rate::new(1_000, Duration::from_secs(3_600_000));
+            Rules::new(&RateLimiterSettings::new().rate(rate).algorithm(algorithm))
+        };
+        for windows in [Algorithm::FixedWindow, Algorithm::SlidingWindowCounter] {
+            let (windows, bucket) = (of(windows), of(Algorithm::TokenBucket));
+            let terms = Edition::default();
+            let common = Common::new(terms).changed(terms, &windows, &bucket, START);
+            let mut key = KeyLane::new(&bucket, || START);
+            let Reply::Taken(Permits { mark, .. }, _) =
+                key.arrive(&bucket, common.refunded, START, 1, None)
+            else {
+                panic!("it is full");
+            };
+            key.change(&bucket, common.refunded, &windows, START).run();
+            let common = common.changed(terms, &bucket, &windows, START);
+            let lane = key.lane(&windows, common.refunded);
+            assert!(lane.take(&windows, START, 1_000).allowed);
+            lane.refund(&windows, START, mark, 1).run();
+            assert!(!lane.take(&windows, START, 1).allowed, "{windows:?}");
         }
     }
 

@@ -29,6 +29,9 @@ pub(super) struct Lane {
     front: u64,
     /// From when on there are the windows that there are: what was taken before holds nothing of them.
     since: Nanos,
+    /// Marks of windows are times. So much is added to those from then on, so that they lie behind all that
+    /// were given out before.
+    shift: u64,
 }
 
 #[derive(Debug, Default)]
@@ -101,17 +104,31 @@ impl Lane {
             own: None,
             front: 0,
             since: Nanos(0),
+            shift: 0,
         }
     }
 
-    /// Of a bucket. `front` as with [`Limit::carry`].
-    pub(super) fn of_bucket(bucket: Bucket, front: u64) -> Self {
+    /// Of a bucket.
+    pub(super) fn of_bucket(bucket: Bucket) -> Self {
         Self {
             state: LimitState::Bucket(bucket),
             line: None,
             own: None,
-            front,
+            front: 0,
             since: Nanos(0),
+            shift: 0,
+        }
+    }
+
+    /// Of a bucket that was never used, and is one no more. `front` as with [`Limit::carry`].
+    pub(super) fn after_bucket(rules: &Rules, front: u64) -> Self {
+        Self {
+            front,
+            shift: match rules.limit.counts_windows() {
+                true => front.saturating_add(1),
+                false => 0,
+            },
+            ..Self::of_bucket(Bucket::UNUSED)
         }
     }
 
@@ -187,11 +204,27 @@ impl Lane {
     }
 
     fn carry(&mut self, old: &Limit, new: &Limit, now: Nanos) {
+        self.note_windows(old, now);
         new.carry(old, &mut self.state, now, &mut self.front);
-        if new.begins_anew(old) {
-            // Of what is taken at this very moment nobody could tell whether it was before.
-            self.since = Nanos(now.0.saturating_add(1));
+        if !new.counts_windows() {
+            self.shift = 0;
+        } else if new.begins_anew(old) {
+            self.leave_marks_behind(now);
         }
+    }
+
+    /// Of windows, takes note of how far their marks go.
+    fn note_windows(&mut self, limit: &Limit, now: Nanos) {
+        if limit.counts_windows() {
+            let front = limit.front(&self.state, now).saturating_add(self.shift);
+            self.front = self.front.max(front);
+        }
+    }
+
+    /// From now on the marks of windows lie behind all others.
+    fn leave_marks_behind(&mut self, now: Nanos) {
+        self.since = now;
+        self.shift = self.front.saturating_add(1).saturating_sub(now.0);
     }
 
     /// Goes over to other rules: what was taken stays taken, as far as both count alike, and those who
@@ -286,7 +319,7 @@ impl Lane {
             .as_ref()
             .is_some_and(|line| !line.queue.is_empty());
         if !in_line || cost == 0 {
-            return taken(limit, &mut self.state, now, cost);
+            return limit.take(&mut self.state, now, cost).further(self.shift);
         }
         // Nobody overtakes.
         let stands = limit.take(&mut self.state, now, 0);
@@ -302,7 +335,11 @@ impl Lane {
     /// Takes the permits of the first in line if its turn has come, or says when that is.
     fn serve(&mut self, rules: &Rules, now: Nanos) -> Result<(Ticket, Served, Waker), Nanos> {
         let Self {
-            state, line, own, ..
+            state,
+            line,
+            own,
+            shift,
+            ..
         } = self;
         let (Some(limit), Some(line)) = (Self::limit(own, rules), line) else {
             return Err(Nanos::NEVER);
@@ -318,7 +355,7 @@ impl Lane {
         if ready > now {
             return Err(ready);
         }
-        let decision = taken(limit, state, ready, cost);
+        let decision = limit.take(state, ready, cost).further(*shift);
         if !decision.allowed {
             return Err(decision
                 .retry_after
@@ -484,17 +521,24 @@ impl Lane {
 
     /// Gives permits back.
     pub(super) fn refund(&mut self, rules: &Rules, now: Nanos, mark: u64, cost: u32) -> Aftermath {
-        let (is_of_windows, mark) = (mark & OF_WINDOWS != 0, mark & !OF_WINDOWS);
-        let is_from_before = is_of_windows && mark < self.since.0;
         if let Some(limit) = Self::limit(&self.own, rules)
-            && limit.counts_windows() == is_of_windows
-            && !is_from_before
+            && let Some(mark) = self.own_mark(limit, mark)
         {
             limit.refund(&mut self.state, now, mark, cost);
         }
         Aftermath {
             next: self.first(),
             ..Aftermath::default()
+        }
+    }
+
+    /// A mark as the limit has given it; none from before there were its windows.
+    fn own_mark(&self, limit: &Limit, mark: u64) -> Option<u64> {
+        match limit.counts_windows() {
+            true => mark
+                .checked_sub(self.shift)
+                .filter(|at| *at >= self.since.0),
+            false => Some(mark),
         }
     }
 
@@ -507,29 +551,17 @@ impl Lane {
 
     /// Back to the initial state; those who wait keep their places.
     pub(super) fn reset(&mut self, rules: &Rules, now: Nanos) -> Aftermath {
-        if let Some(limit) = Self::limit(&self.own, rules) {
+        if let Some(&limit) = Self::limit(&self.own, rules) {
+            self.note_windows(&limit, now);
             limit.restart(&mut self.state, now);
+            if limit.counts_windows() {
+                self.leave_marks_behind(now);
+            }
         }
         Aftermath {
             next: self.first(),
             ..Aftermath::default()
         }
-    }
-}
-
-/// In a mark: it is a time, not a point on a bucket's line, which leaves this bit free.
-const OF_WINDOWS: u64 = 1 << 63;
-
-/// Takes permits, with a mark that says which kind of limit it is of: settings may change until they are
-/// given back.
-fn taken(limit: &Limit, state: &mut LimitState, now: Nanos, cost: u32) -> Decision {
-    let decision = limit.take(state, now, cost);
-    match limit.counts_windows() {
-        true => Decision {
-            mark: decision.mark | OF_WINDOWS,
-            ..decision
-        },
-        false => decision,
     }
 }
 
@@ -729,6 +761,49 @@ mod tests {
             let (_, mark, cost) = self.passed.remove(index);
             self.lane.refund(&self.rules, self.now, mark, cost).run();
             self.run();
+        }
+    }
+
+    /// A permit an hour, a thousand at once.
+    fn long(algorithm: Algorithm) -> Rules {
+        let rate = Rate::new(1_000, Duration::from_secs(3_600_000));
+        Rules::new(&RateLimiterSettings::new().rate(rate).algorithm(algorithm))
+    }
+
+    /// Whether a permit that comes back with that mark can be taken by another, where all are out.
+    fn gives_back(lane: &mut Lane, rules: &Rules, mark: u64) -> bool {
+        assert!(lane.take(rules, START, 1_000).allowed);
+        lane.refund(rules, START, mark, 1).run();
+        lane.take(rules, START, 1).allowed
+    }
+
+    /// Marks of a bucket that took over from windows lie ahead of the time, like those of windows to come.
+    #[test]
+    fn windows_take_nothing_back_that_a_bucket_gave_out() {
+        for windows in [Algorithm::FixedWindow, Algorithm::SlidingWindowCounter] {
+            let (windows, bucket) = (long(windows), long(Algorithm::TokenBucket));
+            let mut lane = Lane::new(&windows, START);
+            lane.change(&windows, &bucket, START).run();
+            let mark = lane.take(&bucket, START, 1).mark;
+            lane.change(&bucket, &windows, START).run();
+            assert!(!gives_back(&mut lane, &windows, mark), "{windows:?}");
+            let mut lane = Lane::new(&bucket, START);
+            lane.change(&bucket, &windows, START).run();
+            lane.change(&windows, &bucket, START).run();
+            lane.change(&bucket, &windows, START).run();
+            let mark = lane.take(&windows, START, 0).mark;
+            assert!(gives_back(&mut lane, &windows, mark), "its own");
+        }
+    }
+
+    #[test]
+    fn nothing_from_before_a_reset_is_given_back_after_it() {
+        for algorithm in Algorithm::ALL {
+            let rules = long(algorithm);
+            let mut lane = Lane::new(&rules, START);
+            let mark = lane.take(&rules, START, 1).mark;
+            lane.reset(&rules, START).run();
+            assert!(!gives_back(&mut lane, &rules, mark), "{algorithm}");
         }
     }
 
