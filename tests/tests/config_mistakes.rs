@@ -92,6 +92,17 @@ fn a_word_that_is_a_part_of_the_right_one_is_enough_to_name_it() {
 }
 
 #[test]
+fn what_is_no_finite_number_is_not_told_to_be_written_as_one() {
+    assert_told(
+        "[retry.quotes]\njitter = \"inf\"\nmultiplier = \"nan\"",
+        &[
+            "line 2, column 10: `jitter` of retry `quotes`: unknown word `inf`: write one of",
+            "line 3, column 14: `multiplier` of retry `quotes`: write a number, such as 0.5, not \"nan\"",
+        ],
+    );
+}
+
+#[test]
 fn a_mistake_is_told_whatever_goes_over_it() {
     let test = steadfast::test::isolated();
     let registry = test.registry();
