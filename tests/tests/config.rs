@@ -972,10 +972,19 @@ fn a_watch_that_outlives_its_registry_does_nothing() {
     let path = directory.file("a.toml");
     fs::write(&path, "").unwrap();
     let watch = registry.watch(&path).unwrap();
+    // As long as the registry has it.
+    let held = Arc::new(());
+    let by_check = Arc::clone(&held);
+    let check = move || {
+        let _held = &by_check;
+        async { Ok::<_, String>(()) }
+    };
+    registry.register_check("holds", check).keep();
     // Dropped while it looks at the file.
     directory.replace("a.toml", "[retry.quotes]\nmax_attempts = 6");
     std::thread::sleep(Duration::from_millis(110)); // changes are gathered in real time
     drop((test, registry));
+    eventually("the end of the registry", || Arc::strong_count(&held) == 1);
     directory.replace("a.toml", "[retry.quotes]\nmax_attempts = 7");
     watch.stop();
     assert_eq!(watch.path(), path);
