@@ -189,7 +189,7 @@
 //!
 //! A variable names the same in upper case, with `_` for every other character, and `__` before the name and
 //! before the setting: `STEADFAST_CIRCUIT_BREAKER__QUOTES__FAILURE_THRESHOLD=8`. One that lacks only these is
-//! a mistake; others that begin with `STEADFAST_`, and are of no kind, are not looked at.
+//! a mistake; others that begin with `STEADFAST_`, and have no `__`, are not looked at.
 //!
 //! - **Kinds** are `retry`, `circuit_breaker`, `rate_limiter`, `bulkhead`, `timeout` and `fallback`; **keys and
 //!   values** those of the attributes: durations, rates and choices in quotes, numbers and flags without.
