@@ -187,9 +187,11 @@ impl Watcher {
             }
             self.watched = wanted;
             // Also those that are watched: it may be another one of the same name.
-            // Where one cannot be, the others are all the same.
-            let directories = trail.directories.iter();
-            followed = directories.fold(Ok(()), |so_far, each| so_far.and(self.watch(each)));
+            followed = Ok(());
+            for each in &trail.directories {
+                // Where one cannot be, the others are all the same.
+                followed = followed.and(self.watch(each));
+            }
             for each in &beside {
                 // As far as the program may look at it.
                 drop(self.watch(each));
