@@ -200,7 +200,7 @@
 //!   source names takes the place of an earlier one's. One of your own may start from one that is built in.
 //! - **Several files** go over each other in the order in which they were first loaded. What depends on each
 //!   other (a preset, and who starts from it) belongs in one file: each is checked with the others as they
-//!   are. A watched one that was refused is tried again when another one is loaded.
+//!   are. A watched one that was refused is tried again when another one is loaded or a policy is installed.
 //! - **All or nothing.** A file with a mistake changes nothing, and every mistake is told at once with its
 //!   line and column: what is unknown with the nearest that is known, and what does not go together with both
 //!   places. [`Registry::validate`] finds those of the environment, too.

@@ -848,20 +848,19 @@ fn a_file_that_was_refused_is_taken_once_what_it_counts_on_is_there() {
             .configure_toml("[retry.quotes]\npreset = \"calm\"")
             .is_err()
     });
-    // The program brings it, and the file is saved as it was.
+    // Saved as it was, it is refused as it was, until the program brings what it names.
     let table = "[rate_limiter.\"made later\"]\nburst = 3";
+    directory.replace("uses.toml", table);
+    assert!(refused().contains("there is no rate_limiter `made later`"));
     directory.replace("uses.toml", table);
     assert!(refused().contains("there is no rate_limiter `made later`"));
     RateLimiter::builder("made later")
         .rate(Rate::per_second(2))
         .install()
         .unwrap();
-    directory.replace("uses.toml", table);
-    eventually("the burst", || {
-        let snapshot = registry.snapshot();
-        let limiter = snapshot.policy(PolicyKind::RateLimiter, "made later");
-        limiter.unwrap().settings["burst"] == "3"
-    });
+    let snapshot = registry.snapshot();
+    let limiter = snapshot.policy(PolicyKind::RateLimiter, "made later");
+    assert_eq!(limiter.unwrap().settings["burst"], "3");
     assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Empty));
 }
 

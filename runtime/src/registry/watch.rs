@@ -80,11 +80,11 @@ impl Registry {
     ///
     /// A file with mistakes changes nothing, and is told as [`ConfigRejected`](Event::ConfigRejected) with
     /// every mistake and its place. So is one that is gone: its settings stay. One that was refused is tried
-    /// again when it is saved again, and when another source is loaded that it may have waited for. Changes
-    /// are gathered for 100 ms, and the file is taken once it has stayed the same for another 50 ms. To be
-    /// safe from a half of it being read, write another file and rename it over this one. Links are followed,
-    /// also when they come to lead elsewhere, as those of a mounted `ConfigMap` do; so is a directory that is
-    /// made again, and on Linux one that takes the name of another anywhere on the way.
+    /// again when it is saved again, and when another source is loaded or a policy is installed that it may
+    /// have waited for. Changes are gathered for 100 ms, and the file is taken once it has stayed the same for
+    /// another 50 ms. To be safe from a half of it being read, write another file and rename it over this one.
+    /// Links are followed, also when they come to lead elsewhere, as those of a mounted `ConfigMap` do; so is
+    /// a directory that is made again, and on Linux one that takes the name of another anywhere on the way.
     ///
     /// The file is watched as long as the registry is there, or until [`Watch::stop`]; dropping the `Watch`
     /// does not end it. A path that begins in the current directory keeps to the one of now. Network file
