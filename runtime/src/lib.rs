@@ -189,7 +189,7 @@
 //!
 //! A variable names the same in upper case, with `_` for every other character, and `__` before the name and
 //! before the setting: `STEADFAST_CIRCUIT_BREAKER__QUOTES__FAILURE_THRESHOLD=8`. One that lacks only these is
-//! a mistake; others that begin with `STEADFAST_`, and are of no kind, are not looked at.
+//! a mistake; others that begin with `STEADFAST_`, and have no `__`, are not looked at.
 //!
 //! - **Kinds** are `retry`, `circuit_breaker`, `rate_limiter`, `bulkhead`, `timeout` and `fallback`; **keys and
 //!   values** those of the attributes: durations, rates and choices in quotes, numbers and flags without.
@@ -200,7 +200,7 @@
 //!   source names takes the place of an earlier one's. One of your own may start from one that is built in.
 //! - **Several files** go over each other in the order in which they were first loaded. What depends on each
 //!   other (a preset, and who starts from it) belongs in one file: each is checked with the others as they
-//!   are. A watched one that was refused is tried again when another one is loaded.
+//!   are. A watched one that was refused is tried again when another one is loaded or a policy is installed.
 //! - **All or nothing.** A file with a mistake changes nothing, and every mistake is told at once with its
 //!   line and column: what is unknown with the nearest that is known, and what does not go together with both
 //!   places. [`Registry::validate`] finds those of the environment, too.

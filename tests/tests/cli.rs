@@ -330,6 +330,10 @@ fn a_variable_that_is_nearly_one_says_what_to_write() {
             "it says no setting: write STEADFAST_TIMEOUT__OPERATED__QUOTE__.. with one of after, enabled, preset".to_owned(),
         ),
         (
+            "STEADFAST_TIMEOUT__OPERATED__QUOTE__",
+            "it says no setting: write STEADFAST_TIMEOUT__OPERATED__QUOTE__.. with one of after, enabled, preset".to_owned(),
+        ),
+        (
             "STEADFAST_PRESET__RETRY__MINE__MAX_ATTEMPTS",
             "presets are defined in a file: write [preset.retry.name] there".to_owned(),
         ),

@@ -848,20 +848,19 @@ fn a_file_that_was_refused_is_taken_once_what_it_counts_on_is_there() {
             .configure_toml("[retry.quotes]\npreset = \"calm\"")
             .is_err()
     });
-    // The program brings it, and the file is saved as it was.
+    // Saved as it was, it is refused as it was, until the program brings what it names.
     let table = "[rate_limiter.\"made later\"]\nburst = 3";
+    directory.replace("uses.toml", table);
+    assert!(refused().contains("there is no rate_limiter `made later`"));
     directory.replace("uses.toml", table);
     assert!(refused().contains("there is no rate_limiter `made later`"));
     RateLimiter::builder("made later")
         .rate(Rate::per_second(2))
         .install()
         .unwrap();
-    directory.replace("uses.toml", table);
-    eventually("the burst", || {
-        let snapshot = registry.snapshot();
-        let limiter = snapshot.policy(PolicyKind::RateLimiter, "made later");
-        limiter.unwrap().settings["burst"] == "3"
-    });
+    let snapshot = registry.snapshot();
+    let limiter = snapshot.policy(PolicyKind::RateLimiter, "made later");
+    assert_eq!(limiter.unwrap().settings["burst"], "3");
     assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Empty));
 }
 
@@ -972,10 +971,19 @@ fn a_watch_that_outlives_its_registry_does_nothing() {
     let path = directory.file("a.toml");
     fs::write(&path, "").unwrap();
     let watch = registry.watch(&path).unwrap();
+    // As long as the registry has it.
+    let held = Arc::new(());
+    let by_check = Arc::clone(&held);
+    let check = move || {
+        let _held = &by_check;
+        async { Ok::<_, String>(()) }
+    };
+    registry.register_check("holds", check).keep();
     // Dropped while it looks at the file.
     directory.replace("a.toml", "[retry.quotes]\nmax_attempts = 6");
     std::thread::sleep(Duration::from_millis(110)); // changes are gathered in real time
     drop((test, registry));
+    eventually("the end of the registry", || Arc::strong_count(&held) == 1);
     directory.replace("a.toml", "[retry.quotes]\nmax_attempts = 7");
     watch.stop();
     assert_eq!(watch.path(), path);

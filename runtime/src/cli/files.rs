@@ -11,9 +11,9 @@ use crate::{
 /// Stands for the standard input.
 const STANDARD_INPUT: &str = "-";
 
-/// What files say, read once: what comes through a pipe cannot be had again.
+/// The lines of the files, read once: what comes through a pipe cannot be had again.
 #[derive(Default)]
-pub(super) struct Files(BTreeMap<String, String>);
+pub(super) struct Files(BTreeMap<String, Vec<String>>);
 
 impl Files {
     /// Puts them in force one after the other, and answers with what is wrong with them.
@@ -29,9 +29,10 @@ impl Files {
             if loaded.contains(&file) {
                 continue;
             }
+            let told = mistakes.len();
             for mistake in self.load_one(registry, &file).err().into_iter().flatten() {
                 // What is wrong in the environment is wrong with every file.
-                if !mistakes.contains(&mistake) {
+                if !mistakes[..told].contains(&mistake) {
                     mistakes.push(mistake);
                 }
             }
@@ -46,18 +47,19 @@ impl Files {
             false => file.bytes(),
         };
         let bytes = bytes.map_err(ConfigErrors::one)?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        self.0.insert(file.name().display().to_string(), text);
+        let lines = String::from_utf8_lossy(&bytes);
+        let lines = lines.lines().map(str::to_owned).collect();
+        self.0.insert(file.name().display().to_string(), lines);
         let text = file.decode(bytes).map_err(ConfigErrors::one)?;
         registry.configure(Source::File(file.clone()), &text)
     }
 
     /// A line of a file, from 1.
     pub(super) fn line(&self, file: &str, number: u32) -> &str {
-        let text = self.0.get(file).map_or("", String::as_str);
-        let line = text.lines().nth(number.saturating_sub(1) as usize);
+        let lines = self.0.get(file).map_or(&[][..], Vec::as_slice);
+        let line = lines.get(number.saturating_sub(1) as usize);
+        let line = line.map_or("", String::as_str);
         // No editor shows the mark that some begin a file with.
-        let line = line.unwrap_or_default();
         line.strip_prefix('\u{feff}').unwrap_or(line)
     }
 }

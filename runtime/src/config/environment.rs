@@ -22,7 +22,7 @@ const SEPARATOR: &str = "__";
 pub(super) struct Environment {
     /// By kind, and what follows it.
     variables: BTreeMap<(PolicyKind, String), (String, String)>,
-    /// Those that begin as ours do, and say no kind.
+    /// Those that begin as ours do, and have no `__`.
     others: Vec<String>,
     pub(super) mistakes: Vec<ConfigError>,
 }
@@ -36,12 +36,12 @@ pub(super) fn spelt(name: &str) -> String {
     name.chars().map(spell).collect()
 }
 
-/// Whether what follows a name may be a setting; else the name goes on.
+/// Whether what follows a name may be a setting; else the name goes on, or nothing does.
 fn is_setting(rest: &str) -> bool {
-    !rest.starts_with('_') && !rest.contains(SEPARATOR)
+    !rest.is_empty() && !rest.starts_with('_') && !rest.contains(SEPARATOR)
 }
 
-/// Without those `_` that follow another, and those at the end.
+/// In upper case, with single `_` between words, and none at the end.
 fn squeezed(variable: &str) -> String {
     let words = variable.split('_').filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("_").to_uppercase()
@@ -111,7 +111,7 @@ impl Environment {
             .filter_map(|((_, rest), (variable, value))| {
                 let key = rest[prefix.len()..].to_lowercase();
                 let at = place(variable);
-                // Else it is another policy's, whose name goes on here.
+                // Else it may be another policy's, whose name goes on here.
                 is_setting(&key).then(|| Entry {
                     key,
                     at: at.clone(),

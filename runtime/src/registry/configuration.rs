@@ -122,15 +122,17 @@ impl Registry {
     }
 
     pub(crate) fn configure(&self, source: Source, text: &str) -> Result<(), ConfigErrors> {
-        self.configure_if(source, text, || true)
+        self.configure_if(source, text, || true, || {})
     }
 
-    /// The same, unless it is not wanted any more.
+    /// The same, unless it is not wanted any more. If it is refused, `refused` learns that before
+    /// another source can be loaded.
     pub(super) fn configure_if(
         &self,
         source: Source,
         text: &str,
         is_wanted: impl FnOnce() -> bool,
+        refused: impl FnOnce(),
     ) -> Result<(), ConfigErrors> {
         let configuration = self.configuration();
         let changing = configuration.changing();
@@ -138,7 +140,8 @@ impl Registry {
             return Ok(());
         }
         let old = configuration.layers();
-        let new = Arc::new(self.reviewed(&old, source, text)?);
+        let reviewed = self.reviewed(&old, source, text);
+        let new = Arc::new(reviewed.inspect_err(|_| refused())?);
         configuration.put(Arc::clone(&new));
         let mut later = Vec::new();
         let changes = self.apply(&old, &new, &mut later);
@@ -394,5 +397,17 @@ mod tests {
         let is_fixed = |error: &ConfigError| matches!(error, ConfigError::Fixed { value, .. } if value == "false");
         assert!(errors.iter().any(is_fixed), "{errors}");
         registry.configure_toml("").unwrap();
+    }
+    #[test]
+    fn who_is_refused_knows_before_another_source_can_be_loaded() {
+        let test = crate::test::isolated();
+        let registry = test.registry();
+        let configuration = registry.configuration();
+        let mut is_closed = None;
+        let refused = || is_closed = Some(configuration.changing.try_lock().is_err());
+        let errors = registry.configure_if(Source::Text, "[", || true, refused);
+        errors.unwrap_err();
+        // Else the source that it waited for would come between, and ask nobody who was refused.
+        assert_eq!(is_closed, Some(true));
     }
 }

@@ -18,7 +18,8 @@ use crate::{
 pub struct Health {
     /// The worst of all that follows.
     pub status: HealthStatus,
-    /// The policies that have been used and whose state tells something: breakers and bulkheads.
+    /// The policies whose state tells something: breakers and bulkheads that have been used, and breakers
+    /// that configuration holds open.
     pub policies: Vec<PolicyHealth>,
     /// The store of shared state, where one is set, or should be.
     pub store: Option<Verdict>,

@@ -205,6 +205,8 @@ impl Registry {
         match made {
             (policy, true) => {
                 policy::attend(policy);
+                #[cfg(feature = "config")]
+                self.retry_refused();
                 Ok(policy.clone())
             }
             (_, false) => Err(ConfigError::AlreadyInUse {

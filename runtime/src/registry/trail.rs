@@ -67,18 +67,19 @@ impl Trail {
     /// What else may tell of a change: the directories above, in which those on the way have their names, and
     /// the file, which may have another name elsewhere.
     pub(super) fn beside(&self) -> BTreeSet<PathBuf> {
+        let above = self.above().map(Path::to_owned);
+        above.chain(self.file.clone()).collect()
+    }
+
+    fn above(&self) -> impl Iterator<Item = &Path> {
         let above = self.steps.iter().filter_map(|step| step.parent());
-        let above = above.filter(|above| !self.directories.contains(*above));
-        above.map(Path::to_owned).chain(self.file.clone()).collect()
+        above.filter(|above| !self.directories.contains(*above))
     }
 
     /// Whether what happens at `path` may change what stands at its end. Of the directories above only the
     /// names on the way matter: a good deal else may happen there.
     pub(super) fn is_touched_at(&self, path: &Path) -> bool {
-        let is_above = |directory: &Path| {
-            let mut above = self.steps.iter().filter_map(|step| step.parent());
-            !self.directories.contains(directory) && above.any(|above| above == directory)
-        };
+        let is_above = |directory: &Path| self.above().any(|above| above == directory);
         self.steps.contains(path) || !path.parent().is_some_and(is_above)
     }
 }

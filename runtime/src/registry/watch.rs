@@ -80,11 +80,11 @@ impl Registry {
     ///
     /// A file with mistakes changes nothing, and is told as [`ConfigRejected`](Event::ConfigRejected) with
     /// every mistake and its place. So is one that is gone: its settings stay. One that was refused is tried
-    /// again when it is saved again, and when another source is loaded that it may have waited for. Changes are gathered for
-    /// 100 ms, and the file is taken once it has stayed the same for another 50 ms. To be safe from a half
-    /// of it being read, write another file and rename it over this one. Links are followed, also
-    /// when they come to lead elsewhere, as those of a mounted `ConfigMap` do; so is a directory that is
-    /// made again, and on Linux one that takes the name of another anywhere on the way.
+    /// again when it is saved again, and when another source is loaded or a policy is installed that it may
+    /// have waited for. Changes are gathered for 100 ms, and the file is taken once it has stayed the same for
+    /// another 50 ms. To be safe from a half of it being read, write another file and rename it over this one.
+    /// Links are followed, also when they come to lead elsewhere, as those of a mounted `ConfigMap` do; so is
+    /// a directory that is made again, and on Linux one that takes the name of another anywhere on the way.
     ///
     /// The file is watched as long as the registry is there, or until [`Watch::stop`]; dropping the `Watch`
     /// does not end it. A path that begins in the current directory keeps to the one of now. Network file
@@ -101,30 +101,14 @@ impl Registry {
     /// All that [`configure_file`](Self::configure_file) finds, and a directory that cannot be watched. Then
     /// the file is not watched.
     pub fn watch(&self, path: impl AsRef<Path>) -> Result<Watch, ConfigErrors> {
-        let inner = Arc::new(Inner {
+        let watch = Watch(Arc::new(Inner {
             file: ConfigFile::at(path.as_ref()),
             registry: self.downgrade(),
             last: Mutex::new(None),
             unwatched: Mutex::new(None),
             watcher: Mutex::new(None),
-        });
-        // Before it is read: no change may be missed.
-        inner.begin().map_err(|error| inner.unwatchable(&error))?;
-        let read = Read::of(&inner.file);
-        let text = read.text.clone().map_err(ConfigErrors::one)?;
-        let watch = Watch(inner);
-        let source = Source::File(watch.0.file.clone());
-        // Else a later text has been loaded meanwhile, by whom changes are told.
-        let is_first = || {
-            let mut last = lock(&watch.0.last);
-            let is_first = last.is_none();
-            last.get_or_insert(Last {
-                read,
-                is_refused: false,
-            });
-            is_first
-        };
-        match self.configure_if(source, &text, is_first) {
+        }));
+        match watch.0.first(self) {
             Ok(()) => {
                 self.keep(watch.clone());
                 Ok(watch)
@@ -182,6 +166,12 @@ impl Read {
     }
 }
 
+impl Last {
+    fn says(&self, text: &str) -> bool {
+        self.read.text.as_deref() == Ok(text)
+    }
+}
+
 impl Watcher {
     /// Watches the directories in which it is decided what the file says: it may be replaced at any time,
     /// and so may what leads to it.
@@ -197,10 +187,11 @@ impl Watcher {
             }
             self.watched = wanted;
             // Also those that are watched: it may be another one of the same name.
-            followed = trail
-                .directories
-                .iter()
-                .try_for_each(|each| self.watch(each));
+            followed = Ok(());
+            for each in &trail.directories {
+                // Where one cannot be, the others are all the same.
+                followed = followed.and(self.watch(each));
+            }
             for each in &beside {
                 // As far as the program may look at it.
                 drop(self.watch(each));
@@ -245,6 +236,26 @@ impl Inner {
         };
         *lock(&self.watcher) = Some(watcher);
         self.follow()
+    }
+
+    /// Begins, and loads what the file says now.
+    fn first(self: &Arc<Self>, registry: &Registry) -> Result<(), ConfigErrors> {
+        // Before it is read: no change may be missed.
+        self.begin().map_err(|error| self.unwatchable(&error))?;
+        let read = Read::of(&self.file);
+        let text = read.text.clone().map_err(ConfigErrors::one)?;
+        let source = Source::File(self.file.clone());
+        // Else a later text has been loaded meanwhile, by whom changes are told.
+        let is_first = || {
+            let mut last = lock(&self.last);
+            let is_first = last.is_none();
+            last.get_or_insert(Last {
+                read,
+                is_refused: false,
+            });
+            is_first
+        };
+        registry.configure_if(source, &text, is_first, || {})
     }
 
     fn follow(&self) -> notify::Result<()> {
@@ -301,26 +312,26 @@ impl Inner {
         let text = read.text.clone();
         *lock(&self.last) = Some(Last {
             read,
-            is_refused: false,
+            is_refused: text.is_err(),
         });
-        let load = |text: &String| {
-            let source = Source::File(self.file.clone());
-            registry.configure_if(source, text, || self.is_wanted())
-        };
-        let loaded = text
-            .as_ref()
-            .map_err(|error| ConfigErrors::one(error.clone()));
-        let loaded = loaded.and_then(load);
-        if loaded.is_err() {
-            self.refuse(&text);
-        }
-        loaded
+        let text = text.map_err(ConfigErrors::one)?;
+        self.load_text(registry, &text, || self.is_wanted())
+    }
+
+    fn load_text(
+        &self,
+        registry: &Registry,
+        text: &str,
+        is_wanted: impl FnOnce() -> bool,
+    ) -> Result<(), ConfigErrors> {
+        let source = Source::File(self.file.clone());
+        registry.configure_if(source, text, is_wanted, || self.refuse(text))
     }
 
     /// Marks that this is not in force, if it is what was read last.
-    fn refuse(&self, text: &Result<String, ConfigError>) {
+    fn refuse(&self, text: &str) {
         let mut last = lock(&self.last);
-        if let Some(last) = last.as_mut().filter(|last| last.read.text == *text) {
+        if let Some(last) = last.as_mut().filter(|last| last.says(text)) {
             last.is_refused = true;
         }
     }
@@ -329,27 +340,22 @@ impl Inner {
     fn retry(&self, registry: &Registry) {
         let refused = {
             let mut last = lock(&self.last);
-            let refused = last
-                .as_mut()
-                .filter(|last| last.is_refused && last.read.text.is_ok());
-            // From now on: whatever is loaded with it asks all who were refused, too.
-            refused.map(|last| {
+            let refused = last.as_mut().filter(|last| last.is_refused);
+            refused.and_then(|last| {
+                let text = last.read.text.clone().ok()?;
+                // From now on: whatever is loaded with it asks all who were refused, too.
                 last.is_refused = false;
-                last.read.text.clone()
+                Some(text)
             })
         };
         let Some(text) = refused else { return };
         let is_last = || {
-            let last = lock(&self.last);
-            last.as_ref().is_some_and(|last| last.read.text == text)
+            lock(&self.last)
+                .as_ref()
+                .is_some_and(|last| last.says(&text))
         };
-        if let Ok(says) = &text {
-            let source = Source::File(self.file.clone());
-            let is_wanted = || self.is_wanted() && is_last();
-            if registry.configure_if(source, says, is_wanted).is_err() {
-                self.refuse(&text);
-            }
-        }
+        // Told when it was refused first.
+        drop(self.load_text(registry, &text, || self.is_wanted() && is_last()));
     }
 
     /// What it says, once it stays the same.
