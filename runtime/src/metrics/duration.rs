@@ -11,7 +11,7 @@ use once_cell::race::OnceBox;
 use super::{
     meter::{Bond, METADATA},
     publisher::{attend_times, recording},
-    series::{CALL_DURATION, NANOS_PER_SECOND},
+    series::CALL_DURATION,
     spread::Spreads,
 };
 use crate::{
@@ -145,16 +145,10 @@ impl Times {
             if known.is_none() && recorder.is_none() {
                 continue;
             }
-            let news = spreads.news();
-            if news.is_empty() {
-                continue;
-            }
-            let now = recorder.map(|recorder| self.histogram(came, recorder));
-            if let Some(histogram) = now.as_ref().or(known) {
-                for (nanos, count) in news {
-                    histogram.record_many(nanos / NANOS_PER_SECOND, count);
-                }
-            }
+            spreads.bring(&CALL_DURATION, || {
+                let now = recorder.map(|recorder| self.histogram(came, recorder));
+                now.or_else(|| known.cloned())
+            });
         }
     }
 }

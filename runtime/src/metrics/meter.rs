@@ -173,16 +173,10 @@ impl Meter {
         let (Some(series), Some(spreads)) = (self.lines.told, self.spreads.get()) else {
             return;
         };
-        let news = spreads.news();
-        if news.is_empty() {
-            return;
-        }
-        let now = recorder.map(|recorder| self.histogram(&series, recorder));
-        if let Some(histogram) = now.as_ref().or(self.told.get()) {
-            for (value, count) in news {
-                histogram.record_many(value / series.scale(), count);
-            }
-        }
+        spreads.bring(&series, || {
+            let now = recorder.map(|recorder| self.histogram(&series, recorder));
+            now.or_else(|| self.told.get().cloned())
+        });
     }
 
     /// As the recorder has it now: one that nothing happened to for a while it may have forgotten.

@@ -78,7 +78,7 @@ pub const SERIES: &[Series] = &[
 ];
 
 const SECONDS: &str = "seconds";
-pub(super) const NANOS_PER_SECOND: f64 = 1e9;
+const NANOS_PER_SECOND: f64 = 1e9;
 
 /// Those that OpenTelemetry advises for durations of requests, and longer ones for calls that are retried.
 const DURATIONS: &[f64] = &[

@@ -1,7 +1,9 @@
 //! How long calls took, until somebody takes it to the recorder.
 
+use ::metrics::Histogram;
 use once_cell::race::OnceBox;
 
+use super::series::Series;
 use crate::{
     counter::Cells,
     per_thread::PerThread,
@@ -69,15 +71,23 @@ impl Spreads {
         }
     }
 
-    /// What has come since it was asked last, with how often each did. One asks at a time.
+    /// Takes what has come since it was brought last to the histogram of a series, which is asked for if
+    /// there is any. One brings it at a time.
     ///
     /// The number of all is exact, and so are their sum and whatever came alone on its thread; nothing is
     /// told as a number that is 0.8 % away.
-    pub(super) fn news(&self) -> Vec<(f64, usize)> {
+    pub(super) fn bring(&self, series: &Series, histogram: impl FnOnce() -> Option<Histogram>) {
         let spreads = self.0.iter().filter_map(OnceBox::get);
-        let news = spreads.flat_map(Spread::news);
-        news.map(|(nanos, count)| (nanos, usize::try_from(count).unwrap_or(usize::MAX)))
-            .collect()
+        let news: Vec<_> = spreads.flat_map(Spread::news).collect();
+        if news.is_empty() {
+            return;
+        }
+        if let Some(histogram) = histogram() {
+            for (value, count) in news {
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                histogram.record_many(value / series.scale(), count);
+            }
+        }
     }
 }
 
