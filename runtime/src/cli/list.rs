@@ -62,10 +62,8 @@ fn print_installed(installed: &[SitePolicy], form: Form, out: &mut dyn Write) ->
     }
     writeln!(out, "\ninstalled, and joined by no function")?;
     for policy in installed {
-        let here = match &policy.definition {
-            Definition::Installed { place } => Some((place.file, place.line)),
-            _ => None,
-        };
+        let here = policy.definition.installed();
+        let here = here.map(|place| (place.file, place.line));
         let place = here.map_or_else(String::new, |(file, line)| format!(" {file}:{line}"));
         print_policy(policy, policy.name.as_ref(), &place, here, form, out)?;
     }

@@ -106,29 +106,36 @@ fn run_on(
     };
     match matches.subcommand() {
         Some(("list", matches)) => {
-            if check::load(registry, files(matches), errors)? == Outcome::Mistakes {
-                return Ok(Outcome::Mistakes);
-            }
             let form = match (matches.get_flag("json"), matches.get_flag("all")) {
                 (true, _) => list::Form::Json,
                 (false, true) => list::Form::All,
                 (false, false) => list::Form::Written,
             };
-            list::print(registry, form, out)?;
-            check::warn(registry, errors)?;
-            Ok(Outcome::Good)
+            with_files(registry, matches, errors, || {
+                list::print(registry, form, out)
+            })
         }
         Some(("check", matches)) => check::print(registry, files(matches), out, errors),
         Some(("init", matches)) => {
-            if check::load(registry, files(matches), errors)? == Outcome::Mistakes {
-                return Ok(Outcome::Mistakes);
-            }
-            init::print(registry, out)?;
-            check::warn(registry, errors)?;
-            Ok(Outcome::Good)
+            with_files(registry, matches, errors, || init::print(registry, out))
         }
         _ => schema::print(registry, out).map(|()| Outcome::Good),
     }
+}
+
+/// Prints what there is once the files are in force, and warns of mistakes elsewhere.
+fn with_files(
+    registry: &Registry,
+    matches: &ArgMatches,
+    errors: &mut dyn Write,
+    print: impl FnOnce() -> io::Result<()>,
+) -> io::Result<Outcome> {
+    let loaded = check::load(registry, files(matches), errors)?;
+    if loaded == Outcome::Good {
+        print()?;
+        check::warn(registry, errors)?;
+    }
+    Ok(loaded)
 }
 
 /// So many of them, in words.

@@ -200,7 +200,7 @@ pub(crate) fn used_by<P: Shelved>(function: &str) -> Option<PolicyName> {
     };
     sites().iter().filter(is_it).find_map(|site| {
         let is_of_kind =
-            |declared: &Declared| !declared.supplied && P::declared(&declared.settings).is_some();
+            |declared: &Declared| !declared.supplied && declared.kind() == kind_of::<P>();
         let index = site.policies.iter().position(is_of_kind)?;
         Some(name_of(site, index))
     })

@@ -6,8 +6,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
-#[cfg(feature = "cli")]
-use super::listing::Definition;
 #[allow(clippy::wildcard_imports)]
 use super::policies::*;
 use super::{
@@ -305,10 +303,7 @@ fn list<P: Shelved>(registry: &Registry, shelf: &Shelf<P>) -> Vec<Listed> {
     let listed = |name: PolicyName| {
         let defined = defined(shelf, &name);
         let varying = defined.base.varying;
-        let installed = match &defined.definition {
-            Definition::Installed { place } => Some(place.clone()),
-            _ => None,
-        };
+        let installed = defined.definition.installed().cloned();
         let resolved = registry.in_force::<P>(&name, defined);
         Listed {
             installed,

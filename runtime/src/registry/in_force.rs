@@ -81,7 +81,7 @@ impl Registry {
         let mut mistakes = defined.mistakes;
         let mut resolved = self.configured(name, defined.base);
         mistakes.append(&mut resolved.mistakes);
-        if !matches!(defined.definition, Definition::Installed { .. }) {
+        if defined.definition.installed().is_none() {
             let lacks = catalog::lacks::<P>(name, &resolved.settings)
                 .filter(|lacks| !mistakes.iter().any(|each| each.explains(lacks)));
             mistakes.extend(lacks);

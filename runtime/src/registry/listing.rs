@@ -145,6 +145,14 @@ impl SitePolicy {
 }
 
 impl Definition {
+    /// Where it was installed, if it was.
+    pub(crate) fn installed(&self) -> Option<&Place> {
+        match self {
+            Self::Installed { place } => Some(place),
+            _ => None,
+        }
+    }
+
     /// Where a setting comes from that is written there.
     pub(super) fn origin(&self) -> Origin {
         match self {
