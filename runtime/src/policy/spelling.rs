@@ -297,16 +297,12 @@ impl Read for Jitter {
         let is_number = match given {
             Given::Whole(_) | Given::Number(_) => true,
             Given::Variable(text) => text.trim().parse::<f64>().is_ok(),
+            // Told to be written without quotes.
+            Given::Text(text) => text.parse().is_ok_and(f64::is_finite),
             _ => false,
         };
         if is_number {
             return f64::read(given).map(Self::Fraction);
-        }
-        // As of a number that is one.
-        if let Given::Text(text) = given
-            && text.parse().is_ok_and(f64::is_finite)
-        {
-            return Err(given.wrong(&format!("the number without quotes: {text}")));
         }
         let choices = [Self::Full, Self::Equal, Self::Decorrelated, Self::None];
         let chosen = choose(given, &JITTERS, &choices);
